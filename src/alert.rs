@@ -1,0 +1,194 @@
+//! An alert as it was received: its own text, and the few members that decide what happens to it.
+
+use azure_core::time::{OffsetDateTime, parse_rfc3339};
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    config::Mode,
+    object::{Object, text_of},
+};
+
+/// An alert of Defender's list or of `GET /api/alerts/{id}`.
+#[derive(Debug, Clone)]
+pub struct Alert {
+    /// The whole object as the service wrote it.
+    pub text: Bytes,
+    /// `id`, opaque.
+    pub id: String,
+    /// `machineId`; none when it is null, empty or missing, as for an alert on a mailbox.
+    pub machine_id: Option<String>,
+    /// `alertCreationTime`.
+    pub created: Option<OffsetDateTime>,
+    /// `lastUpdateTime`.
+    pub updated: Option<OffsetDateTime>,
+}
+
+/// An element of the list that is no alert, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoAlert {
+    /// The element's text.
+    pub text: Bytes,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl Alert {
+    /// Reads one alert.
+    pub fn parse(text: Bytes) -> Result<Self, NoAlert> {
+        let (id, machine_id, created, updated) = match Object::parse(&text) {
+            Err(error) => {
+                let reason = format!("it is no JSON object: {error}");
+                return Err(NoAlert { text, reason });
+            }
+            Ok(object) => {
+                let text_in = |name| object.get(name).and_then(text_of).filter(|text| !text.is_empty());
+                let time_in = |name| text_in(name).and_then(|text| parse_rfc3339(&text).ok());
+                (
+                    text_in("id").map(String::from),
+                    text_in("machineId").map(String::from),
+                    time_in("alertCreationTime"),
+                    time_in("lastUpdateTime"),
+                )
+            }
+        };
+        match id {
+            Some(id) => Ok(Self { text, id, machine_id, created, updated }),
+            None => Err(NoAlert { text, reason: "it has no id that is a text".to_owned() }),
+        }
+    }
+
+    /// The time by which the list is walked in `mode`.
+    pub fn time(&self, mode: Mode) -> Option<OffsetDateTime> {
+        match mode {
+            Mode::Created => self.created,
+            Mode::Updated => self.updated,
+        }
+    }
+
+    /// What tells this alert (in updated mode: this state of it) from all others.
+    pub fn identity(&self, mode: Mode) -> Identity {
+        match (mode, self.updated) {
+            (Mode::Created, _) => Identity::of(&[self.id.as_bytes()]),
+            (Mode::Updated, updated) => {
+                let time = updated.map_or(0, OffsetDateTime::unix_timestamp_nanos);
+                Identity::of(&[self.id.as_bytes(), &time.to_be_bytes()])
+            }
+        }
+    }
+}
+
+impl NoAlert {
+    /// What tells this element from others: its whole text.
+    pub fn identity(&self) -> Identity {
+        Identity::of(&[b"no alert", &self.text])
+    }
+}
+
+/// A fingerprint of 96 bits, which is 16 characters of base64 with none left over. Of ten thousand
+/// million alerts, the chance that one is taken for another that is remembered is below 10^-13.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Identity(pub [u8; Identity::BYTES]);
+
+impl Identity {
+    /// The length of a fingerprint.
+    pub const BYTES: usize = 12;
+
+    fn of(parts: &[&[u8]]) -> Self {
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        let digest = hash.finalize();
+        let mut identity = [0; Self::BYTES];
+        identity.copy_from_slice(&digest[..Self::BYTES]);
+        Self(identity)
+    }
+}
+
+/// One page of Defender's alert list.
+#[derive(Debug)]
+pub struct Page {
+    /// The elements, each an alert or not.
+    pub elements: Vec<Result<Alert, NoAlert>>,
+    /// True when the service says that there is more (`@odata.nextLink`), however short this page is.
+    /// The link itself is never followed: it has been seen mangled (facts A4).
+    pub has_next_link: bool,
+}
+
+impl Page {
+    /// Takes a reply's body apart. The elements share its memory.
+    pub fn parse(body: &Bytes) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Body<'a> {
+            #[serde(borrow)]
+            value: Vec<&'a RawValue>,
+            #[serde(borrow, rename = "@odata.nextLink")]
+            next_link: Option<&'a RawValue>,
+        }
+        let page: Body<'_> = serde_json::from_slice(body)?;
+        let elements = page.value.iter().map(|raw| Alert::parse(body.slice_ref(raw.get().as_bytes())));
+        Ok(Self { elements: elements.collect(), has_next_link: page.next_link.is_some() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alert(text: &'static str) -> Alert {
+        Alert::parse(Bytes::from_static(text.as_bytes())).expect(text)
+    }
+
+    #[test]
+    fn an_alert_needs_an_id_and_nothing_else() {
+        let full = alert(
+            r#"{"id":"da1_-2","machineId":"m","alertCreationTime":"2026-11-20T09:14:27.1180342Z","lastUpdateTime":"2026-11-20T09:14:28.3966667Z"}"#,
+        );
+        assert_eq!((full.id.as_str(), full.machine_id.as_deref()), ("da1_-2", Some("m")));
+        assert_eq!(full.created.map(OffsetDateTime::nanosecond), Some(118_034_200));
+        for text in [r#"{"id":"a"}"#, r#"{"id":"a","machineId":null}"#, r#"{"id":"a","machineId":""}"#] {
+            let bare = alert(text);
+            assert_eq!((bare.machine_id, bare.created, bare.updated), (None, None, None));
+        }
+    }
+
+    #[test]
+    fn an_element_that_is_no_alert_is_kept_with_the_reason() {
+        for text in ["7", "null", "[]", "{}", r#"{"id":7}"#, r#"{"id":""}"#, r#"{"id":"\ud800"}"#] {
+            let no_alert = Alert::parse(Bytes::from_static(text.as_bytes())).expect_err(text);
+            assert_eq!(no_alert.text, text);
+        }
+    }
+
+    #[test]
+    fn a_state_of_an_alert_has_an_identity_of_its_own_in_updated_mode_only() {
+        let one = alert(r#"{"id":"a","lastUpdateTime":"2026-11-20T09:14:28.3Z"}"#);
+        let same = alert(r#"{"id":"a","lastUpdateTime":"2026-11-20T09:14:28.3000000Z","status":"New"}"#);
+        let later = alert(r#"{"id":"a","lastUpdateTime":"2026-11-20T09:14:29Z"}"#);
+        let other = alert(r#"{"id":"b","lastUpdateTime":"2026-11-20T09:14:28.3Z"}"#);
+        for mode in [Mode::Created, Mode::Updated] {
+            assert_eq!(one.identity(mode), same.identity(mode));
+            assert_ne!(one.identity(mode), other.identity(mode));
+        }
+        assert_eq!(one.identity(Mode::Created), later.identity(Mode::Created));
+        assert_ne!(one.identity(Mode::Updated), later.identity(Mode::Updated));
+    }
+
+    #[test]
+    fn a_page_is_split_into_its_elements_with_their_own_text() {
+        let body = Bytes::from_static(br#"{"@odata.context":"c","value":[ {"id":"a", "n":1e400} ,8 ]}"#);
+        let page = Page::parse(&body).expect("a page");
+        assert_eq!(page.elements[0].as_ref().expect("an alert").text, &br#"{"id":"a", "n":1e400}"#[..]);
+        assert!(page.elements[1].is_err() && page.elements.len() == 2 && !page.has_next_link);
+        let more =
+            Page::parse(&Bytes::from_static(br#"{"value":[],"@odata.nextLink":"x"}"#)).expect("a page");
+        assert!(more.has_next_link && more.elements.is_empty());
+        for text in ["", "<html>", r#"{"value":[{"id":"a"}"#, r#"{"value":{}}"#, "{}"] {
+            assert!(Page::parse(&Bytes::from_static(text.as_bytes())).is_err(), "{text}");
+        }
+    }
+}

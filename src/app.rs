@@ -1,0 +1,113 @@
+//! The program between two doors: the Functions host's invocations and the command line both end in
+//! [`App::run_once`]. One run at a time, each with its own deadline, and no panic gets out.
+
+use std::{
+    future::Future,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::FutureExt;
+use tokio::sync::{Mutex, OnceCell};
+
+use crate::{
+    clock::Clock,
+    config::{Config, SettingsError},
+    deadline::Deadline,
+    report::RunReport,
+    run::{Purpose, RunError, run},
+    services::Services,
+};
+
+/// What came of asking for a run.
+pub type Outcome = (RunReport, Result<(), RunError>);
+
+/// The program.
+#[derive(Debug)]
+pub struct App {
+    config: Result<Config, SettingsError>,
+    services: OnceCell<Services>,
+    clock: Clock,
+    running: Mutex<()>,
+    stop: Arc<AtomicBool>,
+}
+
+impl App {
+    /// A program with these settings, or with the reason why there are none. Nothing is built before the
+    /// first run, so that the process answers the host's first question at once.
+    pub fn new(config: Result<Config, SettingsError>, clock: Clock) -> Self {
+        Self {
+            config,
+            services: OnceCell::new(),
+            clock,
+            running: Mutex::new(()),
+            stop: Arc::new(AtomicBool::new(false)),
+        }
+    }
+
+    /// Runs once, unless a run is under way.
+    pub async fn run_once(&self, purpose: Purpose<'_>) -> Outcome {
+        self.one_at_a_time(async {
+            let config = self.config.as_ref().map_err(|error| RunError::Settings(error.clone()))?;
+            let build = || std::future::ready(Services::build(config, self.clock));
+            let services = self.services.get_or_try_init(build).await?;
+            Ok(run(services, Deadline::after(config.run_budget, self.stop.clone()), purpose).await)
+        })
+        .await
+    }
+
+    async fn one_at_a_time(&self, work: impl Future<Output = Result<Outcome, RunError>>) -> Outcome {
+        let Ok(_guard) = self.running.try_lock() else {
+            return (RunReport { skipped: Some("alreadyRunning"), ..RunReport::default() }, Ok(()));
+        };
+        // A run keeps nothing in memory that a later one could find half changed.
+        let outcome = AssertUnwindSafe(work).catch_unwind().await.unwrap_or(Err(RunError::Panicked));
+        outcome.unwrap_or_else(|error| {
+            let report = RunReport { error: Some(crate::cause::chain(&error)), ..RunReport::default() };
+            (report, Err(error))
+        })
+    }
+
+    /// Makes a run that is under way finish what it has in hand, and waits for it, but not for long: the
+    /// host and the platform kill without asking.
+    pub async fn stop(&self, patience: Duration) {
+        self.stop.store(true, Ordering::Relaxed);
+        let _ = tokio::time::timeout(patience, self.running.lock()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn app() -> App {
+        App::new(Err(SettingsError(vec!["MDATP_SINK is not set".to_owned()])), Clock::System)
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_failed_run_and_the_next_run_works() {
+        let app = app();
+        let (report, result) = app.one_at_a_time(async { panic!("on purpose") }).await;
+        assert!(matches!(result, Err(RunError::Panicked)) && report.error.is_some());
+        let (report, result) = app.one_at_a_time(async { Ok((RunReport::default(), Ok(()))) }).await;
+        assert!(result.is_ok() && report == RunReport::default());
+    }
+
+    #[tokio::test]
+    async fn a_run_during_a_run_is_skipped() {
+        let app = app();
+        let inner = async { Ok(app.one_at_a_time(async { panic!("must not be polled") }).await) };
+        let (report, result) = app.one_at_a_time(inner).await;
+        assert!(result.is_ok() && report.skipped == Some("alreadyRunning"));
+    }
+
+    #[tokio::test]
+    async fn bad_settings_fail_every_run_by_name() {
+        let (report, _) = app().run_once(Purpose::Send(&|_| {})).await;
+        assert!(report.error.expect("an error").contains("MDATP_SINK"));
+    }
+}

@@ -1,0 +1,128 @@
+//! Records packed into the bodies of posts: JSON arrays under a sink's limit, counted exactly. Pure.
+
+use azure_core::time::OffsetDateTime;
+
+use crate::alert::Identity;
+
+/// What the acceptance of a record means for the checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delivery {
+    /// The alert that is in it.
+    pub identity: Identity,
+    /// The alert's time, by which the list is walked.
+    pub time: Option<OffsetDateTime>,
+    /// With this alert, everything listed before this time is delivered; none while the order of the
+    /// list is not believed.
+    pub reaches: Option<OffsetDateTime>,
+}
+
+/// One post: a JSON array of records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// The body, brackets and commas included.
+    pub body: Vec<u8>,
+    /// What is in it, in its order.
+    pub deliveries: Vec<Delivery>,
+}
+
+/// A record that does not fit into a post even alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooLarge;
+
+/// Packs records, in order, into as few batches as their order allows.
+#[derive(Debug)]
+pub struct Packer {
+    limit: usize,
+    open: Batch,
+}
+
+impl Packer {
+    /// A packer for bodies of at most `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self { limit, open: Batch { body: Vec::new(), deliveries: Vec::new() } }
+    }
+
+    /// Adds a record. When it does not fit any more, the full batch is handed out first.
+    pub fn push(&mut self, record: &[u8], delivery: Delivery) -> Result<Option<Batch>, TooLarge> {
+        // Either bracket costs a byte, whether it stands for '[', ',' or ']'.
+        if record.len() + 2 > self.limit {
+            return Err(TooLarge);
+        }
+        let full = if self.open.body.len() + record.len() + 2 > self.limit { self.take() } else { None };
+        self.open.body.push(if self.open.body.is_empty() { b'[' } else { b',' });
+        self.open.body.extend_from_slice(record);
+        self.open.deliveries.push(delivery);
+        Ok(full)
+    }
+
+    /// The batch begun, if there is anything in it.
+    pub fn take(&mut self) -> Option<Batch> {
+        if self.open.body.is_empty() {
+            return None;
+        }
+        self.open.body.push(b']');
+        Some(std::mem::replace(&mut self.open, Batch { body: Vec::new(), deliveries: Vec::new() }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn delivery(number: u8) -> Delivery {
+        Delivery { identity: Identity([number; Identity::BYTES]), time: None, reaches: None }
+    }
+
+    fn pack(limit: usize, records: &[&str]) -> Vec<String> {
+        let mut packer = Packer::new(limit);
+        let mut batches = Vec::new();
+        for record in records {
+            batches.extend(packer.push(record.as_bytes(), delivery(0)).expect("it fits"));
+        }
+        batches.extend(packer.take());
+        batches.into_iter().map(|batch| String::from_utf8(batch.body).expect("text")).collect()
+    }
+
+    #[test]
+    fn a_batch_is_full_to_the_byte_with_brackets_and_commas_counted() {
+        assert_eq!(pack(7, &["{}", "{}", "{}"]), ["[{},{}]", "[{}]"]);
+        assert_eq!(pack(6, &["{}", "{}"]), ["[{}]", "[{}]"]);
+        assert_eq!(pack(4, &["{}"]), ["[{}]"]);
+        assert_eq!(pack(4, &[]), [""; 0]);
+        assert_eq!(Packer::new(3).push(b"{}", delivery(0)), Err(TooLarge));
+    }
+
+    proptest! {
+        #[test]
+        fn every_record_is_in_one_batch_in_order_and_no_batch_could_take_the_next_record(
+            lengths in prop::collection::vec(1..60_usize, 0..80),
+            limit in 64..200_usize,
+        ) {
+            let records: Vec<String> = lengths.iter().map(|length| format!("\"{}\"", "x".repeat(*length))).collect();
+            let mut packer = Packer::new(limit);
+            let mut batches = Vec::new();
+            for (number, record) in (0..).zip(&records) {
+                batches.extend(packer.push(record.as_bytes(), delivery(number)).expect("it fits"));
+            }
+            batches.extend(packer.take());
+
+            let mut told = Vec::new();
+            let mut delivered = Vec::new();
+            for batch in &batches {
+                prop_assert!(batch.body.len() <= limit);
+                let inside: Vec<String> = serde_json::from_slice(&batch.body).expect("an array of texts");
+                told.extend(inside.into_iter().map(|text| format!("\"{text}\"")));
+                delivered.extend(batch.deliveries.iter().map(|delivery| usize::from(delivery.identity.0[0])));
+            }
+            prop_assert_eq!(&told, &records);
+            prop_assert_eq!(delivered, (0..records.len()).collect::<Vec<_>>());
+            let mut begun = 0;
+            for batch in batches.iter().rev().skip(1).rev() {
+                begun += batch.deliveries.len();
+                prop_assert!(batch.body.len() + 1 + records[begun].len() > limit);
+            }
+        }
+    }
+}

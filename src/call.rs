@@ -1,0 +1,291 @@
+//! One call to a service: token, timeout, retries, and an error that says what to mend.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use azure_core::time::OffsetDateTime;
+use http::{HeaderValue, StatusCode, header::AUTHORIZATION};
+use serde::Deserialize;
+use tracing::{debug, warn};
+
+use crate::{
+    advice::Service,
+    cause::{chain, one_line},
+    clock::Clock,
+    credential::{Credential, Token, TokenError},
+    deadline::Deadline,
+    http::{CALL_TIMEOUT, ExchangeError, Http, Reply, Request},
+    retry::{self, ATTEMPTS, Verdict},
+};
+
+/// Why a call brought nothing.
+#[derive(Debug)]
+pub enum CallError {
+    /// The run's time is over, or a server asked for a wait that is longer than what is left. Nothing
+    /// is wrong: the next run goes on.
+    OutOfTime,
+    /// There is no token to make the call with.
+    Token(TokenError),
+    /// No whole reply came, the last time as the times before.
+    Unreachable {
+        /// The call, such as `GET /api/alerts`.
+        what: String,
+        /// The service called.
+        service: Service,
+        /// What happened the last time.
+        error: ExchangeError,
+    },
+    /// The service said no.
+    Refused(Refusal),
+    /// The reply, the last time as the times before, is not what the call brings.
+    Unreadable {
+        /// The call, such as `GET /api/alerts`.
+        what: String,
+        /// The service called.
+        service: Service,
+        /// What it is instead.
+        error: serde_json::Error,
+    },
+}
+
+/// A service's answer to a call that it did not do.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The call, such as `GET /api/alerts`.
+    pub what: String,
+    /// The service called.
+    pub service: Service,
+    /// The status it answered with.
+    pub status: StatusCode,
+    /// What it said, shortened to one line.
+    pub message: String,
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutOfTime => f.write_str("the run's time is over (MDATP_RUN_BUDGET)"),
+            Self::Token(error) => error.fmt(f),
+            Self::Unreachable { what, service, .. } => {
+                write!(f, "{} gave no whole reply to {what}", service.name())
+            }
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Unreadable { what, service, .. } => {
+                write!(f, "the reply of {} to {what} is not the JSON it should be", service.name())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} answered {} to {}", self.service.name(), self.status.as_u16(), self.what)?;
+        if !self.message.is_empty() {
+            write!(f, " ({})", self.message)?;
+        }
+        match self.service.advice(self.status.as_u16()) {
+            "" => Ok(()),
+            advice => write!(f, "; {advice}"),
+        }
+    }
+}
+
+impl std::error::Error for CallError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Token(error) => std::error::Error::source(error),
+            Self::Unreachable { error, .. } => Some(error),
+            Self::Unreadable { error, .. } => Some(error),
+            Self::OutOfTime | Self::Refused(_) => None,
+        }
+    }
+}
+
+/// Where a call goes and what it is called in messages.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// The service called.
+    pub service: Service,
+    /// The call without its query, such as `GET /api/alerts`.
+    pub what: &'a str,
+    /// The credential and scope of the bearer token; none for a call that is signed.
+    pub token: Option<(&'a Credential, &'a str)>,
+}
+
+/// Makes the calls of one run: one client, one clock, one deadline.
+#[derive(Debug)]
+pub struct Caller {
+    http: Http,
+    clock: Clock,
+    /// The run's end.
+    pub deadline: Deadline,
+    requests: AtomicU64,
+}
+
+impl Caller {
+    /// A caller for a run that ends at `deadline`.
+    pub fn new(http: Http, clock: Clock, deadline: Deadline) -> Self {
+        Self { http, clock, deadline, requests: AtomicU64::new(0) }
+    }
+
+    /// How many requests have been sent, repeats included.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Calls `target` until it answers, it refuses for good, or time is up. `build` makes the request
+    /// anew for each try from the time of day, since a signature is good for one moment only; `read`
+    /// makes sense of the reply, and what makes none (a page of HTML, half a document) is asked for again.
+    pub async fn call<T>(
+        &self,
+        target: Target<'_>,
+        build: impl Fn(OffsetDateTime) -> Request,
+        read: impl Fn(&Reply) -> Result<T, serde_json::Error>,
+    ) -> Result<T, CallError> {
+        let mut renewed = false;
+        let mut attempt = 1;
+        loop {
+            let token = self.token(target).await?;
+            let mut request = build(self.clock.now());
+            if let Some(token) = &token {
+                request.headers.insert(AUTHORIZATION, bearer(token));
+            }
+            let timeout = CALL_TIMEOUT.min(self.deadline.left());
+            if timeout.is_zero() {
+                return Err(CallError::OutOfTime);
+            }
+            self.requests.fetch_add(1, Ordering::Relaxed);
+            let exchanged = self.http.exchange(request, timeout).await;
+
+            let (failure, wish) = match exchanged {
+                Ok(reply) => match retry::judge(reply.status.as_u16(), &reply.headers, self.clock.now()) {
+                    Verdict::Done => match read(&reply) {
+                        Ok(answer) => return Ok(answer),
+                        Err(error) => {
+                            let (what, service) = (target.what.to_owned(), target.service);
+                            (CallError::Unreadable { what, service, error }, None)
+                        }
+                    },
+                    Verdict::NewToken if !renewed => match target.token.zip(token.as_ref()) {
+                        Some(((credential, _), token)) => {
+                            credential.renew(token);
+                            renewed = true;
+                            continue;
+                        }
+                        None => return Err(refused(target, &reply)),
+                    },
+                    Verdict::NewToken | Verdict::Fail => return Err(refused(target, &reply)),
+                    Verdict::Again(wish) => (refused(target, &reply), wish),
+                },
+                Err(error) => {
+                    let hopeless = matches!(error, ExchangeError::TooLarge);
+                    let failure = CallError::Unreachable {
+                        what: target.what.to_owned(),
+                        service: target.service,
+                        error,
+                    };
+                    if hopeless {
+                        return Err(failure);
+                    }
+                    (failure, None)
+                }
+            };
+
+            let throttled = matches!(&failure, CallError::Refused(refusal) if refusal.status == StatusCode::TOO_MANY_REQUESTS);
+            attempt += 1;
+            let wait = wish.unwrap_or_default().max(retry::backoff(attempt, fastrand::f64()));
+            if wait >= self.deadline.left() {
+                // A server that asks for patience is no failure; one that keeps failing is.
+                return Err(if throttled || wish.is_some() { CallError::OutOfTime } else { failure });
+            }
+            if attempt > ATTEMPTS && !throttled {
+                return Err(failure);
+            }
+            match throttled {
+                true => warn!("{}; waiting {} s", chain(&failure), wait.as_secs_f32().ceil()),
+                false => debug!("{}; trying again in {} ms", chain(&failure), wait.as_millis()),
+            }
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn token(&self, target: Target<'_>) -> Result<Option<Token>, CallError> {
+        match target.token {
+            Some((credential, scope)) => credential.token(scope).await.map(Some).map_err(CallError::Token),
+            None => Ok(None),
+        }
+    }
+}
+
+fn bearer(token: &Token) -> HeaderValue {
+    // A token that is no legal header value is sent as an empty one, which the service refuses.
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.secret.secret()))
+        .unwrap_or(HeaderValue::from_static("Bearer"));
+    value.set_sensitive(true);
+    value
+}
+
+fn refused(target: Target<'_>, reply: &Reply) -> CallError {
+    CallError::Refused(Refusal {
+        what: target.what.to_owned(),
+        service: target.service,
+        status: reply.status,
+        message: message_in(&reply.body),
+    })
+}
+
+/// What an error body says: the code and message of the forms the services use, or its beginning.
+fn message_in(body: &[u8]) -> String {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Body {
+        Nested { error: Parts },
+        Flat(Parts),
+    }
+    #[derive(Deserialize)]
+    struct Parts {
+        #[serde(alias = "Error", default)]
+        code: String,
+        #[serde(alias = "Message", default)]
+        message: String,
+    }
+
+    let text = String::from_utf8_lossy(&body[..body.len().min(2_000)]);
+    match serde_json::from_slice(body) {
+        Ok(Body::Nested { error } | Body::Flat(error)) if !error.message.is_empty() => {
+            one_line(&format!("{} {}", error.code, error.message), 400)
+        }
+        _ if text.trim_start().starts_with('<') => "an HTML page".to_owned(),
+        _ => one_line(&text, 200),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_services_own_words_are_found_in_every_form_they_use() {
+        for (body, words) in [
+            (
+                r#"{"error":{"code":"ResourceNotFound","message":"Machine 1 was not found","target":"t"}}"#,
+                "ResourceNotFound Machine 1 was not found",
+            ),
+            (
+                r#"{"error":{"code":"","message":"The query is not valid.","details":[]}}"#,
+                "The query is not valid.",
+            ),
+            (
+                r#"{"Error":"InvalidAuthorization","Message":"An invalid signature"}"#,
+                "InvalidAuthorization An invalid signature",
+            ),
+            ("<html><body>Bad gateway</body></html>", "an HTML page"),
+            ("plain\r\nwords", "plain words"),
+            ("", ""),
+        ] {
+            assert_eq!(message_in(body.as_bytes()), words, "{body}");
+        }
+    }
+}

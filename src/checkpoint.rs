@@ -1,0 +1,258 @@
+//! How far delivery has come. Pure: where the document is kept is the business of `state.rs`.
+//!
+//! The document is small JSON that a person can read: a watermark, up to which everything is
+//! delivered, and the identities delivered since watermark minus look-back, by minute.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt,
+    time::Duration,
+};
+
+use azure_core::time::{OffsetDateTime, parse_rfc3339, to_rfc3339};
+use base64::prelude::{BASE64_STANDARD, Engine};
+use serde::{Deserialize, Serialize};
+
+use crate::{alert::Identity, walk::Window};
+
+/// The version of the document's form.
+const VERSION: u32 = 1;
+
+/// What has been delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Everything that was listed with a time before this is delivered or set aside.
+    pub watermark: OffsetDateTime,
+    /// Of everything delivered from here on the identity is known. Nothing before is looked at again.
+    pub known_from: OffsetDateTime,
+    delivered: HashSet<Identity>,
+    by_minute: BTreeMap<i64, Vec<Identity>>,
+}
+
+impl Checkpoint {
+    /// The state before the first run: nothing delivered, and nothing before `start` wanted.
+    pub fn starting_at(start: OffsetDateTime) -> Self {
+        Self { watermark: start, known_from: start, delivered: HashSet::new(), by_minute: BTreeMap::new() }
+    }
+
+    /// The window of a run at `now` that looks `lookback` behind the watermark for late alerts.
+    pub fn window(&self, lookback: Duration, now: OffsetDateTime) -> Window {
+        let from = (self.watermark - lookback).max(self.known_from);
+        Window { from, to: now.max(from) }
+    }
+
+    /// True when `identity` has been delivered before.
+    pub fn has(&self, identity: Identity) -> bool {
+        self.delivered.contains(&identity)
+    }
+
+    /// Remembers `identity`, an alert of `time` (the watermark, where it has none), as delivered.
+    pub fn deliver(&mut self, identity: Identity, time: Option<OffsetDateTime>) {
+        if self.delivered.insert(identity) {
+            let minute = minute_of(time.unwrap_or(self.watermark));
+            self.by_minute.entry(minute).or_default().push(identity);
+        }
+    }
+
+    /// Moves the watermark forward, and forgets what no run will ask for again.
+    pub fn advance(&mut self, watermark: OffsetDateTime, lookback: Duration) {
+        self.watermark = self.watermark.max(watermark);
+        self.known_from = self.known_from.max(self.watermark - lookback);
+        let kept = self.by_minute.split_off(&minute_of(self.known_from));
+        for identity in std::mem::replace(&mut self.by_minute, kept).into_values().flatten() {
+            self.delivered.remove(&identity);
+        }
+    }
+
+    /// The document's text.
+    pub fn to_json(&self) -> Vec<u8> {
+        let document = Document {
+            version: VERSION,
+            watermark: to_rfc3339(&self.watermark),
+            known_from: to_rfc3339(&self.known_from),
+            delivered: self.by_minute.iter().map(|(minute, ids)| (minute_name(*minute), pack(ids))).collect(),
+        };
+        serde_json::to_vec_pretty(&document).expect("numbers and texts can be written as JSON")
+    }
+
+    /// Reads a document back.
+    pub fn from_json(text: &[u8]) -> Result<Self, Damage> {
+        let Version { version } = serde_json::from_slice(text).map_err(Damage::NotReadable)?;
+        if version != VERSION {
+            return Err(Damage::UnknownVersion(version));
+        }
+        let document: Document = serde_json::from_slice(text).map_err(Damage::NotReadable)?;
+        let time = |text: &str| parse_rfc3339(text).map_err(|_| Damage::NoTime(text.to_owned()));
+        let mut checkpoint = Self::starting_at(time(&document.known_from)?);
+        checkpoint.watermark = time(&document.watermark)?;
+        if checkpoint.watermark < checkpoint.known_from {
+            return Err(Damage::Inverted);
+        }
+        for (minute, packed) in &document.delivered {
+            let at = time(&format!("{minute}:00Z"))?;
+            for identity in unpack(packed).ok_or_else(|| Damage::NoIdentities(minute.clone()))? {
+                checkpoint.deliver(identity, Some(at));
+            }
+        }
+        Ok(checkpoint)
+    }
+}
+
+/// Why a document cannot be used. Starting over instead would send or lose alerts unseen.
+#[derive(Debug)]
+pub enum Damage {
+    /// It is not the JSON it should be.
+    NotReadable(serde_json::Error),
+    /// It was written by another version of this program.
+    UnknownVersion(u32),
+    /// A time in it is none.
+    NoTime(String),
+    /// The identities of a minute cannot be read.
+    NoIdentities(String),
+    /// The watermark lies before what is known.
+    Inverted,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotReadable(_) => f.write_str("it is not the JSON it should be"),
+            Self::UnknownVersion(version) => {
+                write!(f, "its version is {version}, and this program knows version {VERSION}")
+            }
+            Self::NoTime(text) => write!(f, "{text:?} is no time"),
+            Self::NoIdentities(minute) => write!(f, "the identities of {minute} cannot be read"),
+            Self::Inverted => f.write_str("its watermark lies before its beginning"),
+        }
+    }
+}
+
+impl std::error::Error for Damage {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::NotReadable(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Document {
+    version: u32,
+    watermark: String,
+    known_from: String,
+    /// By minute (`2026-11-24T05:55`), base64 of the fingerprints one after the other: 16 characters
+    /// an alert, so 1.6 MB for 100,000 alerts an hour.
+    delivered: BTreeMap<String, String>,
+}
+
+fn minute_of(time: OffsetDateTime) -> i64 {
+    time.unix_timestamp().div_euclid(60)
+}
+
+fn minute_name(minute: i64) -> String {
+    let time = OffsetDateTime::from_unix_timestamp(minute * 60).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    to_rfc3339(&time).trim_end_matches(":00Z").to_owned()
+}
+
+fn pack(identities: &[Identity]) -> String {
+    BASE64_STANDARD.encode(identities.iter().flat_map(|identity| identity.0).collect::<Vec<u8>>())
+}
+
+fn unpack(packed: &str) -> Option<Vec<Identity>> {
+    let bytes = BASE64_STANDARD.decode(packed).ok()?;
+    let chunks = bytes.chunks_exact(Identity::BYTES);
+    chunks.remainder().is_empty().then(|| chunks.filter_map(|c| c.try_into().ok().map(Identity)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> OffsetDateTime {
+        parse_rfc3339(text).expect(text)
+    }
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn the_window_looks_back_but_never_before_what_is_known() {
+        let mut checkpoint = Checkpoint::starting_at(at("2026-11-24T00:00:00Z"));
+        let now = at("2026-11-24T06:00:00.1234567Z");
+        assert_eq!(checkpoint.window(HOUR, now), Window { from: at("2026-11-24T00:00:00Z"), to: now });
+        checkpoint.advance(at("2026-11-24T00:30:00Z"), HOUR);
+        assert_eq!(checkpoint.window(HOUR, now).from, at("2026-11-24T00:00:00Z"));
+        checkpoint.advance(at("2026-11-24T05:00:00Z"), HOUR);
+        assert_eq!(checkpoint.window(HOUR, now).from, at("2026-11-24T04:00:00Z"));
+        // A longer look-back than before must not read again what was forgotten.
+        assert_eq!(checkpoint.window(HOUR * 3, now).from, at("2026-11-24T04:00:00Z"));
+        // Nor does a clock that was set back turn the window round.
+        let window = checkpoint.window(HOUR, at("2026-11-24T03:00:00Z"));
+        assert_eq!(window.from, window.to);
+    }
+
+    #[test]
+    fn identities_are_remembered_as_long_as_the_look_back_and_survive_the_document() {
+        let mut checkpoint = Checkpoint::starting_at(at("2026-11-24T00:00:00Z"));
+        let [old, kept, late] = [1, 2, 3].map(|n| Identity([n; Identity::BYTES]));
+        checkpoint.deliver(old, Some(at("2026-11-24T01:59:59.9Z")));
+        checkpoint.deliver(kept, Some(at("2026-11-24T02:00:59.9Z")));
+        checkpoint.advance(at("2026-11-24T03:00:30.0000001Z"), HOUR);
+        checkpoint.deliver(late, None);
+        assert_eq!([old, kept, late].map(|identity| checkpoint.has(identity)), [false, true, true]);
+
+        let text = String::from_utf8(checkpoint.to_json()).expect("text");
+        assert_eq!(
+            text,
+            r#"{
+  "version": 1,
+  "watermark": "2026-11-24T03:00:30.0000001Z",
+  "knownFrom": "2026-11-24T02:00:30.0000001Z",
+  "delivered": {
+    "2026-11-24T02:00": "AgICAgICAgICAgIC",
+    "2026-11-24T03:00": "AwMDAwMDAwMDAwMD"
+  }
+}"#
+        );
+        assert_eq!(Checkpoint::from_json(text.as_bytes()).expect("a document"), checkpoint);
+    }
+
+    #[test]
+    fn the_watermark_never_goes_back() {
+        let mut checkpoint = Checkpoint::starting_at(at("2026-11-24T05:00:00Z"));
+        checkpoint.advance(at("2026-11-24T04:00:00Z"), HOUR);
+        assert_eq!(checkpoint, Checkpoint::starting_at(at("2026-11-24T05:00:00Z")));
+    }
+
+    #[test]
+    fn a_damaged_document_is_refused_with_the_reason() {
+        for (text, reason) in [
+            ("", "not the JSON"),
+            ("{}", "not the JSON"),
+            ("{\"version\":1", "not the JSON"),
+            ("{\"version\":1}", "not the JSON"),
+            ("{\"version\":2,\"somethingNew\":1}", "version is 2"),
+            (
+                r#"{"version":1,"watermark":"x","knownFrom":"2026-11-24T00:00:00Z","delivered":{}}"#,
+                "\"x\" is no time",
+            ),
+            (
+                r#"{"version":1,"watermark":"2026-11-23T00:00:00Z","knownFrom":"2026-11-24T00:00:00Z","delivered":{}}"#,
+                "before its beginning",
+            ),
+            (
+                r#"{"version":1,"watermark":"2026-11-24T00:00:00Z","knownFrom":"2026-11-24T00:00:00Z","delivered":{"2026-11-24T00:00":"AAAA"}}"#,
+                "identities of 2026-11-24T00:00",
+            ),
+        ] {
+            let damage = Checkpoint::from_json(text.as_bytes()).expect_err(text).to_string();
+            assert!(damage.contains(reason), "{text}: {damage}");
+        }
+    }
+}

@@ -1,0 +1,419 @@
+//! All settings, read once into typed values. [`Config::parse`] looks at every setting before it
+//! fails, so that one restart mends all typing errors.
+
+pub mod cloud;
+pub mod endpoint;
+pub mod settings;
+pub mod storage;
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use azure_core::{
+    credentials::Secret,
+    time::{OffsetDateTime, parse_rfc3339},
+};
+
+use crate::sink::signature::SigningKey;
+use cloud::Cloud;
+use endpoint::Endpoint;
+use settings::Settings;
+use storage::BlobAccount;
+
+/// Everything the program can be told. The doc of each field names its setting and default.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Who asks for tokens: `AZURE_TENANT_ID`, `AZURE_CLIENT_ID`, `AZURE_CLIENT_SECRET`,
+    /// `AZURE_FEDERATED_TOKEN_FILE`, `IDENTITY_ENDPOINT`.
+    pub identity: Identity,
+    /// Entra ID's host, `AZURE_AUTHORITY_HOST` (default by cloud).
+    pub authority: Endpoint,
+    /// `MDATP_API_URL` (default by cloud).
+    pub api_url: Endpoint,
+    /// `MDATP_API_SCOPE` (default by cloud).
+    pub api_scope: String,
+    /// `MDATP_SINK` and the settings of the sink chosen.
+    pub sink: SinkConfig,
+    /// `MDATP_ALERT_FETCH` (default `list`).
+    pub fetch: AlertFetch,
+    /// `MDATP_MODE` (default `created`).
+    pub mode: Mode,
+    /// `MDATP_START` (default 24h).
+    pub start: Start,
+    /// `MDATP_LOOKBACK` (default 1h).
+    pub lookback: Duration,
+    /// `MDATP_PAGE_SIZE` (default 1000).
+    pub page_size: u32,
+    /// `MDATP_RUN_BUDGET` (default 8m).
+    pub run_budget: Duration,
+    /// `MDATP_STATE` (default `blob:mdatp-forward`).
+    pub state: StateConfig,
+}
+
+/// Which credential is used. There is no blind fallback to the virtual machine's metadata address:
+/// off Azure that is a wait of more than a minute.
+#[derive(Debug, Clone)]
+pub enum Identity {
+    /// An app registration with a secret.
+    ClientSecret {
+        /// `AZURE_TENANT_ID`
+        tenant: String,
+        /// `AZURE_CLIENT_ID`
+        client: String,
+        /// `AZURE_CLIENT_SECRET`
+        secret: Secret,
+    },
+    /// Workload identity: a token file that Kubernetes or a CI system keeps fresh.
+    WorkloadIdentity {
+        /// `AZURE_TENANT_ID`
+        tenant: String,
+        /// `AZURE_CLIENT_ID`
+        client: String,
+        /// `AZURE_FEDERATED_TOKEN_FILE`
+        file: PathBuf,
+    },
+    /// The managed identity of the Function App.
+    ManagedIdentity {
+        /// `AZURE_CLIENT_ID` of a user-assigned identity; none for the system-assigned one.
+        client: Option<String>,
+    },
+    /// The developer's own sign-in with `az login`.
+    AzureCli {
+        /// `AZURE_TENANT_ID`, when another than the account's home tenant is meant.
+        tenant: Option<String>,
+    },
+}
+
+/// Where records go.
+#[derive(Debug, Clone)]
+pub enum SinkConfig {
+    /// The HTTP Data Collector API, signed with the workspace key.
+    DataCollector {
+        /// `MDATP_WORKSPACE_ID`
+        workspace_id: String,
+        /// `MDATP_WORKSPACE_KEY`
+        key: SigningKey,
+        /// `MDATP_COLLECTOR_URL` (default `https://<workspace id>.ods.opinsights.azure.com`)
+        url: Endpoint,
+        /// `MDATP_LOG_NAME` (default `MDATPAlerts`); the service appends `_CL`.
+        log_name: String,
+    },
+    /// The Logs Ingestion API, through a data collection rule.
+    LogsIngestion {
+        /// `MDATP_INGESTION_ENDPOINT`
+        endpoint: Endpoint,
+        /// `MDATP_DCR_ID`
+        rule: String,
+        /// `MDATP_STREAM` (default `Custom-<log name>_CL`)
+        stream: String,
+        /// `MDATP_INGESTION_SCOPE` (default by cloud)
+        scope: String,
+    },
+}
+
+/// Whether the list's own alerts are forwarded or each is fetched again by its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AlertFetch {
+    /// Whole alerts from the list, evidence expanded: one call a page.
+    List,
+    /// The list only names the alerts; each is fetched by `GET /api/alerts/{id}`, as the Logic App did.
+    ById,
+}
+
+/// What makes an alert new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Each alert is sent once, walked by `alertCreationTime`.
+    Created,
+    /// An alert is sent again at each `lastUpdateTime`, walked by that.
+    Updated,
+}
+
+/// Where the very first run begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// A fixed time.
+    At(OffsetDateTime),
+    /// So long before the first run.
+    Ago(Duration),
+}
+
+/// Where the checkpoint and what was set aside are kept.
+#[derive(Debug, Clone)]
+pub enum StateConfig {
+    /// A folder of the local disk.
+    Folder(PathBuf),
+    /// A container of the host's storage account.
+    Blob {
+        /// The account of `AzureWebJobsStorage`.
+        account: BlobAccount,
+        /// The container's name.
+        container: String,
+        /// What every blob's name begins with; empty or ends without a slash.
+        prefix: String,
+    },
+}
+
+/// All settings that are wrong or missing, each with its name and the mend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingsError(pub Vec<String>);
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the settings need mending: {}", self.0.join("; "))
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+impl Config {
+    /// Reads and checks every setting.
+    pub fn parse(settings: &Settings) -> Result<Self, SettingsError> {
+        let mut read = Reader { settings, problems: Vec::new() };
+
+        let cloud = read.parsed("MDATP_CLOUD", "public", |name| {
+            Cloud::named(name).ok_or("must be public, gcc, gcc-high or dod".to_owned())
+        });
+        let cloud = cloud.unwrap_or(Cloud::ALL[0]);
+        let identity = read.identity();
+        let authority = read.endpoint("AZURE_AUTHORITY_HOST", cloud.authority);
+        let api_url = read.endpoint("MDATP_API_URL", cloud.api_url);
+        let api_scope = read.text("MDATP_API_SCOPE", cloud.api_scope);
+        let sink = read.sink(&cloud);
+        let fetch = read.parsed("MDATP_ALERT_FETCH", "list", |text| match text {
+            "list" => Ok(AlertFetch::List),
+            "by-id" => Ok(AlertFetch::ById),
+            _ => Err("must be list or by-id".to_owned()),
+        });
+        let mode = read.parsed("MDATP_MODE", "created", |text| match text {
+            "created" => Ok(Mode::Created),
+            "updated" => Ok(Mode::Updated),
+            _ => Err("must be created or updated".to_owned()),
+        });
+        let start = read.parsed("MDATP_START", "24h", |text| {
+            parse_rfc3339(text)
+                .map(Start::At)
+                .or_else(|_| duration(text).map(Start::Ago))
+                .map_err(|_| "must be an RFC 3339 time (2026-11-24T00:00:00Z) or a duration (24h)".to_owned())
+        });
+        let lookback = read.parsed("MDATP_LOOKBACK", "1h", duration);
+        let page_size = read.parsed("MDATP_PAGE_SIZE", "1000", |text| {
+            // The API's own maximum for $top (List alerts API, "The maximum value is 10,000").
+            let size = text.parse().ok().filter(|size| (1..=10_000).contains(size));
+            size.ok_or("must be a whole number from 1 to 10000".to_owned())
+        });
+        let run_budget = read.parsed("MDATP_RUN_BUDGET", "8m", |text| {
+            let budget = duration(text)?;
+            if budget.is_zero() { Err("must be longer than nothing".to_owned()) } else { Ok(budget) }
+        });
+        let state = read.state(&cloud);
+
+        match (identity, authority, api_url, sink, fetch, mode, start, lookback, page_size, run_budget, state)
+        {
+            (
+                Some(identity),
+                Some(authority),
+                Some(api_url),
+                Some(sink),
+                Some(fetch),
+                Some(mode),
+                Some(start),
+                Some(lookback),
+                Some(page_size),
+                Some(run_budget),
+                Some(state),
+            ) if read.problems.is_empty() => Ok(Self {
+                identity,
+                authority,
+                api_url,
+                api_scope,
+                sink,
+                fetch,
+                mode,
+                start,
+                lookback,
+                page_size,
+                run_budget,
+                state,
+            }),
+            _ => Err(SettingsError(read.problems)),
+        }
+    }
+}
+
+/// Reads setting after setting and remembers what was wrong.
+struct Reader<'a> {
+    settings: &'a Settings,
+    problems: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn get(&self, name: &str) -> Option<String> {
+        self.settings.get(name)
+    }
+
+    fn text(&self, name: &str, default: &str) -> String {
+        self.get(name).unwrap_or_else(|| default.to_owned())
+    }
+
+    fn problem<T>(&mut self, problem: String) -> Option<T> {
+        self.problems.push(problem);
+        None
+    }
+
+    fn required(&mut self, name: &str, why: &str) -> Option<String> {
+        self.get(name).or_else(|| self.problem(format!("{name} is not set: {why}")))
+    }
+
+    fn parsed<T>(
+        &mut self,
+        name: &str,
+        default: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        match parse(&self.text(name, default)) {
+            Ok(value) => Some(value),
+            Err(problem) => self.problem(format!("{name} {problem}")),
+        }
+    }
+
+    fn endpoint(&mut self, name: &str, default: &str) -> Option<Endpoint> {
+        self.parsed(name, default, |text| Endpoint::parse(text).map_err(str::to_owned))
+    }
+
+    fn identity(&mut self) -> Option<Identity> {
+        let tenant = self.get("AZURE_TENANT_ID");
+        let client = self.get("AZURE_CLIENT_ID");
+        let app = |reader: &mut Self, by: &str| {
+            let why = format!("{by} needs the app registration's tenant and client id");
+            let tenant = reader.required("AZURE_TENANT_ID", &why);
+            let client = reader.required("AZURE_CLIENT_ID", &why);
+            tenant.zip(client)
+        };
+        if let Some(secret) = self.get("AZURE_CLIENT_SECRET") {
+            let (tenant, client) = app(self, "AZURE_CLIENT_SECRET")?;
+            Some(Identity::ClientSecret { tenant, client, secret: Secret::new(secret) })
+        } else if let Some(file) = self.get("AZURE_FEDERATED_TOKEN_FILE") {
+            let (tenant, client) = app(self, "AZURE_FEDERATED_TOKEN_FILE")?;
+            Some(Identity::WorkloadIdentity { tenant, client, file: PathBuf::from(file) })
+        } else if self.get("IDENTITY_ENDPOINT").is_some() {
+            Some(Identity::ManagedIdentity { client })
+        } else {
+            Some(Identity::AzureCli { tenant })
+        }
+    }
+
+    fn sink(&mut self, cloud: &Cloud) -> Option<SinkConfig> {
+        let log_name = self.parsed("MDATP_LOG_NAME", "MDATPAlerts", log_name)?;
+        let collector = self.get("MDATP_WORKSPACE_ID").is_some() || self.get("MDATP_WORKSPACE_KEY").is_some();
+        let ingestion = self.get("MDATP_INGESTION_ENDPOINT").is_some() || self.get("MDATP_DCR_ID").is_some();
+        match (self.get("MDATP_SINK").as_deref(), ingestion, collector) {
+            (Some("logs-ingestion"), ..) | (None, true, false) => self.logs_ingestion(cloud, &log_name),
+            (Some("data-collector"), ..) | (None, false, true) => self.data_collector(cloud, log_name),
+            (Some(_), ..) => self.problem("MDATP_SINK must be logs-ingestion or data-collector".to_owned()),
+            (None, true, true) => self.problem(
+                "MDATP_SINK is not set, and both sinks are configured: say logs-ingestion or data-collector"
+                    .to_owned(),
+            ),
+            (None, false, false) => self.problem(
+                "no sink is configured: set MDATP_INGESTION_ENDPOINT and MDATP_DCR_ID for the Logs Ingestion \
+                 API, or MDATP_WORKSPACE_ID and MDATP_WORKSPACE_KEY for the Data Collector API"
+                    .to_owned(),
+            ),
+        }
+    }
+
+    fn logs_ingestion(&mut self, cloud: &Cloud, log_name: &str) -> Option<SinkConfig> {
+        let why =
+            "the Logs Ingestion API needs the endpoint and the immutable id of the data collection rule";
+        let endpoint = match self.required("MDATP_INGESTION_ENDPOINT", why) {
+            Some(_) => self.endpoint("MDATP_INGESTION_ENDPOINT", ""),
+            None => None,
+        };
+        let rule = self.required("MDATP_DCR_ID", why);
+        let stream = self.parsed("MDATP_STREAM", &format!("Custom-{log_name}_CL"), |text| {
+            let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
+            match plain(text) && text.starts_with("Custom-") {
+                true => Ok(text.to_owned()),
+                false => {
+                    Err("must begin with Custom- and hold letters, digits, '_', '-' and '.' only".to_owned())
+                }
+            }
+        });
+        let rule = rule.and_then(|rule| match rule.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+            true => Some(rule),
+            false => {
+                self.problem("MDATP_DCR_ID must be the rule's immutable id, dcr- and 32 hex digits".into())
+            }
+        });
+        let scope = self.text("MDATP_INGESTION_SCOPE", cloud.ingestion_scope);
+        Some(SinkConfig::LogsIngestion { endpoint: endpoint?, rule: rule?, stream: stream?, scope })
+    }
+
+    fn data_collector(&mut self, cloud: &Cloud, log_name: String) -> Option<SinkConfig> {
+        let why = "the Data Collector API needs the workspace's id and its primary or secondary key";
+        let id = self.required("MDATP_WORKSPACE_ID", why);
+        let id = id.and_then(|id| match id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+            true => Some(id),
+            false => self.problem("MDATP_WORKSPACE_ID must be the workspace's id, a GUID".into()),
+        });
+        let key = self.required("MDATP_WORKSPACE_KEY", why).and_then(|text| {
+            SigningKey::from_base64(&text).or_else(|| {
+                self.problem("MDATP_WORKSPACE_KEY is not base64: copy the whole key again".into())
+            })
+        });
+        let id = id?;
+        let url = self.endpoint("MDATP_COLLECTOR_URL", &format!("https://{id}.{}", cloud.collector_suffix));
+        Some(SinkConfig::DataCollector { workspace_id: id, key: key?, url: url?, log_name })
+    }
+
+    fn state(&mut self, cloud: &Cloud) -> Option<StateConfig> {
+        let text = self.text("MDATP_STATE", "blob:mdatp-forward");
+        if let Some(folder) = text.strip_prefix("file:").filter(|folder| !folder.is_empty()) {
+            return Some(StateConfig::Folder(PathBuf::from(folder)));
+        }
+        let Some(path) = text.strip_prefix("blob:") else {
+            return self.problem("MDATP_STATE must be blob:CONTAINER[/PREFIX] or file:FOLDER".to_owned());
+        };
+        let (container, prefix) = path.split_once('/').unwrap_or((path, ""));
+        // Azure's naming rule for containers: 3 to 63 lower-case letters, digits and single hyphens.
+        let legal = (3..=63).contains(&container.len())
+            && container.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && !container.starts_with('-')
+            && !container.ends_with('-')
+            && !container.contains("--");
+        if !legal {
+            return self.problem(
+                "MDATP_STATE names a container that Azure does not allow: 3 to 63 lower-case letters, digits \
+                 and single hyphens"
+                    .to_owned(),
+            );
+        }
+        match BlobAccount::read(self.settings, cloud) {
+            Ok(account) => Some(StateConfig::Blob {
+                account,
+                container: container.to_owned(),
+                prefix: prefix.trim_matches('/').to_owned(),
+            }),
+            Err(problem) => self.problem(problem),
+        }
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| "must be a duration such as 90s, 8m, 1h or 7d".to_owned())
+}
+
+/// Letters, digits and underscore, at most 100 characters (Data Collector API, `Log-Type`). The
+/// service appends `_CL` itself, so a name that ends in it is nearly always a mistake.
+fn log_name(text: &str) -> Result<String, String> {
+    if text.len() > 100 || !text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        Err("must be at most 100 letters, digits and underscores".to_owned())
+    } else if text.to_ascii_uppercase().ends_with("_CL") {
+        Err("must be given without _CL, which the service appends".to_owned())
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+use super::*;
+
+const COLLECTOR: [(&str, &str); 3] = [
+    ("MDATP_WORKSPACE_ID", "97ce69d9-b4be-4241-8dbd-d265edcf06c4"),
+    ("MDATP_WORKSPACE_KEY", "c2VjcmV0IGtleQ=="),
+    ("MDATP_STATE", "file:state"),
+];
+const INGESTION: [(&str, &str); 3] = [
+    ("MDATP_INGESTION_ENDPOINT", "https://mdatp-ab12.westeurope-1.ingest.monitor.azure.com"),
+    ("MDATP_DCR_ID", "dcr-0123456789abcdef0123456789abcdef"),
+    ("MDATP_STATE", "file:state"),
+];
+
+fn parse(values: &[&[(&str, &str)]]) -> Result<Config, SettingsError> {
+    Config::parse(&values.iter().flat_map(|values| values.iter().copied()).collect())
+}
+
+#[test]
+fn the_defaults_are_those_of_the_table() {
+    let config = parse(&[&COLLECTOR]).expect("collector");
+    assert_eq!(config.api_url.as_str(), "https://api.security.microsoft.com");
+    assert_eq!(config.api_scope, "https://api.securitycenter.microsoft.com/.default");
+    assert_eq!(config.authority.as_str(), "https://login.microsoftonline.com");
+    assert_eq!((config.fetch, config.mode), (AlertFetch::List, Mode::Created));
+    assert_eq!(config.start, Start::Ago(Duration::from_secs(24 * 3600)));
+    assert_eq!(config.lookback, Duration::from_secs(3600));
+    assert_eq!((config.page_size, config.run_budget), (1000, Duration::from_secs(480)));
+    let SinkConfig::DataCollector { url, log_name, .. } = config.sink else {
+        panic!("one sink is configured")
+    };
+    assert_eq!(url.as_str(), "https://97ce69d9-b4be-4241-8dbd-d265edcf06c4.ods.opinsights.azure.com");
+    assert_eq!(log_name, "MDATPAlerts");
+
+    let SinkConfig::LogsIngestion { stream, scope, .. } = parse(&[&INGESTION]).expect("ingestion").sink
+    else {
+        panic!("one sink is configured")
+    };
+    assert_eq!(
+        (stream.as_str(), scope.as_str()),
+        ("Custom-MDATPAlerts_CL", "https://monitor.azure.com/.default")
+    );
+}
+
+#[test]
+fn a_cloud_sets_all_its_hosts_and_one_setting_still_wins() {
+    let config =
+        parse(&[&COLLECTOR, &[("MDATP_CLOUD", "gcc-high"), ("MDATP_API_SCOPE", "api://other/.default")]])
+            .expect("gov");
+    assert_eq!(config.authority.as_str(), "https://login.microsoftonline.us");
+    assert_eq!(config.api_url.as_str(), "https://api-gov.securitycenter.microsoft.us");
+    assert_eq!(config.api_scope, "api://other/.default");
+    let SinkConfig::DataCollector { url, .. } = config.sink else { panic!("one sink is configured") };
+    assert!(url.as_str().ends_with(".ods.opinsights.azure.us"));
+}
+
+#[test]
+fn the_credential_follows_from_what_is_set() {
+    let app = [("AZURE_TENANT_ID", "t"), ("AZURE_CLIENT_ID", "c")];
+    let secret = [("AZURE_CLIENT_SECRET", "s")];
+    let file = [("AZURE_FEDERATED_TOKEN_FILE", "/var/token")];
+    let managed = [("IDENTITY_ENDPOINT", "http://127.0.0.1:1/msi/token")];
+    let identity =
+        |extra: &[&[(&str, &str)]]| parse(&[&[&COLLECTOR[..]], extra].concat()).expect("settings").identity;
+    assert!(matches!(identity(&[&app, &secret, &managed]), Identity::ClientSecret { .. }));
+    assert!(matches!(identity(&[&app, &file, &managed]), Identity::WorkloadIdentity { .. }));
+    assert!(matches!(identity(&[&managed]), Identity::ManagedIdentity { client: None }));
+    assert!(
+        matches!(identity(&[&app, &managed]), Identity::ManagedIdentity { client: Some(id) } if id == "c")
+    );
+    assert!(matches!(identity(&[]), Identity::AzureCli { tenant: None }));
+}
+
+#[test]
+fn all_problems_are_reported_together_by_name_and_no_secret_is_shown() {
+    let SettingsError(problems) = parse(&[&[
+        ("MDATP_CLOUD", "mars"),
+        ("AZURE_CLIENT_SECRET", "very-secret"),
+        ("MDATP_API_URL", "http://api.example"),
+        ("MDATP_SINK", "data-collector"),
+        ("MDATP_WORKSPACE_ID", "w"),
+        ("MDATP_WORKSPACE_KEY", "not base64!"),
+        ("MDATP_LOG_NAME", "MDATPAlerts"),
+        ("MDATP_ALERT_FETCH", "some"),
+        ("MDATP_MODE", "all"),
+        ("MDATP_START", "yesterday"),
+        ("MDATP_LOOKBACK", "long"),
+        ("MDATP_PAGE_SIZE", "0"),
+        ("MDATP_RUN_BUDGET", "0s"),
+        ("MDATP_STATE", "blob:No"),
+    ]])
+    .expect_err("nearly everything is wrong");
+    let named: Vec<&str> = problems.iter().filter_map(|problem| problem.split(' ').next()).collect();
+    assert_eq!(
+        named,
+        [
+            "MDATP_CLOUD",
+            "AZURE_TENANT_ID",
+            "AZURE_CLIENT_ID",
+            "MDATP_API_URL",
+            "MDATP_WORKSPACE_KEY",
+            "MDATP_ALERT_FETCH",
+            "MDATP_MODE",
+            "MDATP_START",
+            "MDATP_LOOKBACK",
+            "MDATP_PAGE_SIZE",
+            "MDATP_RUN_BUDGET",
+            "MDATP_STATE",
+        ]
+    );
+    let text = SettingsError(problems).to_string();
+    assert!(!text.contains("very-secret") && !text.contains("not base64!"), "{text}");
+}
+
+#[test]
+fn debug_output_of_the_configuration_shows_no_secret() {
+    let config = parse(&[
+        &COLLECTOR,
+        &[("AZURE_TENANT_ID", "t"), ("AZURE_CLIENT_ID", "c"), ("AZURE_CLIENT_SECRET", "very-secret")],
+        &[("MDATP_STATE", "blob:state-box"), ("AzureWebJobsStorage", "AccountName=a;AccountKey=hidden-key")],
+    ])
+    .expect("settings");
+    let text = format!("{config:?}");
+    for secret in ["very-secret", "c2VjcmV0IGtleQ", "secret key", "hidden-key"] {
+        assert!(!text.contains(secret), "{secret} in {text}");
+    }
+}
+
+#[test]
+fn the_sink_must_be_clear_and_the_log_name_legal() {
+    assert!(parse(&[&COLLECTOR, &INGESTION]).expect_err("two sinks").to_string().contains("MDATP_SINK"));
+    assert!(
+        parse(&[&[("MDATP_STATE", "file:s")]]).expect_err("no sink").to_string().contains("MDATP_DCR_ID")
+    );
+    for name in ["MDATPAlerts_CL", "with space", "dash-ed"] {
+        assert!(parse(&[&COLLECTOR, &[("MDATP_LOG_NAME", name)]]).is_err(), "{name}");
+    }
+}

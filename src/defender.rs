@@ -1,0 +1,145 @@
+//! Defender for Endpoint's API: the alert list, one alert, one machine.
+
+use std::sync::Arc;
+
+use azure_core::time::to_rfc3339;
+use http::StatusCode;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::{
+    advice::Service,
+    alert::{Alert, Page},
+    call::{CallError, Caller, Target},
+    config::{AlertFetch, Config, Mode, endpoint::Endpoint},
+    credential::Credential,
+    http::{Reply, Request},
+    machine::Machine,
+    walk::{Query, Window},
+};
+
+/// What stays as it is in a part of a URL; ids are opaque and may hold anything.
+const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// The API of one tenant.
+#[derive(Debug)]
+pub struct Defender {
+    url: Endpoint,
+    scope: String,
+    credential: Arc<Credential>,
+    mode: Mode,
+    fetch: AlertFetch,
+    page_size: u32,
+}
+
+impl Defender {
+    /// The API that `config` names.
+    pub fn new(config: &Config, credential: Arc<Credential>) -> Self {
+        Self {
+            url: config.api_url.clone(),
+            scope: config.api_scope.clone(),
+            credential,
+            mode: config.mode,
+            fetch: config.fetch,
+            page_size: config.page_size,
+        }
+    }
+
+    /// One page of the alert list, in the order of the mode's time.
+    pub async fn list(&self, query: Query, caller: &Caller) -> Result<Page, CallError> {
+        let url = self.url.join(&list_path(query, self.mode, self.fetch, self.page_size));
+        self.get(url, "GET /api/alerts", caller, |reply| Page::parse(&reply.body)).await
+    }
+
+    /// One alert with its evidence; none when the service does not know it any more.
+    pub async fn alert(&self, id: &str, caller: &Caller) -> Result<Option<Alert>, CallError> {
+        let what = format!("GET /api/alerts/{}", utf8_percent_encode(id, KEPT));
+        let read = |reply: &Reply| Ok(Alert::parse(reply.body.clone()).ok());
+        found(self.entity(id, &what, caller, read).await).map(Option::flatten)
+    }
+
+    /// One machine; none when the service does not know it (outside retention, merged, offboarded).
+    pub async fn machine(&self, id: &str, caller: &Caller) -> Result<Option<Machine>, CallError> {
+        let what = format!("GET /api/machines/{}", utf8_percent_encode(id, KEPT));
+        found(self.entity(id, &what, caller, |reply| Machine::parse(&reply.body)).await)
+    }
+
+    async fn entity<T>(
+        &self,
+        id: &str,
+        what: &str,
+        caller: &Caller,
+        read: impl Fn(&Reply) -> Result<T, serde_json::Error>,
+    ) -> Result<Option<T>, CallError> {
+        // Dots alone would lead up the path, to another call with this token.
+        if id.bytes().all(|byte| byte == b'.') {
+            return Ok(None);
+        }
+        let url = self.url.join(what.trim_start_matches("GET "));
+        self.get(url, what, caller, read).await.map(Some)
+    }
+
+    async fn get<T>(
+        &self,
+        url: String,
+        what: &str,
+        caller: &Caller,
+        read: impl Fn(&Reply) -> Result<T, serde_json::Error>,
+    ) -> Result<T, CallError> {
+        let token = Some((&*self.credential, self.scope.as_str()));
+        caller
+            .call(Target { service: Service::Defender, what, token }, |_| Request::get(url.clone()), read)
+            .await
+    }
+}
+
+/// An entity that the service does not know is an answer, not a failure.
+fn found<T>(answer: Result<Option<T>, CallError>) -> Result<Option<T>, CallError> {
+    match answer {
+        Err(CallError::Refused(refusal)) if refusal.status == StatusCode::NOT_FOUND => Ok(None),
+        answer => answer,
+    }
+}
+
+fn list_path(query: Query, mode: Mode, fetch: AlertFetch, page_size: u32) -> String {
+    let field = match mode {
+        Mode::Created => "alertCreationTime",
+        Mode::Updated => "lastUpdateTime",
+    };
+    let Query { window: Window { from, to }, skip } = query;
+    let filter = format!("{field} ge {} and {field} lt {}", to_rfc3339(&from), to_rfc3339(&to));
+    let filter = utf8_percent_encode(&filter, KEPT);
+    let mut path =
+        format!("/api/alerts?$filter={filter}&$orderby={field}%20asc&$top={page_size}&$skip={skip}");
+    if fetch == AlertFetch::List {
+        // Without it the list's evidence is empty; an alert fetched by its id always has it.
+        path.push_str("&$expand=evidence");
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use azure_core::time::parse_rfc3339;
+
+    use super::*;
+
+    #[test]
+    fn the_list_is_asked_for_by_time_with_all_seven_digits() {
+        let time = |text| parse_rfc3339(text).expect(text);
+        let query = Query {
+            window: Window { from: time("2026-11-24T05:00:00.1234567Z"), to: time("2026-11-24T06:00:00Z") },
+            skip: 20,
+        };
+        assert_eq!(
+            list_path(query, Mode::Created, AlertFetch::List, 1000),
+            "/api/alerts?$filter=alertCreationTime%20ge%202026-11-24T05%3A00%3A00.1234567Z%20and%20\
+             alertCreationTime%20lt%202026-11-24T06%3A00%3A00Z&$orderby=alertCreationTime%20asc&$top=1000&$skip=20\
+             &$expand=evidence"
+        );
+        assert_eq!(
+            list_path(query, Mode::Updated, AlertFetch::ById, 1),
+            "/api/alerts?$filter=lastUpdateTime%20ge%202026-11-24T05%3A00%3A00.1234567Z%20and%20\
+             lastUpdateTime%20lt%202026-11-24T06%3A00%3A00Z&$orderby=lastUpdateTime%20asc&$top=1&$skip=20"
+        );
+    }
+}

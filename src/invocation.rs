@@ -1,0 +1,141 @@
+//! The Functions host's custom-handler protocol as plain values: what an invocation says, and what a
+//! reply must look like. Pure.
+//!
+//! Two of the host's habits shape the replies: it waits for ever on an empty 2xx reply, and it throws
+//! the body of any other status away, so that a failure's reason also goes into the reason phrase.
+
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::report::RunReport;
+
+/// The most bytes an invocation may have. A timer's has a few hundred.
+pub const LIMIT: usize = 1024 * 1024;
+
+/// The longest reason phrase, in bytes: what still reads well as part of the host's exception text.
+const LONGEST_PHRASE: usize = 240;
+
+/// A timer's invocation. Its dates stay unread: they come with and without offset, as year 1 on the
+/// first run, and are no input of a run anyway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Invocation {
+    /// True for the one run the host makes at start because an occurrence was missed.
+    pub is_past_due: bool,
+}
+
+impl Invocation {
+    /// Reads the body of `POST /MdatpForward`.
+    pub fn parse(body: &[u8]) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Body {
+            #[serde(rename = "Data")]
+            data: Option<Value>,
+        }
+        let body: Body =
+            serde_json::from_slice(body).map_err(|error| format!("the body is no JSON: {error}"))?;
+        let Some(Value::Object(bindings)) = body.data else {
+            return Err("the body has no Data: this is not an invocation of the Functions host".to_owned());
+        };
+        // Some versions of the host send a trigger as a text that holds JSON.
+        let is_past_due =
+            |trigger: &Value| trigger.get("IsPastDue").and_then(Value::as_bool).unwrap_or(false);
+        Ok(Self { is_past_due: bindings.values().any(is_past_due) })
+    }
+}
+
+/// A reply to the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The status: only 200 counts as a success.
+    pub status: StatusCode,
+    /// The reason phrase of a failure, plain ASCII.
+    pub phrase: Option<String>,
+    /// A JSON object, never empty.
+    pub body: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Body<'a> {
+    outputs: Value,
+    logs: Vec<String>,
+    return_value: &'a RunReport,
+}
+
+impl Reply {
+    /// The reply that tells of a run.
+    pub fn of(report: &RunReport) -> Self {
+        let logs = vec![report.to_string()];
+        let body = Body { outputs: Value::Object(serde_json::Map::new()), logs, return_value: report };
+        let body = serde_json::to_string(&body).expect("numbers and texts can be written as JSON");
+        match &report.error {
+            None => Self { status: StatusCode::OK, phrase: None, body },
+            Some(error) => {
+                Self { status: StatusCode::INTERNAL_SERVER_ERROR, phrase: Some(phrase(error)), body }
+            }
+        }
+    }
+
+    /// The reply to the host's question whether the handler is up.
+    pub fn ready() -> Self {
+        Self { status: StatusCode::OK, phrase: None, body: r#"{"ready":true}"#.to_owned() }
+    }
+
+    /// The reply to something that is no invocation.
+    pub fn refusal(status: StatusCode, reason: &str) -> Self {
+        let body = serde_json::json!({ "error": reason }).to_string();
+        Self { status, phrase: Some(phrase(reason)), body }
+    }
+}
+
+/// `text` as a reason phrase: printable ASCII of bounded length.
+fn phrase(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' })
+        .take(LONGEST_PHRASE)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invocation_needs_data_and_nothing_else_is_looked_at() {
+        for (body, is_past_due) in [
+            (r#"{"Data":{"mdatpTimer":{"IsPastDue":true}},"Metadata":{}}"#, true),
+            (
+                r#"{"Data":{"mdatpTimer":{"Schedule":{"AdjustForDST":true},"ScheduleStatus":{"Last":"0001-01-01T00:00:00"},"IsPastDue":false}}}"#,
+                false,
+            ),
+            (r#"{"Data":{"mdatpTimer":"text"},"Unknown":[1]}"#, false),
+            (r#"{"Data":{}}"#, false),
+        ] {
+            assert_eq!(Invocation::parse(body.as_bytes()), Ok(Invocation { is_past_due }), "{body}");
+        }
+        for body in
+            ["", "{", "[]", "{}", r#"{"Data":null}"#, r#"{"Data":"x"}"#, r#"{"data":{}}"#, "\u{feff}{}"]
+        {
+            assert!(Invocation::parse(body.as_bytes()).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_failure_says_why_in_ascii_in_the_reason_phrase() {
+        let report = RunReport { error: Some("naïve\r\nX-Evil: 1 …".to_owned()), ..RunReport::default() };
+        let reply = Reply::of(&report);
+        assert_eq!((reply.status.as_u16(), reply.phrase.as_deref()), (500, Some("na?ve??X-Evil: 1 ?")));
+        assert_eq!(phrase(&"x".repeat(999)).len(), LONGEST_PHRASE);
+    }
+
+    #[test]
+    fn a_success_has_outputs_logs_and_the_report() {
+        let reply = Reply::of(&RunReport { complete: true, ..RunReport::default() });
+        let body: Value = serde_json::from_str(&reply.body).expect("JSON");
+        assert_eq!(reply.status.as_u16(), 200);
+        assert_eq!(body["Outputs"], serde_json::json!({}));
+        assert!(body["Logs"][0].as_str().is_some_and(|line| line.starts_with("read 0 alerts")));
+        assert_eq!(body["ReturnValue"]["complete"], true);
+    }
+}

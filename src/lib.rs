@@ -1,0 +1,46 @@
+//! Microsoft Defender for Endpoint alerts, joined with their machines, into Azure Log Analytics.
+//!
+//! The data's path, which is also the order to read in:
+//!
+//! ```text
+//! the host's timer   POST /MdatpForward      server, invocation
+//! one run            the whole story         app, run
+//! fetch              GET /api/alerts         walk (which page), defender, alert
+//! enrich             GET /api/machines/{id}  enrich, machine
+//! merge              one record an alert     union, object
+//! sign, send         one post a batch        batch, sink
+//! remember           only what was accepted  checkpoint, state, set_aside
+//! answer             the report              report, invocation
+//! ```
+//!
+//! Under all calls lie `call` (token, retries, errors with advice), `retry`, `credential` and `http`.
+
+pub mod advice;
+pub mod alert;
+pub mod app;
+pub mod batch;
+pub mod call;
+pub mod cause;
+pub mod checkpoint;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod credential;
+pub mod deadline;
+pub mod defender;
+pub mod enrich;
+pub mod http;
+pub mod invocation;
+pub mod machine;
+pub mod object;
+pub mod report;
+pub mod retry;
+pub mod run;
+pub mod server;
+pub mod services;
+pub mod set_aside;
+pub mod sink;
+pub mod state;
+pub mod telemetry;
+pub mod union;
+pub mod walk;

@@ -1,0 +1,73 @@
+//! The program: a custom handler for the Azure Functions host, and a command line.
+
+use std::{future::Future, process::ExitCode, sync::Arc};
+
+use clap::Parser;
+use mdatp_forward::{
+    app::App,
+    cli::{self, Cli, Command, EXIT_USAGE},
+    clock::Clock,
+    config::{Config, settings::Settings},
+    server,
+    telemetry::{self, Audience},
+};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    match cli.command {
+        Some(Command::Run(args)) => cli::run(&args, &Settings::Process, Clock::System).await,
+        None => serve(&Settings::Process, Clock::System).await,
+    }
+}
+
+/// Serves the Functions host. The port is bound before anything else is done or checked, since the host
+/// waits for that; bad settings are told at each invocation, for a process that exits is started again.
+async fn serve(settings: &Settings, clock: Clock) -> ExitCode {
+    telemetry::init(Audience::Host, settings, clock);
+    let Some(port) = settings.get("FUNCTIONS_CUSTOMHANDLER_PORT") else {
+        error!(
+            "FUNCTIONS_CUSTOMHANDLER_PORT is not set: the Azure Functions host starts this program and sets it \
+             (func start); without a host, use mdatp-forward run, or see --help"
+        );
+        return ExitCode::from(EXIT_USAGE);
+    };
+    let Ok(port) = port.parse() else {
+        error!("FUNCTIONS_CUSTOMHANDLER_PORT is not a port: {port:?}");
+        return ExitCode::from(EXIT_USAGE);
+    };
+    let (listener, stop) = match server::bind(port).and_then(|listener| Ok((listener, stop_signal()?))) {
+        Ok(ready) => ready,
+        Err(error) => {
+            error!("cannot listen on 127.0.0.1:{port}: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    info!("mdatp-forward {} listens on 127.0.0.1:{port}", env!("CARGO_PKG_VERSION"));
+    let config = Config::parse(settings);
+    match &config {
+        Ok(config) => cli::warn_of_sink(config),
+        Err(problems) => error!("{problems}"),
+    }
+    server::serve(listener, Arc::new(App::new(config, clock)), stop).await;
+    info!("stopped");
+    ExitCode::SUCCESS
+}
+
+/// Done when the process is asked to stop: Ctrl+C at a terminal, or a container that ends. The host
+/// itself never asks; it kills.
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+    })
+}

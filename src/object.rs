@@ -1,0 +1,138 @@
+//! A JSON object as a list of members whose values are slices of the text they came in: unknown
+//! members and the digits of numbers pass through untouched, and nothing is built to be thrown away.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+/// One member of an object.
+#[derive(Debug, Clone)]
+pub struct Member<'a> {
+    /// The name, without quotes and escapes.
+    pub name: Cow<'a, str>,
+    /// The value's own text.
+    pub value: &'a RawValue,
+}
+
+/// The members of an object in their order. Of members with the same name the last one counts, in the
+/// place of the first, as with nearly every reader of JSON.
+#[derive(Debug, Clone, Default)]
+pub struct Object<'a>(pub Vec<Member<'a>>);
+
+impl<'a> Object<'a> {
+    /// Reads the members of the object that `text` is.
+    pub fn parse(text: &'a [u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(text)
+    }
+
+    /// The value of the member called `name`.
+    pub fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.iter().find(|member| member.name == name).map(|member| member.value)
+    }
+
+    fn put(&mut self, member: Member<'a>) {
+        match self.0.iter_mut().find(|known| known.name == member.name) {
+            Some(known) => known.value = member.value,
+            None => self.0.push(member),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Object<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Object<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut object = Object(Vec::with_capacity(40));
+                while let Some((Name(name), value)) = map.next_entry()? {
+                    object.put(Member { name, value });
+                }
+                Ok(object)
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
+}
+
+/// A name that is borrowed from the text unless it has escapes (a plain `Cow` would always be copied).
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// The text inside a value that is a JSON string; none for any other value, and for a string that is
+/// no Unicode text (a lone surrogate).
+pub fn text_of(value: &RawValue) -> Option<Cow<'_, str>> {
+    serde_json::from_str::<Name<'_>>(value.get()).ok().map(|name| name.0)
+}
+
+/// Appends `text`, which is valid JSON, without the blanks between its tokens.
+pub fn append_compact(out: &mut Vec<u8>, text: &str) {
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
+    let bytes = text.as_bytes();
+    if !matches!(bytes.first(), Some(b'{' | b'[')) || !bytes.iter().any(is_blank) {
+        out.extend_from_slice(bytes);
+        return;
+    }
+    let (mut in_string, mut escaped) = (false, false);
+    for byte in bytes {
+        if in_string || !is_blank(byte) {
+            out.push(*byte);
+        }
+        match (in_string, escaped, byte) {
+            (true, false, b'\\') => escaped = true,
+            (_, false, b'"') => in_string = !in_string,
+            _ => escaped = false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_keep_their_order_names_and_text() {
+        let object = Object::parse(br#" { "a" : 1.50, "\u0062" : [1, 2], "c":null } "#).expect("an object");
+        let members: Vec<(&str, &str)> = object.0.iter().map(|m| (m.name.as_ref(), m.value.get())).collect();
+        assert_eq!(members, [("a", "1.50"), ("b", "[1, 2]"), ("c", "null")]);
+        assert!(matches!(object.0[0].name, Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn of_members_with_one_name_the_last_counts() {
+        let object = Object::parse(br#"{"a":1,"b":2,"a":3}"#).expect("an object");
+        let members: Vec<(&str, &str)> = object.0.iter().map(|m| (m.name.as_ref(), m.value.get())).collect();
+        assert_eq!(members, [("a", "3"), ("b", "2")]);
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused() {
+        for text in ["", "[]", "1", "\"a\"", "{\"a\":}", "{\"a\":1", "{\"a\":1}x"] {
+            assert!(Object::parse(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn compacting_leaves_strings_alone() {
+        for (text, compact) in [
+            ("{ \"a b\" : [ 1 ,\n\t2 ], \"c\\\" d\": \" \\\\\" }", r#"{"a b":[1,2],"c\" d":" \\"}"#),
+            ("\" a \"", "\" a \""),
+            ("[]", "[]"),
+        ] {
+            let mut out = Vec::new();
+            append_compact(&mut out, text);
+            assert_eq!(String::from_utf8(out).expect("text"), compact);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What a run works with: clients for Defender, the sink and the state store, built from the settings.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    clock::Clock,
+    config::{AlertFetch, Config, Mode, Start},
+    credential::Credential,
+    defender::Defender,
+    http::Http,
+    run::RunError,
+    sink::Sink,
+    state::StateStore,
+};
+
+/// Everything that outlives a run: connections and tokens are kept between invocations.
+#[derive(Debug)]
+pub struct Services {
+    /// The client that all share.
+    pub http: Http,
+    /// The time of day.
+    pub clock: Clock,
+    /// Where alerts and machines come from.
+    pub defender: Defender,
+    /// Where records go.
+    pub sink: Sink,
+    /// Where the checkpoint is.
+    pub store: StateStore,
+    /// `MDATP_ALERT_FETCH`
+    pub fetch: AlertFetch,
+    /// `MDATP_MODE`
+    pub mode: Mode,
+    /// `MDATP_START`
+    pub start: Start,
+    /// `MDATP_LOOKBACK`
+    pub lookback: Duration,
+    /// `MDATP_PAGE_SIZE`
+    pub page_size: u32,
+}
+
+impl Services {
+    /// Builds the clients. Nobody is called yet.
+    pub fn build(config: &Config, clock: Clock) -> Result<Self, RunError> {
+        let http = Http::new().map_err(RunError::Client)?;
+        let credential =
+            Arc::new(Credential::new(config.identity.clone(), config.authority.clone(), http.clone()));
+        Ok(Self {
+            defender: Defender::new(config, credential.clone()),
+            sink: Sink::new(&config.sink, &credential),
+            store: StateStore::open(&config.state, &http, &credential)?,
+            http,
+            clock,
+            fetch: config.fetch,
+            mode: config.mode,
+            start: config.start,
+            lookback: config.lookback,
+            page_size: config.page_size,
+        })
+    }
+}

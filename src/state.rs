@@ -1,0 +1,226 @@
+//! Where the checkpoint and what was set aside are kept: a container of the host's storage account, or
+//! a folder. Both are object stores; a save succeeds only over the document that was loaded.
+
+mod blob;
+
+use std::{fmt, path::Path as FsPath, sync::Arc};
+
+use bytes::Bytes;
+use object_store::{
+    Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion,
+    local::LocalFileSystem, path::Path,
+};
+
+use crate::{config::StateConfig, credential::Credential, http::Http, set_aside::SetAside};
+use blob::BlobContainer;
+
+/// The name of the checkpoint's document.
+const CHECKPOINT: &str = "checkpoint.json";
+
+/// Which state of the checkpoint's document was loaded or saved last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version(Option<String>);
+
+/// The store.
+#[derive(Debug)]
+pub struct StateStore {
+    objects: Arc<dyn ObjectStore>,
+    prefix: String,
+    /// The store in words, for messages.
+    place: String,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Folder,
+    Blob(Box<BlobContainer>),
+}
+
+/// A store that does not do what it should.
+#[derive(Debug)]
+pub struct StateError {
+    /// What was tried on what, such as `saving checkpoint.json in …`.
+    doing: String,
+    /// Why it did not work.
+    pub problem: Problem,
+}
+
+/// Why a store did not do what it should.
+#[derive(Debug)]
+pub enum Problem {
+    /// The folder cannot be made or read.
+    Folder(std::io::Error),
+    /// Somebody else has saved the checkpoint since it was loaded.
+    Contended,
+    /// The store has refused.
+    Denied(StoreError),
+    /// Anything else: unreachable, misnamed, full.
+    Failed(StoreError),
+}
+
+impl StateStore {
+    /// Opens the store; a folder is made when missing. Blob Storage is not asked anything yet.
+    pub fn open(config: &StateConfig, http: &Http, credential: &Arc<Credential>) -> Result<Self, StateError> {
+        match config {
+            StateConfig::Folder(folder) => Self::open_folder(folder),
+            StateConfig::Blob { account, container, prefix } => {
+                let place = format!("container {container} of {}", account.endpoint);
+                let fail =
+                    |error| StateError { doing: format!("opening {place}"), problem: Problem::of(error) };
+                let container = BlobContainer::new(account, container, http, credential).map_err(fail)?;
+                Ok(Self {
+                    objects: container.objects(),
+                    prefix: prefix.clone(),
+                    place,
+                    kind: Kind::Blob(Box::new(container)),
+                })
+            }
+        }
+    }
+
+    fn open_folder(folder: &FsPath) -> Result<Self, StateError> {
+        let place = format!("folder {}", folder.display());
+        let fail = |problem| StateError { doing: format!("opening {place}"), problem };
+        std::fs::create_dir_all(folder).map_err(|error| fail(Problem::Folder(error)))?;
+        let objects = LocalFileSystem::new_with_prefix(folder).map_err(|error| fail(Problem::of(error)))?;
+        Ok(Self { objects: Arc::new(objects), prefix: String::new(), place, kind: Kind::Folder })
+    }
+
+    /// The checkpoint's document, in words, for messages.
+    pub fn checkpoint_place(&self) -> String {
+        format!("{} in {}", self.path(CHECKPOINT), self.place)
+    }
+
+    /// The checkpoint's document, and its version; none before the first run.
+    pub async fn load(&self) -> Result<Option<(Bytes, Version)>, StateError> {
+        let fail = |error| self.error("loading", CHECKPOINT, Problem::of(error));
+        match self.objects.get(&self.path(CHECKPOINT)).await {
+            Ok(found) => {
+                let version = Version(found.meta.e_tag.clone());
+                Ok(Some((found.bytes().await.map_err(fail)?, version)))
+            }
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(fail(error)),
+        }
+    }
+
+    /// Saves the checkpoint's document over the one of version `over`, or as the first one.
+    pub async fn save(&self, text: Vec<u8>, over: Option<&Version>) -> Result<Version, StateError> {
+        let mode = match over {
+            None => PutMode::Create,
+            Some(Version(e_tag)) => match &self.kind {
+                Kind::Blob(_) => PutMode::Update(UpdateVersion { e_tag: e_tag.clone(), version: None }),
+                Kind::Folder => {
+                    self.check_unchanged(e_tag.as_deref()).await?;
+                    PutMode::Overwrite
+                }
+            },
+        };
+        let saved = self.put(CHECKPOINT, text, mode).await?;
+        Ok(Version(saved))
+    }
+
+    /// Writes a record that cannot be delivered, whole and with the reason.
+    pub async fn set_aside(&self, record: &SetAside<'_>) -> Result<(), StateError> {
+        self.put(&record.name(), record.to_json(), PutMode::Overwrite).await.map(drop)
+    }
+
+    /// A local folder has no compare-and-swap: the rename is atomic, and another process is noticed
+    /// unless it saves in the very moment between.
+    async fn check_unchanged(&self, expected: Option<&str>) -> Result<(), StateError> {
+        let found = self.objects.head(&self.path(CHECKPOINT)).await;
+        let now = found.map_err(|error| self.error("saving", CHECKPOINT, Problem::of(error)))?.e_tag;
+        match now.as_deref() == expected {
+            true => Ok(()),
+            false => Err(self.error("saving", CHECKPOINT, Problem::Contended)),
+        }
+    }
+
+    async fn put(&self, name: &str, text: Vec<u8>, mode: PutMode) -> Result<Option<String>, StateError> {
+        let path = self.path(name);
+        let payload = PutPayload::from(text);
+        let put = || self.objects.put_opts(&path, payload.clone(), PutOptions::from(mode.clone()));
+        let saved = match (put().await, &self.kind) {
+            // Blob Storage says NotFound to a put when the container is missing.
+            (Err(StoreError::NotFound { .. }), Kind::Blob(container)) => {
+                let created = container.create().await;
+                created.map_err(|error| self.error("making", "the container", Problem::of(error)))?;
+                put().await
+            }
+            (saved, _) => saved,
+        };
+        saved.map(|saved| saved.e_tag).map_err(|error| self.error("saving", name, Problem::of(error)))
+    }
+
+    fn path(&self, name: &str) -> Path {
+        Path::from(format!("{}/{name}", self.prefix))
+    }
+
+    fn error(&self, verb: &str, name: &str, problem: Problem) -> StateError {
+        StateError { doing: format!("{verb} {name} in {}", self.place), problem }
+    }
+}
+
+impl Problem {
+    fn of(error: StoreError) -> Self {
+        match error {
+            StoreError::Precondition { .. } | StoreError::AlreadyExists { .. } => Self::Contended,
+            StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => Self::Denied(error),
+            error => Self::Failed(error),
+        }
+    }
+}
+
+impl fmt::Display for StateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} failed", self.doing)?;
+        f.write_str(match &self.problem {
+            Problem::Folder(_) => " (MDATP_STATE names the folder)",
+            Problem::Contended => {
+                ": another process has saved it since this run began; this run stops, and what it had sent \
+                 in its last batch may be sent again"
+            }
+            Problem::Denied(_) => {
+                " (check AzureWebJobsStorage, or give the identity the role Storage Blob Data Owner)"
+            }
+            Problem::Failed(_) => "",
+        })
+    }
+}
+
+impl std::error::Error for StateError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.problem {
+            Problem::Folder(error) => Some(error),
+            Problem::Denied(error) | Problem::Failed(error) => Some(error),
+            Problem::Contended => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_folder_keeps_the_document_and_notices_another_writer() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let below = folder.path().join("a/b");
+        let one = StateStore::open_folder(&below).expect("opened");
+        assert!(one.load().await.expect("nothing yet").is_none());
+
+        let first = one.save(b"1".to_vec(), None).await.expect("saved");
+        let (text, loaded) = one.load().await.expect("loaded").expect("a document");
+        assert_eq!((&text[..], &loaded), (&b"1"[..], &first));
+
+        let other = StateStore::open_folder(&below).expect("opened");
+        let second = other.save(b"two".to_vec(), Some(&loaded)).await.expect("saved");
+        for stale in [None, Some(&first)] {
+            let error = one.save(b"3".to_vec(), stale).await.expect_err("contended");
+            assert!(matches!(error.problem, Problem::Contended), "{error}");
+        }
+        other.save(b"three".to_vec(), Some(&second)).await.expect("saved");
+        assert_eq!(std::fs::read(below.join("checkpoint.json")).expect("the file"), b"three");
+    }
+}

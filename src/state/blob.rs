@@ -1,0 +1,134 @@
+//! The container of Blob Storage.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use base64::prelude::{BASE64_STANDARD, Engine};
+use object_store::{
+    BackoffConfig, ClientOptions, CredentialProvider, Error, ObjectStore, Result, RetryConfig,
+    azure::{AzureAuthorizer, AzureCredential, MicrosoftAzure, MicrosoftAzureBuilder, split_sas},
+    client::{HttpClient, HttpConnector, HttpRequestBody},
+};
+
+use crate::{
+    config::{
+        Identity,
+        storage::{BlobAccess, BlobAccount},
+    },
+    credential::Credential,
+    http::Http,
+};
+
+/// The scope of tokens for Blob Storage, the same in every cloud.
+const SCOPE: &str = "https://storage.azure.com/.default";
+
+/// A container, made when it is missing.
+#[derive(Debug)]
+pub struct BlobContainer {
+    azure: Arc<MicrosoftAzure>,
+    account: String,
+    /// `{endpoint}/{container}`
+    url: String,
+    client: HttpClient,
+}
+
+impl BlobContainer {
+    /// The container called `name` of `account`.
+    pub fn new(account: &BlobAccount, name: &str, http: &Http, credential: &Arc<Credential>) -> Result<Self> {
+        let builder = MicrosoftAzureBuilder::new()
+            .with_account(&account.name)
+            .with_container_name(name)
+            .with_endpoint(account.endpoint.as_str().to_owned())
+            .with_allow_http(account.endpoint.is_plain_http())
+            .with_http_connector(Shared(http.clone()))
+            .with_retry(RetryConfig {
+                backoff: BackoffConfig::default(),
+                max_retries: 5,
+                retry_timeout: std::time::Duration::from_secs(30),
+            });
+        let builder = match &account.access {
+            BlobAccess::Key(key) => {
+                // Checked here, since the library would only say so at the first request.
+                BASE64_STANDARD.decode(key.secret()).map_err(|_| Error::Generic {
+                    store: "AzureWebJobsStorage",
+                    source: "the account key is not base64".into(),
+                })?;
+                builder.with_access_key(key.secret())
+            }
+            BlobAccess::Sas(sas) => builder.with_sas_authorization(split_sas(sas.secret())?),
+            BlobAccess::Identity { client_id } => builder
+                .with_credentials(Arc::new(IdentityToken(credential.for_storage(client_id.as_deref())))),
+        };
+        Ok(Self {
+            azure: Arc::new(builder.build()?),
+            account: account.name.clone(),
+            url: account.endpoint.join(&format!("/{name}")),
+            client: HttpClient::new(http.client()),
+        })
+    }
+
+    /// The blobs in it.
+    pub fn objects(&self) -> Arc<dyn ObjectStore> {
+        self.azure.clone()
+    }
+
+    /// Makes the container; it may exist already. The library has no call for it.
+    pub async fn create(&self) -> Result<()> {
+        let fail = |source: Box<dyn std::error::Error + Send + Sync>| Error::Generic {
+            store: "MicrosoftAzure",
+            source,
+        };
+        let credential = self.azure.credentials().get_credential().await?;
+        let mut request = http::Request::put(format!("{}?restype=container", self.url))
+            .header(http::header::CONTENT_LENGTH, 0)
+            .body(HttpRequestBody::empty())
+            .map_err(|error| fail(error.into()))?;
+        AzureAuthorizer::new(&credential, &self.account).try_authorize(&mut request)?;
+        let response = self.client.execute(request).await.map_err(|error| fail(error.into()))?;
+        match response.status().as_u16() {
+            201 | 409 => Ok(()),
+            status => {
+                Err(fail(format!("the storage account answered {status} to making the container").into()))
+            }
+        }
+    }
+}
+
+/// Hands the library the client that everything else uses.
+#[derive(Debug)]
+struct Shared(Http);
+
+impl HttpConnector for Shared {
+    fn connect(&self, _: &ClientOptions) -> Result<HttpClient> {
+        Ok(HttpClient::new(self.0.client()))
+    }
+}
+
+/// A token of the program's identity for each request.
+#[derive(Debug)]
+struct IdentityToken(Arc<Credential>);
+
+#[async_trait]
+impl CredentialProvider for IdentityToken {
+    type Credential = AzureCredential;
+
+    async fn get_credential(&self) -> Result<Arc<AzureCredential>> {
+        let token = self.0.token(SCOPE).await;
+        let token =
+            token.map_err(|error| Error::Generic { store: "MicrosoftAzure", source: error.into() })?;
+        Ok(Arc::new(AzureCredential::BearerToken(token.secret.secret().to_owned())))
+    }
+}
+
+impl Credential {
+    /// The identity that opens the storage account: the program's own, unless
+    /// `AzureWebJobsStorage__clientId` names another managed identity.
+    fn for_storage(self: &Arc<Self>, client_id: Option<&str>) -> Arc<Self> {
+        match client_id {
+            None => self.clone(),
+            Some(client) => {
+                Arc::new(self.with_identity(Identity::ManagedIdentity { client: Some(client.to_owned()) }))
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The walk through the alert list: which page to ask for next, which of its alerts are new to the
+//! walk, and how far everything has been seen. Pure.
+//!
+//! The list moves while it is read, so the walk goes by time rather than by offset: the next page
+//! starts at the last time of this one (`ge`, since many alerts can share a time) and skips what was
+//! seen. `$skip` serves for pages that share one time, and for a server that does not keep the order
+//! asked for.
+
+use std::collections::HashSet;
+
+use azure_core::time::OffsetDateTime;
+
+use crate::alert::Identity;
+
+/// How many times the time must have risen, and never fallen, before a list is believed to be in
+/// order. A shorter run could be chance: a server that orders by id (as the real one does when not
+/// asked otherwise) passes for ordered once in twelve factorial, about 500 million.
+const RISES_TO_BELIEVE: u32 = 12;
+
+/// Times from `from` (included) to `to` (excluded).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// The first time inside.
+    pub from: OffsetDateTime,
+    /// The first time after.
+    pub to: OffsetDateTime,
+}
+
+/// The page to ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Query {
+    /// The times asked for.
+    pub window: Window,
+    /// `$skip`
+    pub skip: usize,
+}
+
+/// What a page brought.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The places on the page of the elements that are inside the window and new to the walk.
+    pub fresh: Vec<usize>,
+    /// How the walk goes on.
+    pub next: Next,
+}
+
+/// How the walk goes on.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Ask for the next page.
+    Page,
+    /// The window is read to its end.
+    End,
+    /// The page was full, and nothing on it was new: the server repeats itself. The window's rest has
+    /// not been seen.
+    Stalled,
+}
+
+/// The state of a walk.
+#[derive(Debug)]
+pub struct Walk {
+    window: Window,
+    page_size: usize,
+    /// Where the present page range starts.
+    cursor: OffsetDateTime,
+    skip: usize,
+    latest: OffsetDateTime,
+    rises: u32,
+    /// False once a page was out of order; from then on only `$skip` is trusted.
+    in_order: bool,
+    /// What was seen at or after the cursor.
+    seen: HashSet<Identity>,
+}
+
+impl Walk {
+    /// A walk through `window` in pages of `page_size`.
+    pub fn new(window: Window, page_size: u32) -> Self {
+        Self {
+            window,
+            page_size: page_size as usize,
+            cursor: window.from,
+            skip: 0,
+            latest: window.from,
+            rises: 0,
+            in_order: true,
+            seen: HashSet::new(),
+        }
+    }
+
+    /// The page to ask for now.
+    pub fn query(&self) -> Query {
+        Query { window: Window { from: self.cursor, ..self.window }, skip: self.skip }
+    }
+
+    /// True when every alert before one that was handed out has been handed out too.
+    pub fn is_in_order(&self) -> bool {
+        self.in_order && self.rises >= RISES_TO_BELIEVE
+    }
+
+    /// Takes in a page: the time (where it has one) and identity of each element in the server's order.
+    pub fn step(&mut self, page: &[(Option<OffsetDateTime>, Identity)], has_more: bool) -> Step {
+        let at_end = page.len() < self.page_size && !has_more;
+        let mut fresh = Vec::with_capacity(page.len());
+        let mut last_at = None;
+        for (place, (time, identity)) in page.iter().enumerate() {
+            if let Some(time) = *time {
+                if time < self.latest {
+                    self.in_order = false;
+                }
+                self.rises += u32::from(time > self.latest);
+                self.latest = self.latest.max(time);
+                last_at = Some(time);
+            }
+            let inside = time.is_none_or(|time| (self.window.from..self.window.to).contains(&time));
+            if inside && self.seen.insert(*identity) {
+                fresh.push(place);
+            }
+        }
+        let next = self.next(page.len(), at_end, !fresh.is_empty(), last_at);
+        Step { fresh, next }
+    }
+
+    fn next(&mut self, read: usize, at_end: bool, any_fresh: bool, last: Option<OffsetDateTime>) -> Next {
+        if !self.in_order && self.cursor > self.window.from {
+            // The order broke after the walk had moved on by it: what lies before the cursor may not
+            // all have been seen. Begin again, by offset this time.
+            self.cursor = self.window.from;
+            self.skip = 0;
+            return Next::Page;
+        }
+        if at_end {
+            return Next::End;
+        }
+        if !any_fresh && (self.skip > 0 || last != Some(self.cursor)) {
+            return Next::Stalled;
+        }
+        match last.filter(|last| *last > self.cursor && *last < self.window.to) {
+            Some(last) if self.is_in_order() => {
+                self.cursor = last;
+                self.skip = 0;
+            }
+            _ => self.skip += read,
+        }
+        Next::Page
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+use azure_core::time::{Duration, parse_rfc3339};
+use proptest::prelude::*;
+
+use super::*;
+
+/// An element of the list: its time in seconds from the start, and its number.
+type Element = (i64, u32);
+
+fn time(seconds: i64) -> OffsetDateTime {
+    parse_rfc3339("2026-11-24T00:00:00Z").expect("a time") + Duration::seconds(seconds)
+}
+
+fn identity(number: u32) -> Identity {
+    let mut bytes = [0; Identity::BYTES];
+    bytes[..4].copy_from_slice(&number.to_be_bytes());
+    Identity(bytes)
+}
+
+/// How a server answers.
+#[derive(Debug, Clone, Copy)]
+struct Server {
+    keeps_order: bool,
+    keeps_skip: bool,
+    cap: usize,
+}
+
+const GOOD: Server = Server { keeps_order: true, keeps_skip: true, cap: usize::MAX };
+
+impl Server {
+    fn answer(self, list: &[Element], query: Query, page_size: usize) -> Vec<Element> {
+        let mut hits: Vec<Element> = list
+            .iter()
+            .copied()
+            .filter(|(at, _)| (query.window.from..query.window.to).contains(&time(*at)))
+            .collect();
+        hits.sort_by_key(|(at, number)| if self.keeps_order { (*at, *number) } else { (0, *number) });
+        let skip = if self.keeps_skip { query.skip } else { 0 };
+        hits.into_iter().skip(skip).take(page_size.min(self.cap)).collect()
+    }
+}
+
+/// Walks to the end: the numbers handed out in order, the count of pages, and how it ended.
+fn walk(server: Server, list: &[Element], page_size: usize) -> (Vec<u32>, usize, Next) {
+    let window = Window { from: time(0), to: time(1_000) };
+    let mut walk = Walk::new(window, u32::try_from(page_size).expect("a page size"));
+    let mut out = Vec::new();
+    for pages in 1..10_000 {
+        let page = server.answer(list, walk.query(), page_size);
+        let keys: Vec<_> = page.iter().map(|(at, number)| (Some(time(*at)), identity(*number))).collect();
+        let step = walk.step(&keys, false);
+        out.extend(step.fresh.iter().map(|place| page[*place].1));
+        if step.next != Next::Page {
+            return (out, pages, step.next);
+        }
+    }
+    panic!("the walk does not end");
+}
+
+#[test]
+fn a_short_page_ends_the_walk_unless_the_server_says_there_is_more() {
+    let mut one = Walk::new(Window { from: time(0), to: time(9) }, 3);
+    let page = [(Some(time(1)), identity(1))];
+    assert_eq!(one.step(&page, true), Step { fresh: vec![0], next: Next::Page });
+    assert_eq!(one.query().skip, 1);
+    assert_eq!(one.step(&[], false), Step { fresh: vec![], next: Next::End });
+}
+
+#[test]
+fn pages_go_by_time_and_what_was_seen_at_the_border_is_not_handed_out_again() {
+    let list: Vec<Element> = (0..40).map(|n| (i64::from(n / 2), n)).collect();
+    let (out, pages, end) = walk(GOOD, &list, 26);
+    assert_eq!((out, pages, end), ((0..40).collect(), 2, Next::End));
+}
+
+#[test]
+fn more_alerts_with_one_time_than_a_page_holds_are_reached_by_skip() {
+    let mut list: Vec<Element> = (0..30).map(|n| (i64::from(n), n)).collect();
+    list.extend((30..60).map(|n| (29, n)));
+    list.extend((60..70).map(|n| (i64::from(n), n)));
+    let (mut out, _, end) = walk(GOOD, &list, 13);
+    out.sort_unstable();
+    assert_eq!((out, end), ((0..70).collect(), Next::End));
+}
+
+#[test]
+fn a_server_that_repeats_a_page_for_ever_does_not_hold_the_walk() {
+    let list: Vec<Element> = (0..30).map(|n| (5, n)).collect();
+    let (out, pages, end) = walk(Server { keeps_skip: false, ..GOOD }, &list, 10);
+    assert_eq!((out.len(), pages, end), (10, 2, Next::Stalled));
+}
+
+#[test]
+fn what_lies_outside_the_window_is_not_handed_out() {
+    let mut one = Walk::new(Window { from: time(10), to: time(20) }, 9);
+    let page = [(Some(time(9)), identity(1)), (Some(time(10)), identity(2)), (Some(time(20)), identity(3))];
+    assert_eq!(one.step(&page, false).fresh, [1]);
+}
+
+#[test]
+fn the_order_is_believed_only_after_enough_rises() {
+    let mut one = Walk::new(Window { from: time(0), to: time(99) }, 6);
+    for page in 0..2 {
+        assert!(!one.is_in_order());
+        let keys: Vec<_> = (1..=6)
+            .map(|n| (Some(time(page * 6 + n)), identity(u32::try_from(page * 6 + n).expect("small"))))
+            .collect();
+        one.step(&keys, false);
+    }
+    assert!(one.is_in_order());
+    assert_eq!(one.query(), Query { window: Window { from: time(12), to: time(99) }, skip: 0 });
+}
+
+proptest! {
+    #[test]
+    fn every_alert_is_handed_out_once(
+        times in prop::collection::vec(0..60_i64, 0..120),
+        page_size in 1..40_usize,
+        keeps_order in any::<bool>(),
+    ) {
+        let list: Vec<Element> = times.into_iter().zip(0..).collect();
+        let (mut out, _, end) = walk(Server { keeps_order, ..GOOD }, &list, page_size);
+        out.sort_unstable();
+        prop_assert_eq!(end, Next::End);
+        prop_assert_eq!(out, (0..list.len()).map(|n| u32::try_from(n).expect("small")).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn while_the_order_is_believed_nothing_earlier_is_missing(
+        times in prop::collection::vec(0..400_i64, 0..200),
+        page_size in 1..40_usize,
+    ) {
+        let list: Vec<Element> = times.into_iter().zip(0..).collect();
+        let mut walk = Walk::new(Window { from: time(0), to: time(1_000) }, u32::try_from(page_size).expect("small"));
+        let mut out = HashSet::new();
+        loop {
+            let page = GOOD.answer(&list, walk.query(), page_size);
+            let keys: Vec<_> = page.iter().map(|(at, number)| (Some(time(*at)), identity(*number))).collect();
+            let step = walk.step(&keys, false);
+            for place in &step.fresh {
+                out.insert(page[*place].1);
+                if walk.is_in_order() {
+                    let at = page[*place].0;
+                    prop_assert!(list.iter().all(|(t, n)| *t >= at || out.contains(n)));
+                }
+            }
+            if step.next != Next::Page { break }
+        }
+    }
+}

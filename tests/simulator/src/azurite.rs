@@ -1,0 +1,203 @@
+//! Azurite, Microsoft's storage emulator, so that the blob state meets real `ETags` and real signatures.
+//!
+//! Nothing of it is imitated: the npm package of tests/azurite runs, with all data in memory. Its account
+//! name and key are the public ones of every emulator.
+
+mod install;
+mod signature;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request};
+use tokio::process::Command;
+
+use crate::clock::now;
+use crate::connection::{Connections, Outgoing, Reply};
+use crate::console::Console;
+use crate::process::Process;
+
+const ACCOUNT: &str = "devstoreaccount1";
+const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+
+/// The blob service of a running Azurite. Dropping it ends it, and all its data.
+#[derive(Debug)]
+pub struct Azurite {
+    port: u16,
+    connections: Connections,
+    _process: Process,
+}
+
+impl Azurite {
+    /// Installs Azurite if it is missing and starts it on a free port.
+    ///
+    /// # Panics
+    /// When it cannot be installed or started.
+    pub async fn start() -> Self {
+        Self::start_on(0).await
+    }
+
+    /// The same on a given port: `UseDevelopmentStorage=true` means 10000.
+    ///
+    /// # Panics
+    /// When it cannot be installed or started.
+    pub async fn start_on(port: u16) -> Self {
+        Self::try_start(port).await.unwrap_or_else(|problem| panic!("Azurite: {problem}"))
+    }
+
+    async fn try_start(port: u16) -> Result<Self, String> {
+        const LISTENS: &str = "successfully listens on http://127.0.0.1:";
+        let folder = tokio::task::spawn_blocking(install::installed)
+            .await
+            .map_err(|problem| problem.to_string())??;
+        let console = Console::default();
+        let mut command = Command::new("node");
+        command
+            .arg("node_modules/azurite/dist/src/blob/main.js")
+            .args(["--blobHost", "127.0.0.1", "--blobPort", &port.to_string()])
+            .args(["--inMemoryPersistence", "--skipApiVersionCheck", "--silent", "--disableTelemetry"])
+            .current_dir(folder);
+        let process = Process::spawn(&mut command, &console).map_err(|problem| format!("node: {problem}"))?;
+        let line = tokio::select! {
+            line = console.wait_for(LISTENS) => line,
+            code = process.exited() => return Err(format!("ended with code {code}: {:?}", console.lines())),
+            () = tokio::time::sleep(Duration::from_secs(60)) => {
+                return Err(format!("did not listen within a minute: {:?}", console.lines()));
+            }
+        };
+        let port = line.split(LISTENS).nth(1).and_then(|port| port.trim().parse().ok());
+        let port = port.ok_or_else(|| format!("no port in {line:?}"))?;
+        Ok(Self { port, connections: Connections::to(port), _process: process })
+    }
+
+    /// The account's address, without a slash at its end.
+    pub fn account_url(&self) -> String {
+        format!("http://127.0.0.1:{}/{ACCOUNT}", self.port)
+    }
+
+    /// A connection string with the account's key.
+    pub fn connection_string(&self) -> String {
+        let url = self.account_url();
+        format!("DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint={url};")
+    }
+
+    /// A connection string with a signature instead of the key: everything in the blob service is allowed.
+    pub fn sas_connection_string(&self) -> String {
+        format!(
+            "BlobEndpoint={};SharedAccessSignature={}",
+            self.account_url(),
+            signature::account_sas(ACCOUNT, KEY)
+        )
+    }
+
+    /// A blob with its `ETag`, if it is there.
+    ///
+    /// # Panics
+    /// When Azurite answers anything but the blob or 404.
+    pub async fn get_blob(&self, container: &str, name: &str) -> Option<(String, Bytes)> {
+        let reply = self.send(Method::GET, &format!("/{container}/{name}"), &[], None).await;
+        match reply.status {
+            200 => Some((etag(&reply.headers), reply.body)),
+            404 => None,
+            _ => panic!("GET {container}/{name}: {reply:?}"),
+        }
+    }
+
+    /// Writes a blob whatever was there, as a second writer would, and tells the new `ETag`.
+    ///
+    /// # Panics
+    /// When Azurite refuses, for instance because there is no such container.
+    pub async fn put_blob(&self, container: &str, name: &str, content: impl Into<Bytes>) -> String {
+        let reply = self.send(Method::PUT, &format!("/{container}/{name}"), &[], Some(content.into())).await;
+        assert_eq!(reply.status, 201, "PUT {container}/{name}: {reply:?}");
+        etag(&reply.headers)
+    }
+
+    /// Makes a container.
+    ///
+    /// # Panics
+    /// When Azurite refuses, for instance because it is there already.
+    pub async fn create_container(&self, container: &str) {
+        let reply = self.send(Method::PUT, &format!("/{container}"), &[("restype", "container")], None).await;
+        assert_eq!(reply.status, 201, "PUT {container}: {reply:?}");
+    }
+
+    /// The names of all containers.
+    ///
+    /// # Panics
+    /// When Azurite does not list them.
+    pub async fn list_containers(&self) -> Vec<String> {
+        self.names("", &[("comp", "list")]).await
+    }
+
+    /// The names of all blobs in a container.
+    ///
+    /// # Panics
+    /// When Azurite does not list them.
+    pub async fn list_blobs(&self, container: &str) -> Vec<String> {
+        self.names(&format!("/{container}"), &[("comp", "list"), ("restype", "container")]).await
+    }
+
+    async fn names(&self, path: &str, query: &[(&str, &str)]) -> Vec<String> {
+        let reply = self.send(Method::GET, path, query, None).await;
+        assert_eq!(reply.status, 200, "list {path}: {reply:?}");
+        let listing = String::from_utf8_lossy(&reply.body);
+        listing
+            .split("<Name>")
+            .skip(1)
+            .filter_map(|rest| Some(rest.split_once("</Name>")?.0.to_owned()))
+            .collect()
+    }
+
+    async fn send(&self, method: Method, path: &str, query: &[(&str, &str)], blob: Option<Bytes>) -> Reply {
+        let path = format!("/{ACCOUNT}{path}");
+        let mut request = Request::builder()
+            .method(method)
+            .header("x-ms-date", azure_core::time::to_rfc7231(&now()))
+            .header("x-ms-version", "2021-12-02");
+        if blob.is_some() {
+            request = request.header("x-ms-blob-type", "BlockBlob");
+        }
+        // Query values here are plain words, so no escaping is needed.
+        let pairs: Vec<_> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let uri = if pairs.is_empty() { path.clone() } else { format!("{path}?{}", pairs.join("&")) };
+        let body = blob.map_or_else(Outgoing::empty, Outgoing::whole);
+        let mut request = request.uri(uri).body(body).expect("test names are fit for a URL");
+        let signed = signature::shared_key(ACCOUNT, KEY, &request, &path, query);
+        request.headers_mut().insert(http::header::AUTHORIZATION, signed.parse().expect("base64 is ASCII"));
+        self.connections.send(request).await.unwrap_or_else(|problem| panic!("Azurite: {problem}"))
+    }
+}
+
+fn etag(headers: &HeaderMap) -> String {
+    let etag = headers.get(http::header::ETAG).and_then(|etag| etag.to_str().ok());
+    etag.expect("the storage service gives every blob an ETag").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn both_signatures_are_accepted_and_a_spoilt_one_is_not() {
+        let azurite = Azurite::start().await;
+        azurite.create_container("state").await;
+        assert_eq!(azurite.list_containers().await, ["state"]);
+        assert_eq!(azurite.get_blob("state", "a/b.json").await, None);
+
+        let first = azurite.put_blob("state", "a/b.json", "one").await;
+        let second = azurite.put_blob("state", "a/b.json", "two").await;
+        assert_ne!(first, second);
+        assert_eq!(azurite.get_blob("state", "a/b.json").await, Some((second, Bytes::from("two"))));
+        assert_eq!(azurite.list_blobs("state").await, ["a/b.json"]);
+
+        let sas = azurite.sas_connection_string();
+        let sas = sas.split_once("SharedAccessSignature=").expect("it has a signature").1;
+        for (sas, status) in [(sas.to_owned(), 200), (sas.replace("sp=rwdlac", "sp=rwdlacu"), 403)] {
+            let uri = format!("/{ACCOUNT}/state/a/b.json?{sas}");
+            let request = Request::get(uri).body(Outgoing::empty()).expect("a request");
+            let reply = azurite.connections.send(request).await.expect("Azurite answers");
+            assert_eq!(reply.status, status, "{reply:?}");
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Azurite from npm, in the version its lock file names.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// The folder with Azurite in its `node_modules`, installed now if need be.
+///
+/// The lock on package-lock.json lets test processes that start together install it once.
+pub(super) fn installed() -> Result<PathBuf, String> {
+    let folder =
+        Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies under tests").join("azurite");
+    let wanted_path = folder.join("package-lock.json");
+    let lock = File::open(&wanted_path).map_err(|problem| format!("{}: {problem}", wanted_path.display()))?;
+    lock.lock().map_err(|problem| format!("{}: {problem}", wanted_path.display()))?;
+    let wanted = version(&wanted_path);
+    // npm writes this copy of the lock file last, so half an installation does not pass for one.
+    if wanted.is_none() || version(&folder.join("node_modules/.package-lock.json")) != wanted {
+        npm_ci(&folder)?;
+    }
+    Ok(folder)
+}
+
+fn version(lock: &Path) -> Option<Value> {
+    let mut lock: Value = serde_json::from_slice(&std::fs::read(lock).ok()?).ok()?;
+    Some(lock["packages"]["node_modules/azurite"]["version"].take()).filter(Value::is_string)
+}
+
+fn npm_ci(folder: &Path) -> Result<(), String> {
+    let output = Command::new("npm")
+        .args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"])
+        .current_dir(folder)
+        .output()
+        .map_err(|problem| format!("npm, which comes with Node.js: {problem}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("npm ci in {}: {}", folder.display(), String::from_utf8_lossy(&output.stderr)))
+}

@@ -1,0 +1,236 @@
+//! The cloud as a test or the demo handles it: verbs to set it up, and what it saw.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use azure_core::time::{Duration, OffsetDateTime};
+use serde_json::Value;
+
+use crate::counts::Counts;
+use crate::fault::Fault;
+use crate::generate::Volume;
+use crate::ledger::{Received, Refused, Seen};
+use crate::quirk::Quirk;
+use crate::reaction::Reaction;
+use crate::request::Request;
+use crate::role::Role;
+use crate::service::Service;
+use crate::tenant;
+use crate::world::World;
+
+/// All five services. Clones are handles to the same cloud.
+#[derive(Clone)]
+pub struct Cloud {
+    world: Arc<Mutex<World>>,
+}
+
+impl Cloud {
+    /// An empty cloud; the seed decides over generated data, tokens and correlation ids.
+    pub fn new(seed: u64) -> Self {
+        Self { world: Arc::new(Mutex::new(World::new(seed))) }
+    }
+
+    /// What a service does with a request at this time. Time must not run backwards.
+    pub fn react(&self, service: Service, request: &Request, now: OffsetDateTime) -> Reaction {
+        self.world().react(service, request, now)
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        // A panic in one test thread must not hide behind panics in the others.
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What Defender holds.
+impl Cloud {
+    /// Generates machines, and alerts on all machines generated so far.
+    ///
+    /// # Panics
+    ///
+    /// Never: what is generated can be read back.
+    pub fn generate(&self, volume: &Volume) {
+        let mut world = self.world();
+        let World { catalogue, generator, .. } = &mut *world;
+        for _ in 0..volume.machines {
+            catalogue.add_machine(generator.machine(volume.until));
+        }
+        for generated in generator.alerts(volume) {
+            catalogue.add_alert(generated.text, Some(generated.created));
+        }
+    }
+
+    /// Adds an alert, or replaces the one with its id; the text is kept byte for byte.
+    ///
+    /// # Panics
+    ///
+    /// When the text is not a JSON object with an `id`.
+    pub fn add_alert(&self, raw_json: &str) {
+        let mut world = self.world();
+        world.catalogue.add_alert(raw_json.to_owned(), None);
+    }
+
+    /// Adds an alert that nobody sees before this time.
+    ///
+    /// # Panics
+    ///
+    /// When the text is not a JSON object with an `id`.
+    pub fn add_alert_visible_from(&self, raw_json: &str, at: OffsetDateTime) {
+        let mut world = self.world();
+        world.catalogue.add_alert(raw_json.to_owned(), Some(at));
+    }
+
+    /// Has somebody take an alert up: its `lastUpdateTime` and its `status` change.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such alert.
+    pub fn update_alert(&self, id: &str, last_update_time: &str) {
+        let mut world = self.world();
+        let alert = world.catalogue.alerts.get_mut(id);
+        let alert = alert.unwrap_or_else(|| panic!("there is no alert {id} to update"));
+        *alert = alert.updated(last_update_time).expect("an alert stays an object");
+    }
+
+    /// Adds a machine, or replaces the one with its id; the text is kept byte for byte.
+    ///
+    /// # Panics
+    ///
+    /// When the text is not a JSON object with an `id`.
+    pub fn add_machine(&self, raw_json: &str) {
+        self.world().catalogue.add_machine(raw_json.to_owned());
+    }
+
+    /// Forgets a machine, as Defender does after the retention period.
+    pub fn remove_machine(&self, id: &str) {
+        self.world().catalogue.machines.remove(id);
+    }
+
+    /// The ids of all alerts, hidden ones too, in order.
+    pub fn alert_ids(&self) -> Vec<String> {
+        self.world().catalogue.alerts.keys().cloned().collect()
+    }
+
+    /// The ids of all machines, in order.
+    pub fn machine_ids(&self) -> Vec<String> {
+        self.world().catalogue.machines.keys().cloned().collect()
+    }
+
+    /// The text of an alert, evidence included.
+    pub fn alert_json(&self, id: &str) -> Option<String> {
+        let world = self.world();
+        Some(world.catalogue.alerts.get(id)?.text().to_owned())
+    }
+
+    /// The text of a machine.
+    pub fn machine_json(&self, id: &str) -> Option<String> {
+        let world = self.world();
+        Some(world.catalogue.machines.get(id)?.text().to_owned())
+    }
+}
+
+/// How the services behave.
+impl Cloud {
+    /// Sets a fault.
+    pub fn fault(&self, fault: Fault) {
+        self.world().faults.set(fault);
+    }
+
+    /// Forgets all faults.
+    pub fn clear_faults(&self) {
+        self.world().faults.clear();
+    }
+
+    /// Has Defender enforce 100 calls a minute and 1,500 an hour, on each of its APIs.
+    pub fn enforce_rate_limits(&self, on: bool) {
+        self.world().limits = on.then(BTreeMap::new);
+    }
+
+    /// Throws the switch of a quirk.
+    pub fn honour(&self, quirk: Quirk, on: bool) {
+        let mut world = self.world();
+        if on {
+            world.quirks.insert(quirk);
+        } else {
+            world.quirks.remove(&quirk);
+        }
+        if quirk == Quirk::RepeatPage {
+            world.catalogue.repeated = None;
+        }
+    }
+
+    /// Takes a role from the identity. Defender's roles are written into tokens: those issued before
+    /// keep them until they are revoked.
+    pub fn deny_role(&self, role: Role) {
+        self.world().held.retain(|held| *held != role);
+    }
+
+    /// Gives a role back.
+    pub fn grant_role(&self, role: Role) {
+        self.deny_role(role);
+        self.world().held.push(role);
+    }
+
+    /// Has the data collection rule declare one more stream.
+    pub fn declare_stream(&self, name: &str) {
+        self.world().streams.insert(name.to_owned());
+    }
+
+    /// Makes all tokens issued so far worthless.
+    pub fn revoke_tokens(&self) {
+        self.world().tokens.revoke();
+    }
+
+    /// How long tokens live that are issued from now on; 3,599 seconds at first.
+    pub fn token_lifetime(&self, lifetime: Duration) {
+        self.world().tokens.lifetime = lifetime;
+    }
+}
+
+/// What the services saw.
+impl Cloud {
+    /// The accepted posts, in order.
+    pub fn received(&self) -> Vec<Arc<Received>> {
+        self.world().ledger.received.clone()
+    }
+
+    /// The records of the accepted posts, in order.
+    ///
+    /// # Panics
+    ///
+    /// Never: only JSON is accepted.
+    pub fn records(&self) -> Vec<Value> {
+        let received = self.received();
+        let records = received.iter().flat_map(|post| &post.records);
+        let parse = |record: &String| serde_json::from_str(record).expect("accepted JSON parses");
+        records.map(parse).collect()
+    }
+
+    /// The posts the sinks turned down.
+    pub fn refused(&self) -> Vec<Refused> {
+        self.world().ledger.refused.clone()
+    }
+
+    /// Everything that arrived, in order.
+    pub fn requests(&self) -> Vec<Seen> {
+        self.world().ledger.seen.clone()
+    }
+
+    /// The counts so far.
+    pub fn counts(&self) -> Counts {
+        self.world().ledger.counts.clone()
+    }
+
+    /// Every secret of this cloud, for a search through logs and replies.
+    pub fn secrets(&self) -> Vec<String> {
+        let mut secrets: Vec<String> = [
+            tenant::CLIENT_SECRET,
+            tenant::FEDERATED_ASSERTION,
+            tenant::IDENTITY_HEADER,
+            tenant::WORKSPACE_KEY,
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        secrets.extend(self.world().tokens.texts().map(str::to_owned));
+        secrets
+    }
+}

@@ -1,0 +1,42 @@
+//! The services' side of the books.
+
+use serde::Serialize;
+
+/// What the cloud counted. Calls that a fault kept from their service count under `requests` and
+/// `faults` alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counts {
+    /// Requests that arrived anywhere.
+    pub requests: u64,
+    /// Faults that struck.
+    pub faults: u64,
+    /// Tokens issued by Entra.
+    pub tokens: u64,
+    /// Tokens issued to the managed identity.
+    pub identity_tokens: u64,
+    /// Calls of the alerts list.
+    pub alert_lists: u64,
+    /// Calls for one alert.
+    pub alert_gets: u64,
+    /// Calls of the machines list.
+    pub machine_lists: u64,
+    /// Calls for one machine.
+    pub machine_gets: u64,
+    /// Calls answered 429 because a quota was used up.
+    pub throttled: u64,
+    /// Posts accepted.
+    pub posts: u64,
+    /// Records in them.
+    pub records: u64,
+    /// Bytes in them after decompression.
+    pub bytes: u64,
+    /// Bytes in them on the wire.
+    pub wire_bytes: u64,
+    /// Posts refused.
+    pub refused: u64,
+    /// Fields of accepted records that are longer than the sink keeps.
+    pub truncated_fields: u64,
+    /// Accepted records without a time the sink could take for `TimeGenerated`.
+    pub without_time: u64,
+}

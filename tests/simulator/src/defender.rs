@@ -1,0 +1,143 @@
+//! The Defender for Endpoint API: alerts and machines, as lists and one by one.
+
+mod catalogue;
+mod encoding;
+
+pub(crate) use self::catalogue::Catalogue;
+pub(crate) use self::encoding::encode;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use azure_core::time::OffsetDateTime;
+use fastrand::Rng;
+use http::Method;
+use http::header::{HeaderName, RETRY_AFTER};
+use serde_json::json;
+
+use crate::answer::Answer;
+use crate::guid::guid;
+use crate::quirk::Quirk;
+use crate::rate_limit::RateLimit;
+use crate::refusal::Refusal;
+use crate::request::Request;
+use crate::role::Role;
+use crate::token::{Resource, Tokens};
+
+const JSON: &str = "application/json; odata.metadata=minimal; odata.streaming=true; charset=utf-8";
+
+/// One of the API's operations; each has a quota of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Api {
+    AlertList,
+    AlertGet,
+    MachineList,
+    MachineGet,
+}
+
+impl Api {
+    /// The operation a request asks for, and the id it names.
+    pub fn of(request: &Request) -> Option<(Self, String)> {
+        if request.method != Method::GET {
+            return None;
+        }
+        let mut segments = request.segments();
+        if segments.get(1).is_some_and(|segment| segment == "v1.0") {
+            segments.remove(1);
+        }
+        let segments: Vec<_> = segments.iter().map(String::as_str).collect();
+        let (api, id) = match segments[..] {
+            ["api", "alerts"] => (Self::AlertList, ""),
+            ["api", "alerts", id] => (Self::AlertGet, id),
+            ["api", "machines"] => (Self::MachineList, ""),
+            ["api", "machines", id] => (Self::MachineGet, id),
+            _ => return None,
+        };
+        Some((api, id.to_owned()))
+    }
+
+    fn role(self) -> Role {
+        match self {
+            Self::AlertList | Self::AlertGet => Role::AlertRead,
+            Self::MachineList | Self::MachineGet => Role::MachineRead,
+        }
+    }
+}
+
+/// The service's view of the world.
+pub(crate) struct Defender<'a> {
+    pub catalogue: &'a mut Catalogue,
+    pub tokens: &'a Tokens,
+    /// The quotas, when they are enforced.
+    pub limits: Option<&'a mut BTreeMap<Api, RateLimit>>,
+    pub quirks: &'a BTreeSet<Quirk>,
+    pub rng: &'a mut Rng,
+}
+
+impl Defender<'_> {
+    pub fn answer(&mut self, request: &Request, now: OffsetDateTime) -> Answer {
+        let answer = match self.read(request, now) {
+            Ok(body) => Answer::of(JSON, 200, body),
+            Err(refusal) => self.error(&refusal),
+        };
+        let answer = answer.with(HeaderName::from_static("odata-version"), "4.0");
+        encode(answer, request, self.quirks.contains(&Quirk::DeflateReplies))
+    }
+
+    fn read(&mut self, request: &Request, now: OffsetDateTime) -> Result<String, Refusal> {
+        let Some((api, id)) = Api::of(request) else {
+            let message = format!("No resource at {}", request.path);
+            return Err(Refusal::new(404, "NotFound", message));
+        };
+        self.authorize(api.role(), request, now)?;
+        if let Some(limits) = &mut self.limits {
+            limits.entry(api).or_default().admit(now)?;
+        }
+        match api {
+            Api::AlertList => self.catalogue.alerts(request, self.quirks, now),
+            Api::AlertGet => self.catalogue.alert(&id, now),
+            Api::MachineList => self.catalogue.machines(request, self.quirks),
+            Api::MachineGet => self.catalogue.machine(&id),
+        }
+    }
+
+    fn authorize(&self, role: Role, request: &Request, now: OffsetDateTime) -> Result<(), Refusal> {
+        let token = self
+            .tokens
+            .check(request.bearer(), now)
+            .map_err(|message| Refusal::new(401, "Unauthorized", message))?;
+        let forbidden = |message: String| Err(Refusal::new(403, "Forbidden", message));
+        if token.resource != Resource::Defender {
+            return forbidden("The token is for another audience".to_owned());
+        }
+        if !token.roles.contains(&role) {
+            let held: Vec<_> = token.roles.iter().filter_map(|role| role.claim()).collect();
+            return forbidden(format!(
+                "The application does not have the required role {}, only [{}]",
+                role.claim().unwrap_or_default(),
+                held.join(",")
+            ));
+        }
+        Ok(())
+    }
+
+    /// The refusal as this API words it. A query it cannot read is the odd one: an empty code, no
+    /// target, but details.
+    fn error(&mut self, refusal: &Refusal) -> Answer {
+        let error = match refusal.code {
+            "" => json!({ "code": "", "message": refusal.message, "details": [] }),
+            code => json!({
+                "code": code,
+                "message": refusal.message,
+                "target": guid(self.rng),
+            }),
+        };
+        let answer = Answer::of(JSON, refusal.status, json!({ "error": error }).to_string());
+        match refusal.retry_after {
+            Some(seconds) => answer.with(RETRY_AFTER, &seconds.to_string()),
+            None => answer,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

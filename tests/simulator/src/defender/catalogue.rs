@@ -1,0 +1,152 @@
+//! What Defender knows, and how it is read: every text goes out as it was stored.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use azure_core::time::OffsetDateTime;
+use http::header::HOST;
+
+use crate::alert::{ALERT_FIELDS, Alert};
+use crate::machine::{MACHINE_FIELDS, Machine};
+use crate::odata::{Query, Schema};
+use crate::quirk::Quirk;
+use crate::refusal::Refusal;
+use crate::request::Request;
+
+const CONTEXT: &str = "https://api.security.microsoft.com/api/$metadata";
+
+/// The stored alerts and machines, each by id, which is a list's default order.
+#[derive(Default)]
+pub(crate) struct Catalogue {
+    pub alerts: BTreeMap<String, Alert>,
+    pub machines: BTreeMap<String, Machine>,
+    /// The page that [`Quirk::RepeatPage`] serves again and again.
+    pub repeated: Option<String>,
+}
+
+impl Catalogue {
+    pub fn add_alert(&mut self, text: String, visible_from: Option<OffsetDateTime>) {
+        let alert = Alert::new(text, visible_from).unwrap_or_else(|error| panic!("{error}"));
+        let id = alert.id().expect("an alert has an id").to_owned();
+        self.alerts.insert(id, alert);
+    }
+
+    pub fn add_machine(&mut self, text: String) {
+        let machine = Machine::new(text).unwrap_or_else(|error| panic!("{error}"));
+        let id = machine.id().expect("a machine has an id").to_owned();
+        self.machines.insert(id, machine);
+    }
+
+    pub fn alerts(
+        &mut self,
+        request: &Request,
+        quirks: &BTreeSet<Quirk>,
+        now: OffsetDateTime,
+    ) -> Result<String, Refusal> {
+        let query = query(request, &ALERT_FIELDS, quirks)?;
+        let expand = match query.expand.as_deref() {
+            None => false,
+            Some("evidence") => true,
+            Some(other) => return Err(bad_query(&format!("cannot expand {other}"))),
+        };
+        if let Some(repeated) = &self.repeated {
+            return Ok(repeated.clone());
+        }
+        let page = query.page(self.alerts.values().filter(|alert| alert.is_visible(now)));
+        let write = |alert: &&Alert, body: &mut String| alert.write(body, expand);
+        let body = list("Alerts", request, &page.rows, write, page.next_skip);
+        if quirks.contains(&Quirk::RepeatPage) {
+            self.repeated = Some(body.clone());
+        }
+        Ok(body)
+    }
+
+    pub fn alert(&self, id: &str, now: OffsetDateTime) -> Result<String, Refusal> {
+        let alert = self.alerts.get(id).filter(|alert| alert.is_visible(now));
+        let alert = alert.ok_or_else(|| not_found("Alert", id))?;
+        Ok(entity("Alerts", alert.text()))
+    }
+
+    pub fn machines(&self, request: &Request, quirks: &BTreeSet<Quirk>) -> Result<String, Refusal> {
+        let query = query(request, &MACHINE_FIELDS, quirks)?;
+        if query.expand.is_some() {
+            return Err(bad_query("machines have nothing to expand"));
+        }
+        let page = query.page(self.machines.values());
+        let write = |machine: &&Machine, body: &mut String| body.push_str(machine.text());
+        Ok(list("Machines", request, &page.rows, write, page.next_skip))
+    }
+
+    /// A machine is found by its id or by its name.
+    pub fn machine(&self, id: &str) -> Result<String, Refusal> {
+        let named = || self.machines.values().find(|machine| machine.is_called(id));
+        let machine = self.machines.get(id).or_else(named);
+        let machine = machine.ok_or_else(|| not_found("Machine", id))?;
+        Ok(entity("Machines", machine.text()))
+    }
+}
+
+fn query(request: &Request, schema: &Schema, quirks: &BTreeSet<Quirk>) -> Result<Query, Refusal> {
+    let mut query = Query::parse(&request.query, schema).map_err(|reason| bad_query(&reason))?;
+    if quirks.contains(&Quirk::IgnoreOrderBy) {
+        query = query.without_order();
+    }
+    if quirks.contains(&Quirk::IgnoreTop) {
+        query.top = None;
+    }
+    if quirks.contains(&Quirk::IgnoreSkip) {
+        query.skip = 0;
+    }
+    Ok(query)
+}
+
+fn list<R>(
+    set: &str,
+    request: &Request,
+    rows: &[R],
+    write: impl Fn(&R, &mut String),
+    next_skip: Option<usize>,
+) -> String {
+    let mut body = format!(r#"{{"@odata.context":"{CONTEXT}#{set}","value":["#);
+    for (at, row) in rows.iter().enumerate() {
+        if at > 0 {
+            body.push(',');
+        }
+        write(row, &mut body);
+    }
+    body.push(']');
+    if let Some(skip) = next_skip {
+        body.push_str(r#","@odata.nextLink":"#);
+        body.push_str(&serde_json::Value::from(next_link(request, skip)).to_string());
+    }
+    body.push('}');
+    body
+}
+
+fn next_link(request: &Request, skip: usize) -> String {
+    let kept = request.query.iter().filter(|(name, _)| name != "$skip");
+    let query = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(kept)
+        .append_pair("$skip", &skip.to_string())
+        .finish();
+    let host = request.header(HOST).unwrap_or("api.security.microsoft.com");
+    format!("http://{host}{}?{query}", request.path)
+}
+
+/// The stored object with its context as the first member, unless it came with one.
+fn entity(set: &str, text: &str) -> String {
+    let inner = text.trim_start().strip_prefix('{').unwrap_or(text);
+    if inner.contains(r#""@odata.context""#) {
+        return text.to_owned();
+    }
+    let comma = if inner.trim_start().starts_with('}') { "" } else { "," };
+    format!(r#"{{"@odata.context":"{CONTEXT}#{set}/$entity"{comma}{inner}"#)
+}
+
+fn not_found(what: &str, id: &str) -> Refusal {
+    Refusal::new(404, "ResourceNotFound", format!("{what} {id} was not found"))
+}
+
+fn bad_query(reason: &str) -> Refusal {
+    let message = format!("The query specified in the URI is not valid. {reason}");
+    Refusal::new(400, "", message)
+}

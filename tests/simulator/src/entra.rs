@@ -1,0 +1,210 @@
+//! Entra ID's token endpoint for client credentials: a secret, or a federated assertion in its place.
+
+use azure_core::time::{OffsetDateTime, to_rfc3339};
+use fastrand::Rng;
+use http::Method;
+use serde_json::json;
+
+use crate::answer::Answer;
+use crate::guid::guid;
+use crate::request::Request;
+use crate::role::Role;
+use crate::tenant;
+use crate::token::{Resource, Tokens};
+
+/// Why no token is issued.
+#[derive(Debug, PartialEq, Eq)]
+struct Denial {
+    status: u16,
+    error: &'static str,
+    code: u32,
+    message: String,
+}
+
+impl Denial {
+    fn new(status: u16, error: &'static str, code: u32, message: impl Into<String>) -> Self {
+        Self { status, error, code, message: message.into() }
+    }
+
+    /// The error's JSON. Entra's own description has four lines; some proxies and libraries flatten
+    /// them, and a client has to read both.
+    fn answer(&self, one_line: bool, rng: &mut Rng, now: OffsetDateTime) -> Answer {
+        let (trace, correlation) = (guid(rng), guid(rng));
+        let timestamp = to_rfc3339(&now).replace('T', " ");
+        let description = [
+            format!("AADSTS{}: {}", self.code, self.message),
+            format!("Trace ID: {trace}"),
+            format!("Correlation ID: {correlation}"),
+            format!("Timestamp: {timestamp}"),
+        ]
+        .join(if one_line { " " } else { "\r\n" });
+        let body = json!({
+            "error": self.error,
+            "error_description": description,
+            "error_codes": [self.code],
+            "timestamp": timestamp,
+            "trace_id": trace,
+            "correlation_id": correlation,
+            "error_uri": format!("https://login.microsoftonline.com/error?code={}", self.code),
+        });
+        Answer::json(self.status, body.to_string())
+    }
+}
+
+/// What the endpoint needs to know of the world.
+pub(crate) struct Entra<'a> {
+    pub tokens: &'a mut Tokens,
+    pub held: &'a [Role],
+    pub one_line_errors: bool,
+    pub rng: &'a mut Rng,
+}
+
+impl Entra<'_> {
+    pub fn answer(&mut self, request: &Request, now: OffsetDateTime) -> Answer {
+        let segments = request.segments();
+        let segments: Vec<_> = segments.iter().map(String::as_str).collect();
+        let [tenant, "oauth2", "v2.0", "token"] = segments[..] else {
+            return Answer::empty(404);
+        };
+        if request.method != Method::POST {
+            return Answer::empty(405);
+        }
+        match audience(tenant, request) {
+            Ok((audience, resource)) => {
+                let token = self.tokens.issue(&audience, resource, self.held, now);
+                let seconds = (token.expires_at - now).whole_seconds();
+                let body = json!({
+                    "token_type": "Bearer",
+                    "expires_in": seconds,
+                    "ext_expires_in": seconds,
+                    "access_token": token.text,
+                });
+                Answer::json(200, body.to_string())
+            }
+            Err(denial) => denial.answer(self.one_line_errors, self.rng, now),
+        }
+    }
+}
+
+/// The audience a request may have a token for, or why not.
+fn audience(tenant: &str, request: &Request) -> Result<(String, Resource), Denial> {
+    let form: Vec<(String, String)> = form_urlencoded::parse(&request.body).into_owned().collect();
+    let field = |name| {
+        let found = form.iter().find(|(key, _)| key == name);
+        found.map_or("", |(_, value)| value.as_str())
+    };
+    if tenant != tenant::TENANT_ID {
+        let message = format!("Tenant '{tenant}' not found.");
+        return Err(Denial::new(400, "invalid_request", 90002, message));
+    }
+    if field("grant_type") != "client_credentials" {
+        let message = "The grant type is missing or not supported.";
+        return Err(Denial::new(400, "unsupported_grant_type", 70003, message));
+    }
+    if field("client_id") != tenant::CLIENT_ID {
+        let message =
+            format!("Application with identifier '{}' was not found in the directory.", field("client_id"));
+        return Err(Denial::new(400, "unauthorized_client", 700_016, message));
+    }
+    check_credential(field)?;
+    let scope = field("scope");
+    let audience = scope.strip_suffix("/.default").ok_or_else(|| {
+        let message = format!("The scope '{scope}' does not end in /.default.");
+        Denial::new(400, "invalid_scope", 1_002_012, message)
+    })?;
+    let resource = Resource::named(audience).ok_or_else(|| {
+        let message = format!("The resource principal named {audience} was not found.");
+        Denial::new(400, "invalid_resource", 500_011, message)
+    })?;
+    Ok((audience.to_owned(), resource))
+}
+
+fn check_credential<'a>(field: impl Fn(&'static str) -> &'a str) -> Result<(), Denial> {
+    let denied = |code, message: &str| Err(Denial::new(401, "invalid_client", code, message));
+    match (field("client_secret"), field("client_assertion")) {
+        ("", "") => denied(7_000_216, "A secret or an assertion is required."),
+        ("", assertion) => {
+            let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+            if field("client_assertion_type") == kind && assertion == tenant::FEDERATED_ASSERTION {
+                return Ok(());
+            }
+            denied(70021, "No federated identity record matches the assertion.")
+        }
+        (tenant::CLIENT_SECRET, _) => Ok(()),
+        _ => denied(7_000_215, "Invalid client secret provided."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+    const DEFENDER: &str = "https://api.securitycenter.microsoft.com/.default";
+
+    fn ask(tenant: &str, fields: &[(&str, &str)], one_line: bool) -> (u16, Value) {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let target = format!("/{tenant}/oauth2/v2.0/token");
+        let request = Request::new(Method::POST, &target).with_body(body);
+        let mut entra = Entra {
+            tokens: &mut Tokens::new(1),
+            held: &[Role::AlertRead],
+            one_line_errors: one_line,
+            rng: &mut Rng::with_seed(1),
+        };
+        let answer = entra.answer(&request, NOW);
+        let body = serde_json::from_slice(&answer.body).expect("a JSON body");
+        (answer.status, body)
+    }
+
+    fn form<'a>(id: &'a str, secret: &'a str, scope: &'a str) -> [(&'a str, &'a str); 4] {
+        [("grant_type", "client_credentials"), ("client_id", id), ("client_secret", secret), ("scope", scope)]
+    }
+
+    #[test]
+    fn a_secret_or_an_assertion_buys_a_token() {
+        let secret = form(tenant::CLIENT_ID, tenant::CLIENT_SECRET, DEFENDER);
+        let assertion = [
+            ("grant_type", "client_credentials"),
+            ("client_id", tenant::CLIENT_ID),
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+            ("client_assertion", tenant::FEDERATED_ASSERTION),
+            ("scope", DEFENDER),
+        ];
+        for fields in [&secret[..], &assertion[..]] {
+            let (status, body) = ask(tenant::TENANT_ID, fields, false);
+            assert_eq!((status, &body["expires_in"]), (200, &json!(3599)));
+            assert_eq!(body["token_type"], "Bearer");
+        }
+    }
+
+    #[test]
+    fn each_mistake_has_its_code() {
+        let (tenant, id, secret) = (tenant::TENANT_ID, tenant::CLIENT_ID, tenant::CLIENT_SECRET);
+        let unknown = "https://example.com/.default";
+        let bare = "https://api.securitycenter.microsoft.com";
+        for (tenant, fields, status, code) in [
+            ("other", form(id, secret, DEFENDER), 400, 90002),
+            (tenant, form("other", secret, DEFENDER), 400, 700_016),
+            (tenant, form(id, "other", DEFENDER), 401, 7_000_215),
+            (tenant, form(id, secret, unknown), 400, 500_011),
+            (tenant, form(id, secret, bare), 400, 1_002_012),
+        ] {
+            let (got, body) = ask(tenant, &fields, false);
+            assert_eq!((got, &body["error_codes"]), (status, &json!([code])));
+        }
+    }
+
+    #[test]
+    fn errors_come_in_four_lines_or_in_one() {
+        let fields = form(tenant::CLIENT_ID, "other", DEFENDER);
+        for (one_line, breaks) in [(false, 3), (true, 0)] {
+            let (_, body) = ask(tenant::TENANT_ID, &fields, one_line);
+            let text = body["error_description"].as_str().expect("a text");
+            assert!(text.starts_with("AADSTS7000215: Invalid client secret"), "{text}");
+            assert_eq!(text.matches("\r\n").count(), breaks, "{text}");
+        }
+    }
+}

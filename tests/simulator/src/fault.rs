@@ -1,0 +1,285 @@
+//! Faults are plain values: what goes wrong, where, and how often. A request is shown to them in the
+//! order in which they were set; the first that strikes decides, and the later ones do not see it.
+
+use azure_core::time::Duration;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+
+use crate::answer::Answer;
+use crate::reaction::{Outcome, Reaction};
+use crate::request::Request;
+use crate::service::Service;
+
+/// Something that goes wrong, once unless told otherwise.
+///
+/// ```
+/// use simulator::{Fault, Service};
+///
+/// Fault::status(503).on(Service::Defender).matching("/api/machines").times(2).retry_after("1");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Fault {
+    kind: Kind,
+    name: String,
+    service: Option<Service>,
+    fragment: String,
+    skip: usize,
+    left: Option<usize>,
+    retry_after: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Status(u16),
+    Body(u16, String),
+    Html,
+    BadJson,
+    CutBody(usize),
+    LostReply,
+    Reset,
+    Hang,
+    Slow(Duration),
+}
+
+impl Fault {
+    /// Answers this status with the service's error body; no work is done.
+    pub fn status(status: u16) -> Self {
+        Self::new(Kind::Status(status), format!("status {status}"))
+    }
+
+    /// Answers this status and text; no work is done.
+    pub fn body(status: u16, text: &str) -> Self {
+        let kind = Kind::Body(status, text.to_owned());
+        Self::new(kind, format!("body with status {status}"))
+    }
+
+    /// Answers 200 with a web page, like a proxy that wants a sign-in; no work is done.
+    pub fn html() -> Self {
+        Self::new(Kind::Html, "web page".to_owned())
+    }
+
+    /// Does the work, but the body ends in the middle of a text although its length is right.
+    pub fn bad_json() -> Self {
+        Self::new(Kind::BadJson, "bad JSON".to_owned())
+    }
+
+    /// Does the work, but closes the connection after so many bytes of the body.
+    pub fn cut_body(bytes: usize) -> Self {
+        Self::new(Kind::CutBody(bytes), format!("body cut at {bytes}"))
+    }
+
+    /// Does the work, but resets the connection instead of replying.
+    pub fn lost_reply() -> Self {
+        Self::new(Kind::LostReply, "lost reply".to_owned())
+    }
+
+    /// Resets the connection before any work is done.
+    pub fn reset() -> Self {
+        Self::new(Kind::Reset, "reset".to_owned())
+    }
+
+    /// Neither works nor replies.
+    pub fn hang() -> Self {
+        Self::new(Kind::Hang, "hang".to_owned())
+    }
+
+    /// Works and replies, but late.
+    pub fn slow(delay: Duration) -> Self {
+        Self::new(Kind::Slow(delay), format!("slow by {delay}"))
+    }
+
+    fn new(kind: Kind, name: String) -> Self {
+        Self { kind, name, service: None, fragment: String::new(), skip: 0, left: Some(1), retry_after: None }
+    }
+
+    /// Strikes on this service only.
+    #[must_use]
+    pub fn on(mut self, service: Service) -> Self {
+        self.service = Some(service);
+        self
+    }
+
+    /// Strikes only where path and decoded query contain this text.
+    #[must_use]
+    pub fn matching(mut self, fragment: &str) -> Self {
+        fragment.clone_into(&mut self.fragment);
+        self
+    }
+
+    /// Strikes so many times.
+    #[must_use]
+    pub fn times(mut self, times: usize) -> Self {
+        self.left = Some(times);
+        self
+    }
+
+    /// Strikes until the faults are cleared.
+    #[must_use]
+    pub fn always(mut self) -> Self {
+        self.left = None;
+        self
+    }
+
+    /// Lets so many matching requests pass first.
+    #[must_use]
+    pub fn after(mut self, requests: usize) -> Self {
+        self.skip = requests;
+        self
+    }
+
+    /// Sends this Retry-After header along.
+    #[must_use]
+    pub fn retry_after(mut self, text: &str) -> Self {
+        self.retry_after = Some(text.to_owned());
+        self
+    }
+
+    /// Is recorded under this name.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the fault strikes this request, which uses up one of its turns.
+    fn strikes(&mut self, service: Service, path_and_query: &str) -> bool {
+        if self.service.is_some_and(|own| own != service)
+            || !path_and_query.contains(&self.fragment)
+            || self.left == Some(0)
+        {
+            return false;
+        }
+        if self.skip > 0 {
+            self.skip -= 1;
+            return false;
+        }
+        self.left = self.left.map(|left| left - 1);
+        true
+    }
+
+    /// The reaction to a request it struck; `work` is what the service would do and answer.
+    pub(crate) fn react(&self, service: Service, work: impl FnOnce() -> Answer) -> Reaction {
+        let outcome = match &self.kind {
+            Kind::Status(status) => self.answer(service.failure(*status)),
+            Kind::Body(status, text) if text.starts_with('<') => {
+                self.answer(Answer::of("text/html", *status, text.clone()))
+            }
+            Kind::Body(status, text) => self.answer(Answer::json(*status, text.clone())),
+            Kind::Html => self.answer(Answer::of("text/html; charset=utf-8", 200, PAGE)),
+            Kind::BadJson => self.answer(with_bad_json(work())),
+            Kind::CutBody(bytes) => match work() {
+                answer if answer.body.is_empty() => Outcome::AcceptThenReset,
+                answer => {
+                    let kept = (*bytes).min(answer.body.len() - 1);
+                    Outcome::CutBody(answer, kept)
+                }
+            },
+            Kind::LostReply => {
+                work();
+                Outcome::AcceptThenReset
+            }
+            Kind::Reset => Outcome::Reset,
+            Kind::Hang => Outcome::Hang,
+            Kind::Slow(_) => self.answer(work()),
+        };
+        let delay = match self.kind {
+            Kind::Slow(delay) => delay,
+            _ => Duration::ZERO,
+        };
+        Reaction { delay, outcome }
+    }
+
+    fn answer(&self, answer: Answer) -> Outcome {
+        Outcome::Answer(match &self.retry_after {
+            Some(text) => answer.with(RETRY_AFTER, text),
+            None => answer,
+        })
+    }
+}
+
+const PAGE: &str = "<!DOCTYPE html><title>Sign in</title><p>Sign in to reach the internet.</p>";
+
+fn with_bad_json(mut answer: Answer) -> Answer {
+    answer.headers.remove(CONTENT_ENCODING);
+    answer.body = r#"{"value":[{"id":"da63"#.into();
+    answer.with(CONTENT_TYPE, "application/json; charset=utf-8")
+}
+
+/// The faults that are set.
+#[derive(Default)]
+pub(crate) struct Faults(Vec<Fault>);
+
+impl Faults {
+    pub fn set(&mut self, fault: Fault) {
+        self.0.push(fault);
+    }
+
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// The fault that strikes this request.
+    pub fn strike(&mut self, service: Service, request: &Request) -> Option<Fault> {
+        let target = request.path_and_query();
+        let mut faults = self.0.iter_mut();
+        faults.find_map(|fault| fault.strikes(service, &target).then(|| fault.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+
+    use super::*;
+
+    fn strikes(faults: &mut Faults, target: &str) -> Option<String> {
+        let request = Request::new(Method::GET, target);
+        let fault = faults.strike(Service::Defender, &request);
+        fault.map(|fault| fault.name)
+    }
+
+    #[test]
+    fn faults_take_turns_in_the_order_they_were_set() {
+        let mut faults = Faults::default();
+        faults.set(Fault::reset().on(Service::Entra).always());
+        faults.set(Fault::status(503).matching("/api/machines").times(2));
+        faults.set(Fault::status(500).after(1).named("late"));
+        let seen: Vec<_> = ["/api/machines/1", "/api/alerts", "/api/machines/2"]
+            .into_iter()
+            .chain(["/api/machines/3", "/api/machines/4"])
+            .map(|target| strikes(&mut faults, target))
+            .collect();
+        let expected = [Some("status 503"), None, Some("status 503"), Some("late"), None];
+        assert_eq!(seen, expected.map(|name| name.map(str::to_owned)));
+    }
+
+    #[test]
+    fn the_work_is_done_where_only_the_reply_is_lost() {
+        for (fault, works) in [
+            (Fault::lost_reply(), true),
+            (Fault::cut_body(3), true),
+            (Fault::bad_json(), true),
+            (Fault::slow(Duration::SECOND), true),
+            (Fault::reset(), false),
+            (Fault::status(503), false),
+            (Fault::html(), false),
+            (Fault::hang(), false),
+        ] {
+            let mut worked = false;
+            fault.react(Service::DataCollector, || {
+                worked = true;
+                Answer::empty(200)
+            });
+            assert_eq!(worked, works, "{}", fault.name);
+        }
+    }
+
+    #[test]
+    fn a_cut_body_never_arrives_whole() {
+        let reaction = Fault::cut_body(100).react(Service::Defender, || Answer::json(200, "{}"));
+        assert!(matches!(reaction.outcome, Outcome::CutBody(_, 1)));
+    }
+}

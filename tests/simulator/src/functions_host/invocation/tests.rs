@@ -1,0 +1,139 @@
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+
+use http::Request;
+
+use super::*;
+use crate::connection::{Connections, Outgoing};
+
+/// Serves one connection: each request gets the next of `replies`, byte for byte. Ends with what it read.
+fn handler(replies: Vec<String>) -> (u16, std::thread::JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("it is bound").port();
+    let serving = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("the test connects");
+        let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
+        replies
+            .into_iter()
+            .map(|reply| {
+                let request = request(&mut reader);
+                stream.write_all(reply.as_bytes()).expect("the test reads");
+                request
+            })
+            .collect()
+    });
+    (port, serving)
+}
+
+fn request(reader: &mut impl BufRead) -> String {
+    let mut request = String::new();
+    while !request.ends_with("\r\n\r\n") {
+        reader.read_line(&mut request).expect("a head in ASCII");
+    }
+    let mut body = Vec::new();
+    if request.contains("Transfer-Encoding: chunked") {
+        while !body.ends_with(b"0\r\n\r\n") {
+            reader.read_until(b'\n', &mut body).expect("a chunk");
+        }
+    } else if let Some((_, rest)) = request.split_once("Content-Length: ") {
+        let length: u64 = rest.lines().next().and_then(|length| length.parse().ok()).expect("a number");
+        reader.take(length).read_to_end(&mut body).expect("a body");
+    }
+    request + &String::from_utf8_lossy(&body)
+}
+
+fn reply(status_line: &str, content_type: &str, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {status_line}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+async fn invoke(reply: String) -> Invocation {
+    let (port, serving) = handler(vec![reply]);
+    let invocation = Request::post("/MdatpForward").body(Outgoing::whole("{}".into())).expect("a request");
+    let reply = Connections::to(port).send(invocation).await;
+    serving.join().expect("the handler met no surprise");
+    Invocation::of("an id".into(), reply, Duration::ZERO)
+}
+
+#[tokio::test]
+async fn a_result_is_a_success_whatever_the_case_of_its_names() {
+    let body = r#"{"outputs":{},"LOGS":["sent 3",4,true,null],"ReturnValue":{"alertsSent":3},"More":1}"#;
+    let invocation = invoke(reply("200 OK", "application/json; charset=utf-8", body)).await;
+    assert_eq!(invocation.outcome, Outcome::Succeeded);
+    assert_eq!(invocation.logs, ["sent 3", "4", "true", ""]);
+    assert_eq!(invocation.report["alertsSent"], 3);
+    let bare = invoke(reply("202 Accepted", "text/json", "{}")).await;
+    assert!(bare.succeeded() && bare.logs.is_empty() && bare.report.is_null(), "{bare:?}");
+}
+
+#[tokio::test]
+async fn a_failure_shows_its_reason_phrase_only() {
+    for (line, exception) in [
+        ("500 Internal Server Error", "success: 500 (Internal Server Error)."),
+        ("500 Defender answered 403", "success: 500 (Defender answered 403)."),
+        ("500 ", "success: 500."),
+        ("302 Found", "success: 302 (Found)."),
+    ] {
+        let invocation = invoke(reply(line, "application/json", r#"{"Logs":["lost"]}"#)).await;
+        let Outcome::Failed(text) = &invocation.outcome else { panic!("{line}: {invocation:?}") };
+        assert!(text.ends_with(exception), "{text}");
+        assert_eq!(invocation.logs, Vec::<String>::new(), "{line}");
+        assert_eq!(invocation.body, r#"{"Logs":["lost"]}"#, "kept for the tests");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_reply_or_null_hangs() {
+    for hanging in [
+        reply("200 OK", "application/json", ""),
+        reply("200 OK", "application/json", "null"),
+        "HTTP/1.1 204 No Content\r\n\r\n".into(),
+    ] {
+        assert_eq!(invoke(hanging.clone()).await.outcome, Outcome::Hung, "{hanging}");
+    }
+}
+
+#[tokio::test]
+async fn a_reply_of_the_wrong_type_fails() {
+    for (content_type, body, why) in [
+        ("text/plain", "{}", "text/plain"),
+        ("application/json; charset=latin1", "{}", "latin1"),
+        ("application/json", "[]", "not an object"),
+        ("application/json", "{", "EOF"),
+        ("application/json", r#"{"Outputs":[]}"#, "Outputs is not an object"),
+        ("application/json", r#"{"Logs":"one"}"#, "Logs is not an array"),
+        ("application/json", r#"{"Logs":[{}]}"#, "a line of Logs"),
+    ] {
+        let invocation = invoke(reply("200 OK", content_type, body)).await;
+        let Outcome::Failed(text) = &invocation.outcome else { panic!("{body}: {invocation:?}") };
+        assert!(text.contains(why), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn no_reply_is_a_failure_without_a_status() {
+    let cut = invoke("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}".into()).await;
+    assert!(
+        matches!(&cut.outcome, Outcome::Failed(text) if text.contains("POST http://127.0.0.1")),
+        "{cut:?}"
+    );
+    assert_eq!(cut.status, 0);
+}
+
+#[tokio::test]
+async fn one_connection_carries_both_framings() {
+    let answer = reply("200 OK", "application/json", "{}");
+    let (port, serving) = handler(vec![answer.clone(), answer]);
+    let connections = Connections::to(port);
+    for body in [Outgoing::chunked(vec!["{\"a\"".into(), ":1}".into()]), Outgoing::whole("{}".into())] {
+        let invocation = Request::post("/MdatpForward").header("X-Azure", "y").body(body).expect("a request");
+        connections.send(invocation).await.expect("the handler answers");
+    }
+    let seen = serving.join().expect("the handler met no surprise");
+    assert!(seen[0].starts_with("POST /MdatpForward HTTP/1.1\r\n"), "{}", seen[0]);
+    assert!(seen[0].contains(&format!("Host: 127.0.0.1:{port}\r\n")), "{}", seen[0]);
+    assert!(seen[0].ends_with("\r\n\r\n4\r\n{\"a\"\r\n3\r\n:1}\r\n0\r\n\r\n"), "{}", seen[0]);
+    assert!(seen[1].ends_with("Content-Length: 2\r\n\r\n{}"), "{}", seen[1]);
+}

@@ -1,0 +1,95 @@
+//! The managed-identity endpoint of App Service: a plain GET that is trusted because of a header only
+//! the app knows.
+
+use azure_core::time::OffsetDateTime;
+use http::Method;
+use serde_json::json;
+
+use crate::answer::Answer;
+use crate::refusal::Refusal;
+use crate::request::Request;
+use crate::role::Role;
+use crate::tenant;
+use crate::token::{Resource, Tokens};
+
+/// Issues a token to the app's identity.
+pub(crate) fn answer(request: &Request, tokens: &mut Tokens, held: &[Role], now: OffsetDateTime) -> Answer {
+    match resource(request) {
+        Ok((audience, resource)) => {
+            let token = tokens.issue(audience, resource, held, now);
+            let body = json!({
+                "access_token": token.text,
+                "client_id": tenant::CLIENT_ID,
+                "expires_on": token.expires_at.unix_timestamp().to_string(),
+                "resource": audience,
+                "token_type": "Bearer",
+            });
+            Answer::json(200, body.to_string())
+        }
+        Err(refusal) => {
+            let body = json!({ "statusCode": refusal.status, "message": refusal.message });
+            Answer::json(refusal.status, body.to_string())
+        }
+    }
+}
+
+fn resource(request: &Request) -> Result<(&str, Resource), Refusal> {
+    let refuse = |status, message: &str| Err(Refusal::new(status, "", message));
+    if request.method != Method::GET || request.path != "/msi/token" {
+        return refuse(404, "there is no such resource");
+    }
+    if request.header("x-identity-header") != Some(tenant::IDENTITY_HEADER) {
+        return refuse(401, "X-IDENTITY-HEADER is not this app's");
+    }
+    if request.parameter("api-version") != Some("2019-08-01") {
+        return refuse(400, "api-version is not 2019-08-01");
+    }
+    if let Some(id) = request.parameter("client_id")
+        && id != tenant::CLIENT_ID
+    {
+        return refuse(400, "no identity of this client id is assigned to the app");
+    }
+    let audience = request.parameter("resource").unwrap_or_default();
+    match Resource::named(audience) {
+        Some(resource) => Ok((audience, resource)),
+        None => refuse(400, "the resource is missing or not known in this tenant"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "/msi/token?resource=https://monitor.azure.com&api-version=2019-08-01";
+
+    fn ask(target: &str, header: &str) -> (u16, serde_json::Value) {
+        let request = Request::new(Method::GET, target).with_header("x-identity-header", header);
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let answer = answer(&request, &mut Tokens::new(1), &[], now);
+        let body = serde_json::from_slice(&answer.body).expect("a JSON body");
+        (answer.status, body)
+    }
+
+    #[test]
+    fn the_expiry_is_a_text_of_seconds() {
+        let (status, body) = ask(GOOD, tenant::IDENTITY_HEADER);
+        assert_eq!(status, 200);
+        assert_eq!(body["expires_on"], "3599");
+        assert_eq!(body["resource"], "https://monitor.azure.com");
+    }
+
+    #[test]
+    fn strangers_and_wrong_parameters_get_nothing() {
+        let header = tenant::IDENTITY_HEADER;
+        for (target, header, status) in [
+            (GOOD.to_owned(), "other", 401),
+            (GOOD.replace("2019-08-01", "2017-09-01"), header, 400),
+            (GOOD.replace(".com", ".com/.default"), header, 400),
+            (format!("{GOOD}&client_id=other"), header, 400),
+            (format!("{GOOD}&client_id={}", tenant::CLIENT_ID), header, 200),
+            (GOOD.replace("/msi", "/metadata"), header, 404),
+        ] {
+            assert_eq!(ask(&target, header).0, status, "{target}");
+        }
+    }
+}

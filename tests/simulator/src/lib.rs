@@ -1,0 +1,64 @@
+//! The services mdatp-forward talks to, as strict as the real ones, and the Functions host that
+//! starts it.
+//!
+//! The services are one state machine without sockets, [`Cloud`]. It is used in three ways:
+//!
+//! - in one process under virtual time: [`Cloud::react`] takes a request and a time;
+//! - over real HTTP: [`Cloud::serve`] puts each service behind a server on this machine, and
+//!   [`Served::settings`] says how the forwarder finds them;
+//! - by hand: `cargo simulator` serves it on fixed ports, `cargo demo` shows the forwarder at work.
+//!
+//! What the services accept, refuse and answer follows captures and documents of the real ones. What
+//! goes wrong is a plain value, a [`Fault`]; where a real service strays from its documents, a
+//! [`Quirk`] can be switched on. Afterwards the cloud tells what it saw.
+
+mod alert;
+mod answer;
+pub mod azurite;
+mod clock;
+mod cloud;
+mod connection;
+mod console;
+mod counts;
+mod data_collector;
+mod defender;
+mod entra;
+mod fault;
+pub mod functions_host;
+mod generate;
+mod guid;
+mod identity;
+mod ledger;
+mod logs_ingestion;
+mod machine;
+mod members;
+mod odata;
+mod post;
+mod process;
+mod quirk;
+mod rate_limit;
+mod reaction;
+mod refusal;
+mod request;
+mod role;
+mod serve;
+mod service;
+mod settings;
+pub mod tenant;
+mod tls;
+mod token;
+mod world;
+
+pub use answer::Answer;
+pub use cloud::Cloud;
+pub use counts::Counts;
+pub use fault::Fault;
+pub use generate::Volume;
+pub use ledger::{Received, Refused, Seen};
+pub use quirk::Quirk;
+pub use reaction::{Outcome, Reaction};
+pub use request::Request;
+pub use role::Role;
+pub use serve::{Ports, Served};
+pub use service::Service;
+pub use settings::{Endpoints, Route, Sink};

@@ -1,0 +1,267 @@
+//! The Logs Ingestion endpoint of one data collection rule.
+
+use std::collections::BTreeSet;
+use std::io::Read;
+
+use azure_core::time::OffsetDateTime;
+use flate2::read::MultiGzDecoder;
+use http::Method;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use serde_json::json;
+
+use crate::answer::Answer;
+use crate::ledger::Received;
+use crate::post::{Record, records};
+use crate::refusal::Refusal;
+use crate::request::Request;
+use crate::service::Service;
+use crate::tenant;
+use crate::token::{Resource, Tokens};
+
+/// The most bytes of one post, compressed and decompressed.
+const MOST_BYTES: usize = 1_048_576;
+/// The most bytes that are kept of a field.
+pub(crate) const MOST_FIELD_BYTES: usize = 64 * 1024;
+
+/// Who may post where.
+pub(crate) struct Rule<'a> {
+    pub tokens: &'a Tokens,
+    /// Whether the caller is Monitoring Metrics Publisher on the rule.
+    pub is_publisher: bool,
+    pub streams: &'a BTreeSet<String>,
+}
+
+impl Rule<'_> {
+    /// Accepts a post, or says why not.
+    pub fn accept(&self, request: &Request, now: OffsetDateTime) -> Result<Received, Refusal> {
+        let stream = self.route(request)?;
+        self.authorize(request, now)?;
+        let Some(stream) = stream else {
+            let message = "no data collection rule or stream of this name";
+            return Err(Refusal::new(404, "NotFound", message));
+        };
+        check_content_type(request)?;
+        let body = decompressed(request)?;
+        if !body.trim_start().starts_with('[') {
+            return Err(invalid("the body is not a JSON array".to_owned()));
+        }
+        let records = records(&body).map_err(invalid)?;
+        for record in &records {
+            Record::parse(record).map_err(invalid)?;
+        }
+        Ok(Received {
+            service: Service::LogsIngestion,
+            log_type_or_stream: stream,
+            headers: request.headers.clone(),
+            records: records.into_iter().map(str::to_owned).collect(),
+            body_bytes: body.len(),
+            wire_bytes: request.body.len(),
+            body,
+            at: now,
+        })
+    }
+
+    /// The stream the path names, if this rule declares it.
+    fn route(&self, request: &Request) -> Result<Option<String>, Refusal> {
+        let segments = request.segments();
+        let segments: Vec<_> = segments.iter().map(String::as_str).collect();
+        let ["dataCollectionRules", rule, "streams", stream] = segments[..] else {
+            return Err(Refusal::new(404, "NotFound", "there is no such resource"));
+        };
+        if request.method != Method::POST {
+            return Err(Refusal::new(405, "MethodNotAllowed", "only POST is known here"));
+        }
+        match request.parameter("api-version") {
+            Some("2023-01-01") => {}
+            version => {
+                let message = format!("the API version {version:?} is not supported");
+                return Err(Refusal::new(400, "InvalidApiVersion", message));
+            }
+        }
+        let known = rule == tenant::DCR_ID && self.streams.contains(stream);
+        Ok(known.then(|| stream.to_owned()))
+    }
+
+    fn authorize(&self, request: &Request, now: OffsetDateTime) -> Result<(), Refusal> {
+        let unauthorized = |message: &str| Refusal::new(401, "InvalidToken", message);
+        let token = self.tokens.check(request.bearer(), now);
+        let token = token.map_err(unauthorized)?;
+        if token.resource != Resource::Monitor {
+            return Err(unauthorized("the token is for another audience"));
+        }
+        if !self.is_publisher {
+            let message = format!(
+                "The authentication token provided does not have access to ingest data for the data \
+                 collection rule with immutable Id '{}' PipelineAccessResult: AccessGranted: False, \
+                 IsRbacPresent: False, IsDcrDceBindingValid: , DcrArmId: , Message: Required \
+                 authorization action was not found",
+                tenant::DCR_ID
+            );
+            return Err(Refusal::new(403, "OperationFailed", message));
+        }
+        Ok(())
+    }
+}
+
+/// The refusal as this API words it.
+pub(crate) fn error(refusal: &Refusal) -> Answer {
+    let error = json!({ "code": refusal.code, "message": refusal.message });
+    Answer::json(refusal.status, json!({ "error": error }).to_string())
+}
+
+fn check_content_type(request: &Request) -> Result<(), Refusal> {
+    match request.header(CONTENT_TYPE) {
+        Some("application/json" | "application/json; charset=utf-8") => Ok(()),
+        other => {
+            let message = format!("the content type {other:?} is not application/json");
+            Err(Refusal::new(400, "ContentTypeNotSupported", message))
+        }
+    }
+}
+
+fn decompressed(request: &Request) -> Result<String, Refusal> {
+    check_length(request.body.len())?;
+    let body = match request.header(CONTENT_ENCODING) {
+        None => request.body.to_vec(),
+        Some("gzip") => {
+            let mut body = Vec::new();
+            let mut decoder = MultiGzDecoder::new(&request.body[..]);
+            decoder
+                .read_to_end(&mut body)
+                .map_err(|error| invalid(format!("the body is not gzip: {error}")))?;
+            body
+        }
+        Some(other) => return Err(invalid(format!("the content encoding {other} is not gzip"))),
+    };
+    check_length(body.len())?;
+    String::from_utf8(body).map_err(|error| invalid(format!("the body is not UTF-8: {error}")))
+}
+
+fn check_length(length: usize) -> Result<(), Refusal> {
+    if length <= MOST_BYTES {
+        return Ok(());
+    }
+    let message = format!(
+        "Maximum allowed content length: {MOST_BYTES} bytes (1 MB). Provided content length: \
+         {length} bytes."
+    );
+    Err(Refusal::new(413, "ContentLengthLimitExceeded", message))
+}
+
+fn invalid(message: String) -> Refusal {
+    Refusal::new(400, "InvalidPayload", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+
+    struct Caller {
+        tokens: Tokens,
+        token: String,
+        is_publisher: bool,
+    }
+
+    impl Caller {
+        fn new(audience: &str) -> Self {
+            let resource = Resource::named(audience).expect("a known audience");
+            let mut tokens = Tokens::new(1);
+            let token = tokens.issue(audience, resource, &[], NOW).text.clone();
+            Self { tokens, token, is_publisher: true }
+        }
+
+        fn post(&self, target: &str, body: impl Into<bytes::Bytes>) -> Request {
+            Request::new(Method::POST, target)
+                .with_header("authorization", &format!("Bearer {}", self.token))
+                .with_header("content-type", "application/json")
+                .with_body(body)
+        }
+
+        fn send(&self, request: &Request) -> Result<Received, (u16, String)> {
+            let rule = Rule {
+                tokens: &self.tokens,
+                is_publisher: self.is_publisher,
+                streams: &BTreeSet::from([tenant::STREAM.to_owned()]),
+            };
+            let received = rule.accept(request, NOW);
+            received.map_err(|refusal| (refusal.status, refusal.message))
+        }
+
+        fn status(&self, target: &str, body: &str) -> u16 {
+            match self.send(&self.post(target, body.to_owned())) {
+                Ok(_) => 204,
+                Err((status, _)) => status,
+            }
+        }
+    }
+
+    fn target() -> String {
+        format!("/dataCollectionRules/{}/streams/{}?api-version=2023-01-01", tenant::DCR_ID, tenant::STREAM)
+    }
+
+    #[test]
+    fn a_compressed_batch_is_kept_as_it_was_written() {
+        let caller = Caller::new("https://monitor.azure.com");
+        let body = r#"[{"id":"da1", "n":1.0}]"#;
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(body.as_bytes()).expect("into memory");
+        let compressed = encoder.finish().expect("into memory");
+        let wire_bytes = compressed.len();
+        let request = caller.post(&target(), compressed).with_header("content-encoding", "gzip");
+        let received = caller.send(&request).expect("a good post");
+        assert_eq!(received.body, body);
+        assert_eq!(received.records, [r#"{"id":"da1", "n":1.0}"#]);
+        assert_eq!((received.body_bytes, received.wire_bytes), (body.len(), wire_bytes));
+    }
+
+    #[test]
+    fn one_mebibyte_is_the_most_and_the_refusal_names_both_numbers() {
+        let caller = Caller::new("https://monitor.azure.com");
+        let body = |length: usize| format!(r#"[{{"a":"{}"}}]"#, "x".repeat(length - 10));
+        assert_eq!(caller.status(&target(), &body(1_048_576)), 204);
+        let post = caller.post(&target(), body(1_068_792));
+        let (status, message) = caller.send(&post).expect_err("too large");
+        assert_eq!(status, 413);
+        assert_eq!(
+            message,
+            "Maximum allowed content length: 1048576 bytes (1 MB). Provided content length: 1068792 bytes."
+        );
+    }
+
+    #[test]
+    fn only_the_rule_its_streams_and_arrays_of_objects_are_known() {
+        let caller = Caller::new("https://monitor.azure.com/");
+        for (target, body, status) in [
+            (target(), "[]", 204),
+            (target().replace("dcr-", "dcr-f"), "[]", 404),
+            (target().replace("Custom-", "Custom-X"), "[]", 404),
+            (target().replace("2023-01-01", "2021-11-01"), "[]", 400),
+            ("/api/logs".to_owned(), "[]", 404),
+            (target(), r#"{"a":1}"#, 400),
+            (target(), "[1]", 400),
+            (target(), r#"[{"a":1,"a":2}]"#, 400),
+        ] {
+            assert_eq!(caller.status(&target, body), status, "{target} {body}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_audience_is_401_and_a_missing_role_403() {
+        let stranger = Caller::new("https://api.securitycenter.microsoft.com");
+        assert_eq!(stranger.status(&target(), "[]"), 401);
+
+        let mut reader = Caller::new("https://monitor.azure.com");
+        reader.is_publisher = false;
+        let post = reader.post(&target(), "[]");
+        let (status, message) = reader.send(&post).expect_err("no role");
+        assert_eq!(status, 403);
+        assert!(message.contains("does not have access to ingest"), "{message}");
+    }
+}

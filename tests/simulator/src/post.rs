@@ -1,0 +1,81 @@
+//! A posted batch: a JSON array of objects, each record kept as the text it came in.
+
+use azure_core::time::parse_rfc3339;
+use serde_json::value::RawValue;
+
+use crate::members::{Member, members};
+
+/// The records of an array, or of a single object where a sink takes that too.
+pub(crate) fn records(body: &str) -> Result<Vec<&str>, String> {
+    let array: Vec<&RawValue> = match body.trim_start().as_bytes().first() {
+        Some(b'{') => serde_json::from_str(body).map(|object| vec![object]),
+        _ => serde_json::from_str(body),
+    }
+    .map_err(|error| format!("the body is not a JSON array: {error}"))?;
+    Ok(array.into_iter().map(RawValue::get).collect())
+}
+
+/// One record of a batch, for the checks that look inside.
+pub(crate) struct Record<'a>(Vec<Member<'a>>);
+
+impl<'a> Record<'a> {
+    pub fn parse(text: &'a str) -> Result<Self, String> {
+        let members = members(text).map_err(|error| format!("not a record: {error}"))?;
+        Ok(Self(members))
+    }
+
+    pub fn members(&self) -> &[Member<'a>] {
+        &self.0
+    }
+
+    /// Whether the member of this name holds a date with a time.
+    pub fn has_time(&self, name: &str) -> bool {
+        let member = self.0.iter().find(|member| member.name == name);
+        let text: Option<String> = member.and_then(|member| serde_json::from_str(member.value.get()).ok());
+        text.is_some_and(|text| parse_rfc3339(&text).is_ok())
+    }
+
+    /// The members that are longer than a sink keeps of a field.
+    pub fn fields_over(&self, limit: usize) -> u64 {
+        let long = |member: &&Member| width(member.value.get(), limit) > limit;
+        self.0.iter().filter(long).count().try_into().unwrap_or(u64::MAX)
+    }
+}
+
+/// The length of a field as a column keeps it: a text's own, for anything else that of its JSON.
+fn width(json: &str, limit: usize) -> usize {
+    if json.len() <= limit {
+        return json.len();
+    }
+    serde_json::from_str(json).map_or(json.len(), |text: String| text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_keep_their_text() {
+        let body = "[ {\"n\": 1.0},\n{\"é\":\"\\u00e9\"} ]";
+        let expected = ["{\"n\": 1.0}", "{\"é\":\"\\u00e9\"}"];
+        assert_eq!(records(body).as_deref(), Ok(&expected[..]));
+        assert_eq!(records("{\"a\":1}").as_deref(), Ok(&["{\"a\":1}"][..]));
+        assert!(records("[{\"a\":1}").is_err());
+    }
+
+    #[test]
+    fn a_field_is_as_long_as_its_text_not_as_its_escapes() {
+        let text = format!(r#"{{"a":"{}","b":["{}"]}}"#, "\\n".repeat(9), "x".repeat(9));
+        let record = Record::parse(&text).expect("a record");
+        assert_eq!(record.fields_over(9), 1);
+        assert_eq!(record.fields_over(8), 2);
+        assert_eq!(record.fields_over(13), 0);
+    }
+
+    #[test]
+    fn only_a_date_with_a_time_is_a_time() {
+        let text = r#"{"a":"2026-11-24T06:00:00.1234567Z","b":"2026-11-24","c":null}"#;
+        let record = Record::parse(text).expect("a record");
+        assert_eq!(["a", "b", "c", "d"].map(|name| record.has_time(name)), [true, false, false, false]);
+    }
+}

@@ -1,0 +1,106 @@
+//! A program started by the simulator, that never outlives what started it.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::process::Command;
+use tokio::sync::{Notify, watch};
+
+use crate::console::{Console, Pipe};
+
+/// A running child process. Dropping it kills it.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pid: u32,
+    kill: Arc<Notify>,
+    exit: watch::Receiver<Option<i32>>,
+}
+
+impl Process {
+    /// Starts `command` with both output pipes read into `console`.
+    pub(crate) fn spawn(command: &mut Command, console: &Console) -> std::io::Result<Self> {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let pid = child.id().expect("a process not yet waited for has an id");
+        let readers = [
+            console.follow(Pipe::Stdout, child.stdout.take().expect("stdout is piped")),
+            console.follow(Pipe::Stderr, child.stderr.take().expect("stderr is piped")),
+        ];
+        let kill = Arc::new(Notify::new());
+        let (ended, exit) = watch::channel(None);
+        let killed = Arc::clone(&kill);
+        tokio::spawn(async move {
+            let status = tokio::select! {
+                status = child.wait() => status,
+                () = killed.notified() => {
+                    // It fails only when the process has ended by itself meanwhile.
+                    let _ = child.start_kill();
+                    child.wait().await
+                }
+            };
+            // The last lines may still be in the pipes; a grandchild that inherited them could keep them
+            // open for ever, so the wait has an end.
+            let drained = async {
+                for reader in readers {
+                    let _ = reader.await;
+                }
+            };
+            let _ = tokio::time::timeout(Duration::from_secs(1), drained).await;
+            ended.send_replace(Some(status.map_or(-1, code)));
+        });
+        Ok(Self { pid, kill, exit })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// The exit code, once it has ended.
+    pub(crate) fn exit_code(&self) -> Option<i32> {
+        *self.exit.borrow()
+    }
+
+    /// Waits until the process has ended and all it wrote was read.
+    pub(crate) fn exited(&self) -> impl Future<Output = i32> + use<> {
+        let mut exit = self.exit.clone();
+        async move {
+            let code = exit
+                .wait_for(Option::is_some)
+                .await
+                .expect("the task that waits for the process sends before it ends");
+            code.expect("it was just seen")
+        }
+    }
+
+    /// SIGKILL, which the process cannot notice.
+    pub(crate) fn kill(&self) {
+        self.kill.notify_one();
+    }
+
+    /// SIGTERM, a request to stop.
+    pub(crate) fn terminate(&self) -> Result<(), String> {
+        let sent = std::process::Command::new("kill").args(["-TERM", &self.pid.to_string()]).status();
+        match sent {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(format!("kill -TERM {}: {status}", self.pid)),
+            Err(problem) => Err(format!("kill -TERM {}: {problem}", self.pid)),
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The number a shell and .NET report: the exit code, or 128 and the number of the signal that ended it.
+fn code(status: ExitStatus) -> i32 {
+    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(-1)
+}

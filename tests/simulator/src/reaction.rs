@@ -1,0 +1,44 @@
+//! What becomes of a request: an answer, or one of the ways in which a connection dies.
+
+use azure_core::time::Duration;
+
+use crate::answer::Answer;
+
+/// An outcome and how long it takes.
+#[derive(Clone, Debug)]
+pub struct Reaction {
+    /// The time that passes between request and outcome.
+    pub delay: Duration,
+    /// What the caller sees.
+    pub outcome: Outcome,
+}
+
+/// What the caller sees.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// An answer.
+    Answer(Answer),
+    /// The service did the work, but the connection is reset before its reply is out.
+    AcceptThenReset,
+    /// The connection is reset and no work was done.
+    Reset,
+    /// The head of this answer and so many bytes of its body, then a closed connection.
+    CutBody(Answer, usize),
+    /// Silence.
+    Hang,
+}
+
+impl Reaction {
+    /// This outcome at once.
+    pub fn now(outcome: Outcome) -> Self {
+        Self { delay: Duration::ZERO, outcome }
+    }
+
+    /// The status the caller gets to see, if any.
+    pub fn status(&self) -> Option<u16> {
+        match &self.outcome {
+            Outcome::Answer(answer) | Outcome::CutBody(answer, _) => Some(answer.status),
+            Outcome::AcceptThenReset | Outcome::Reset | Outcome::Hang => None,
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The services behind HTTP servers on this machine: a thin shell that turns bytes into a
+//! [`Request`], waits as long as the reaction says, and lets connections die as it says.
+
+mod body;
+mod exchange;
+
+use std::net::Ipv4Addr;
+
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use crate::cloud::Cloud;
+use crate::request::Request;
+use crate::service::Service;
+use crate::settings::{ASSERTION_FILE, AUTHORITY_FILE, Endpoints, Route, Sink};
+use crate::tenant;
+use crate::tls::Tls;
+
+/// The ports to listen on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ports {
+    /// Whatever is free.
+    Free,
+    /// Consecutive ports from this one on, in the order of [`Service::ALL`].
+    From(u16),
+}
+
+/// A cloud that listens; it stops when this is dropped.
+pub struct Served {
+    cloud: Cloud,
+    endpoints: Endpoints,
+    files: TempDir,
+    _servers: JoinSet<()>,
+}
+
+impl Cloud {
+    /// Listens on 127.0.0.1.
+    pub async fn serve(&self, ports: Ports) -> Result<Served, String> {
+        let mut endpoints = match ports {
+            Ports::Free => Endpoints { ports: [0; 5] },
+            Ports::From(first) => Endpoints::from_port(first),
+        };
+        let tls = Tls::new()?;
+        let files = files(&tls).map_err(|error| format!("cannot write a file: {error}"))?;
+        let mut servers = JoinSet::new();
+        for service in Service::ALL {
+            let port = &mut endpoints.ports[service as usize];
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, *port))
+                .await
+                .map_err(|error| format!("cannot listen on port {port} for {service:?}: {error}"))?;
+            *port = listener
+                .local_addr()
+                .map_err(|error| format!("the listener of {service:?} has no port: {error}"))?
+                .port();
+            let acceptor = (service == Service::Entra).then(|| TlsAcceptor::from(tls.config.clone()));
+            servers.spawn(run(self.clone(), service, listener, acceptor));
+        }
+        Ok(Served { cloud: self.clone(), endpoints, files, _servers: servers })
+    }
+}
+
+impl Served {
+    /// Where the services listen.
+    pub fn endpoints(&self) -> Endpoints {
+        self.endpoints
+    }
+
+    /// A service's base URL.
+    pub fn url(&self, service: Service) -> String {
+        self.endpoints.url(service)
+    }
+
+    /// The forwarder's settings for a sink and a way to tokens.
+    pub fn settings(&self, sink: Sink, route: Route) -> Vec<(String, String)> {
+        self.endpoints.settings(sink, route, self.files.path())
+    }
+
+    /// Every secret of this cloud, tokens included, for a search through logs and replies.
+    pub fn secrets(&self) -> Vec<String> {
+        self.cloud.secrets()
+    }
+}
+
+fn files(tls: &Tls) -> std::io::Result<TempDir> {
+    let files = TempDir::new()?;
+    std::fs::write(files.path().join(AUTHORITY_FILE), &tls.authority_pem)?;
+    std::fs::write(files.path().join(ASSERTION_FILE), tenant::FEDERATED_ASSERTION)?;
+    Ok(files)
+}
+
+/// Accepts connections; the set they run in ends with this task.
+async fn run(cloud: Cloud, service: Service, listener: TcpListener, tls: Option<TlsAcceptor>) {
+    let mut connections = JoinSet::new();
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            continue;
+        };
+        while connections.try_join_next().is_some() {}
+        let cloud = cloud.clone();
+        match tls.clone() {
+            None => connections.spawn(exchange::run(cloud, service, stream, |stream| stream)),
+            Some(tls) => connections.spawn(async move {
+                if let Ok(stream) = tls.accept(stream).await {
+                    exchange::run(cloud, service, stream, |stream| stream.get_ref().0).await;
+                }
+            }),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! The shell over real sockets: what a caller sees of answers, resets and bodies that break off.
+
+use std::io::ErrorKind;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::*;
+use crate::fault::Fault;
+
+const GET: &[u8] = b"GET /api/alerts HTTP/1.1\r\nhost: simulator\r\n\r\n";
+
+async fn connect(served: &Served) -> TcpStream {
+    let port = served.endpoints().port(Service::Defender);
+    TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.expect("the server listens")
+}
+
+/// Reads one reply: its status line, and as much of its body as arrives.
+async fn exchange(stream: &mut TcpStream) -> std::io::Result<(String, usize, Vec<u8>)> {
+    stream.write_all(GET).await?;
+    let mut bytes = Vec::new();
+    let (head, promised) = loop {
+        if stream.read_buf(&mut bytes).await? == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        if let Some((head, _)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            let length = length.expect("a length").parse::<usize>().expect("a number");
+            break (head.to_owned(), length);
+        }
+    };
+    let mut body = bytes.split_off(head.len() + 4);
+    // After a reset, the bytes that came before it can still be read.
+    while body.len() < promised && stream.read_buf(&mut body).await.is_ok_and(|read| read > 0) {}
+    let status = head.lines().next().expect("a status line");
+    Ok((status.to_owned(), promised, body))
+}
+
+#[tokio::test]
+async fn a_connection_serves_one_request_after_the_other() {
+    let cloud = Cloud::new(1);
+    let served = cloud.serve(Ports::Free).await.expect("free ports");
+    let mut stream = connect(&served).await;
+    for _ in 0..2 {
+        let (status, promised, body) = exchange(&mut stream).await.expect("a reply");
+        assert_eq!(status, "HTTP/1.1 401 Unauthorized");
+        assert_eq!(body.len(), promised);
+    }
+    assert_eq!(cloud.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_reset_is_a_reset_whether_the_work_was_done_or_not() {
+    let cloud = Cloud::new(1);
+    let served = cloud.serve(Ports::Free).await.expect("free ports");
+    for (fault, lists) in [(Fault::reset(), 0), (Fault::lost_reply(), 1)] {
+        cloud.fault(fault);
+        let error = exchange(&mut connect(&served).await).await.expect_err("no reply");
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+        assert_eq!(cloud.counts().alert_lists, lists);
+    }
+}
+
+#[tokio::test]
+async fn a_cut_body_keeps_its_promise_only_in_part() {
+    let cloud = Cloud::new(1);
+    let served = cloud.serve(Ports::Free).await.expect("free ports");
+    cloud.fault(Fault::cut_body(20));
+    let (status, promised, body) = exchange(&mut connect(&served).await).await.expect("a head");
+    assert_eq!(status, "HTTP/1.1 401 Unauthorized");
+    assert_eq!(body.len(), 20);
+    assert!(promised > 20);
+}
+
+#[tokio::test]
+async fn silence_lasts_until_the_servers_stop() {
+    let cloud = Cloud::new(1);
+    let served = cloud.serve(Ports::Free).await.expect("free ports");
+    cloud.fault(Fault::hang());
+    let mut stream = connect(&served).await;
+    stream.write_all(GET).await.expect("the server reads");
+    while cloud.requests().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    drop(served);
+    let mut bytes = Vec::new();
+    // Whether the socket ends with or without a reset is the kernel's choice.
+    drop(stream.read_to_end(&mut bytes).await);
+    assert_eq!(bytes, b"");
+}

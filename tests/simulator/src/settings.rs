@@ -1,0 +1,143 @@
+//! The settings with which the forwarder finds this cloud.
+
+use std::path::Path;
+
+use crate::service::Service;
+use crate::tenant;
+
+/// The sink to send to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sink {
+    /// The HTTP Data Collector API.
+    DataCollector,
+    /// The Logs Ingestion API.
+    LogsIngestion,
+}
+
+/// The way to a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// Entra, with the app registration's secret.
+    ClientSecret,
+    /// Entra, with a federated token from a file.
+    WorkloadIdentity,
+    /// The managed-identity endpoint of App Service.
+    ManagedIdentity,
+}
+
+/// Where each service listens on this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoints {
+    pub(crate) ports: [u16; 5],
+}
+
+impl Endpoints {
+    /// Consecutive ports in the order of [`Service::ALL`].
+    pub fn from_port(first: u16) -> Self {
+        let mut ports = [first; 5];
+        for (port, offset) in ports.iter_mut().zip(0..) {
+            *port += offset;
+        }
+        Self { ports }
+    }
+
+    /// The service's port.
+    pub fn port(&self, service: Service) -> u16 {
+        self.ports[service as usize]
+    }
+
+    /// The service's base URL. Entra's is https and by name, as the SDK demands.
+    pub fn url(&self, service: Service) -> String {
+        let port = self.port(service);
+        match service {
+            Service::Entra => format!("https://localhost:{port}"),
+            _ => format!("http://127.0.0.1:{port}"),
+        }
+    }
+
+    /// The forwarder's settings for a sink and a way to tokens. `files` is the folder with the
+    /// authority's certificate and the federated token; the managed identity needs neither.
+    pub fn settings(&self, sink: Sink, route: Route, files: &Path) -> Vec<(String, String)> {
+        let file = |name| files.join(name).display().to_string();
+        let mut settings = match route {
+            Route::ManagedIdentity => vec![
+                ("IDENTITY_ENDPOINT", self.url(Service::Identity) + "/msi/token"),
+                ("IDENTITY_HEADER", tenant::IDENTITY_HEADER.to_owned()),
+            ],
+            Route::ClientSecret | Route::WorkloadIdentity => vec![
+                ("AZURE_TENANT_ID", tenant::TENANT_ID.to_owned()),
+                ("AZURE_CLIENT_ID", tenant::CLIENT_ID.to_owned()),
+                ("AZURE_AUTHORITY_HOST", self.url(Service::Entra)),
+                ("SSL_CERT_FILE", file(AUTHORITY_FILE)),
+            ],
+        };
+        match route {
+            Route::ClientSecret => {
+                settings.push(("AZURE_CLIENT_SECRET", tenant::CLIENT_SECRET.to_owned()));
+            }
+            Route::WorkloadIdentity => {
+                settings.push(("AZURE_FEDERATED_TOKEN_FILE", file(ASSERTION_FILE)));
+            }
+            Route::ManagedIdentity => {}
+        }
+        settings.push(("MDATP_API_URL", self.url(Service::Defender)));
+        settings.extend(match sink {
+            Sink::DataCollector => vec![
+                ("MDATP_SINK", "data-collector".to_owned()),
+                ("MDATP_WORKSPACE_ID", tenant::WORKSPACE_ID.to_owned()),
+                ("MDATP_WORKSPACE_KEY", tenant::WORKSPACE_KEY.to_owned()),
+                ("MDATP_COLLECTOR_URL", self.url(Service::DataCollector)),
+            ],
+            Sink::LogsIngestion => vec![
+                ("MDATP_SINK", "logs-ingestion".to_owned()),
+                ("MDATP_INGESTION_ENDPOINT", self.url(Service::LogsIngestion)),
+                ("MDATP_DCR_ID", tenant::DCR_ID.to_owned()),
+            ],
+        });
+        let own = |(name, value): (&str, String)| (name.to_owned(), value);
+        settings.into_iter().map(own).collect()
+    }
+}
+
+pub(crate) const AUTHORITY_FILE: &str = "authority.pem";
+pub(crate) const ASSERTION_FILE: &str = "federated-token";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(sink: Sink, route: Route) -> Vec<String> {
+        let settings = Endpoints::from_port(17070).settings(sink, route, Path::new("files"));
+        settings.into_iter().map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn a_managed_identity_needs_no_secret_and_no_certificate() {
+        let endpoints = Endpoints::from_port(17070);
+        let files = Path::new("files");
+        let settings = endpoints.settings(Sink::LogsIngestion, Route::ManagedIdentity, files);
+        let expected = [
+            ("IDENTITY_ENDPOINT", "http://127.0.0.1:17071/msi/token"),
+            ("IDENTITY_HEADER", "simulated-identity-header-5f1c"),
+            ("MDATP_API_URL", "http://127.0.0.1:17072"),
+            ("MDATP_SINK", "logs-ingestion"),
+            ("MDATP_INGESTION_ENDPOINT", "http://127.0.0.1:17074"),
+            ("MDATP_DCR_ID", "dcr-0f5c27d1a9e84b63b1d07c4e92a85f36"),
+        ];
+        assert_eq!(settings, expected.map(|(k, v)| (k.to_owned(), v.to_owned())));
+    }
+
+    #[test]
+    fn each_route_names_its_own_proof() {
+        let proofs = ["AZURE_CLIENT_SECRET", "AZURE_FEDERATED_TOKEN_FILE", "IDENTITY_HEADER"];
+        for (route, proof) in [
+            (Route::ClientSecret, "AZURE_CLIENT_SECRET"),
+            (Route::WorkloadIdentity, "AZURE_FEDERATED_TOKEN_FILE"),
+            (Route::ManagedIdentity, "IDENTITY_HEADER"),
+        ] {
+            let mut names = names(Sink::DataCollector, route);
+            names.retain(|name| proofs.contains(&name.as_str()));
+            assert_eq!(names, [proof]);
+        }
+    }
+}

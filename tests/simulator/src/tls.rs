@@ -1,0 +1,42 @@
+//! TLS for Entra: the SDK talks to an authority over https only. A certificate authority is made at
+//! each start; the caller trusts it through `SSL_CERT_FILE`.
+
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rustls::ServerConfig;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+/// A fresh authority and the server side of a certificate for this machine.
+pub(crate) struct Tls {
+    pub config: Arc<ServerConfig>,
+    pub authority_pem: String,
+}
+
+impl Tls {
+    pub fn new() -> Result<Self, String> {
+        let failed = |error: rcgen::Error| format!("cannot make a certificate: {error}");
+        let mut authority = CertificateParams::default();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        authority.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let name = "mdatp-forward simulator";
+        authority.distinguished_name.push(DnType::CommonName, name);
+        let authority_key = KeyPair::generate().map_err(failed)?;
+        let authority_pem = authority.self_signed(&authority_key).map_err(failed)?.pem();
+        let issuer = Issuer::new(authority, authority_key);
+
+        let key = KeyPair::generate().map_err(failed)?;
+        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let certificate =
+            CertificateParams::new(names).and_then(|leaf| leaf.signed_by(&key, &issuer)).map_err(failed)?;
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .and_then(|config| {
+                let config = config.with_no_client_auth();
+                config.with_single_cert(vec![certificate.der().clone()], key)
+            })
+            .map_err(|error| format!("cannot set TLS up: {error}"))?;
+        Ok(Self { config: Arc::new(config), authority_pem })
+    }
+}

@@ -1,0 +1,194 @@
+//! The state behind all services, and the one way in: a request and a time go in, a reaction comes
+//! out. Nothing here waits, reads a clock or knows a socket.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use azure_core::time::{OffsetDateTime, to_rfc7231};
+use fastrand::Rng;
+use http::HeaderValue;
+use http::header::DATE;
+
+use crate::answer::Answer;
+use crate::counts::Counts;
+use crate::data_collector;
+use crate::defender::{Api, Catalogue, Defender};
+use crate::entra::Entra;
+use crate::fault::Faults;
+use crate::generate::Generator;
+use crate::identity;
+use crate::ledger::{Ledger, Received, Refused, Seen};
+use crate::logs_ingestion::{self, Rule};
+use crate::post::Record;
+use crate::quirk::Quirk;
+use crate::rate_limit::RateLimit;
+use crate::reaction::{Outcome, Reaction};
+use crate::refusal::Refusal;
+use crate::request::Request;
+use crate::role::Role;
+use crate::service::Service;
+use crate::tenant;
+use crate::token::Tokens;
+
+/// Everything the cloud knows.
+pub(crate) struct World {
+    pub catalogue: Catalogue,
+    pub generator: Generator,
+    pub tokens: Tokens,
+    pub held: Vec<Role>,
+    pub streams: BTreeSet<String>,
+    pub quirks: BTreeSet<Quirk>,
+    pub faults: Faults,
+    pub limits: Option<BTreeMap<Api, RateLimit>>,
+    pub ledger: Ledger,
+    rng: Rng,
+}
+
+impl World {
+    pub fn new(seed: u64) -> Self {
+        // Each part draws from a source of its own: what is asked for does not change the data.
+        Self {
+            catalogue: Catalogue::default(),
+            generator: Generator::new(seed),
+            tokens: Tokens::new(seed.wrapping_add(1)),
+            held: vec![Role::AlertRead, Role::MachineRead, Role::MetricsPublisher],
+            streams: BTreeSet::from([tenant::STREAM.to_owned()]),
+            quirks: BTreeSet::from([Quirk::DeflateReplies]),
+            faults: Faults::default(),
+            limits: None,
+            ledger: Ledger::default(),
+            rng: Rng::with_seed(seed.wrapping_add(2)),
+        }
+    }
+
+    /// The faults are looked at first; what none of them strikes goes to the service.
+    pub fn react(&mut self, service: Service, request: &Request, now: OffsetDateTime) -> Reaction {
+        self.ledger.counts.requests += 1;
+        let fault = self.faults.strike(service, request);
+        let mut reaction = match &fault {
+            Some(fault) => {
+                self.ledger.counts.faults += 1;
+                fault.react(service, || self.answer(service, request, now))
+            }
+            None => Reaction::now(Outcome::Answer(self.answer(service, request, now))),
+        };
+        if let Outcome::Answer(answer) | Outcome::CutBody(answer, _) = &mut reaction.outcome {
+            let date = HeaderValue::from_str(&to_rfc7231(&now)).expect("a date is plain text");
+            answer.headers.insert(DATE, date);
+        }
+        self.ledger.seen.push(Seen {
+            service,
+            method: request.method.clone(),
+            path_and_query: request.path_and_query(),
+            status: reaction.status(),
+            fault: fault.map(|fault| fault.name().to_owned()),
+            at: now,
+        });
+        reaction
+    }
+
+    fn answer(&mut self, service: Service, request: &Request, now: OffsetDateTime) -> Answer {
+        match service {
+            Service::Entra => self.entra(request, now),
+            Service::Identity => self.identity(request, now),
+            Service::Defender => self.defender(request, now),
+            Service::DataCollector => match data_collector::accept(request, now) {
+                Ok(received) => {
+                    self.keep(received);
+                    Answer::empty(200)
+                }
+                Err(refusal) => data_collector::error(self.refuse(service, &refusal, now)),
+            },
+            Service::LogsIngestion => {
+                let rule = Rule {
+                    tokens: &self.tokens,
+                    is_publisher: self.held.contains(&Role::MetricsPublisher),
+                    streams: &self.streams,
+                };
+                match rule.accept(request, now) {
+                    Ok(received) => {
+                        self.keep(received);
+                        Answer::empty(204)
+                    }
+                    Err(refusal) => logs_ingestion::error(self.refuse(service, &refusal, now)),
+                }
+            }
+        }
+    }
+
+    fn entra(&mut self, request: &Request, now: OffsetDateTime) -> Answer {
+        let mut entra = Entra {
+            tokens: &mut self.tokens,
+            held: &self.held,
+            one_line_errors: self.quirks.contains(&Quirk::OneLineErrors),
+            rng: &mut self.rng,
+        };
+        let answer = entra.answer(request, now);
+        self.ledger.counts.tokens += u64::from(answer.status == 200);
+        answer
+    }
+
+    fn identity(&mut self, request: &Request, now: OffsetDateTime) -> Answer {
+        let answer = identity::answer(request, &mut self.tokens, &self.held, now);
+        self.ledger.counts.identity_tokens += u64::from(answer.status == 200);
+        answer
+    }
+
+    fn defender(&mut self, request: &Request, now: OffsetDateTime) -> Answer {
+        let counts = &mut self.ledger.counts;
+        match Api::of(request) {
+            Some((Api::AlertList, _)) => counts.alert_lists += 1,
+            Some((Api::AlertGet, _)) => counts.alert_gets += 1,
+            Some((Api::MachineList, _)) => counts.machine_lists += 1,
+            Some((Api::MachineGet, _)) => counts.machine_gets += 1,
+            None => {}
+        }
+        let mut defender = Defender {
+            catalogue: &mut self.catalogue,
+            tokens: &self.tokens,
+            limits: self.limits.as_mut(),
+            quirks: &self.quirks,
+            rng: &mut self.rng,
+        };
+        let answer = defender.answer(request, now);
+        counts.throttled += u64::from(answer.status == 429);
+        answer
+    }
+
+    fn keep(&mut self, received: Received) {
+        let counts = &mut self.ledger.counts;
+        counts.posts += 1;
+        counts.records += received.records.len() as u64;
+        counts.bytes += received.body_bytes as u64;
+        counts.wire_bytes += received.wire_bytes as u64;
+        look_inside(&received, counts);
+        self.ledger.received.push(Arc::new(received));
+    }
+
+    fn refuse<'a>(&mut self, service: Service, refusal: &'a Refusal, now: OffsetDateTime) -> &'a Refusal {
+        self.ledger.counts.refused += 1;
+        self.ledger.refused.push(Refused {
+            service,
+            status: refusal.status,
+            reason: format!("{}: {}", refusal.code, refusal.message),
+            at: now,
+        });
+        refusal
+    }
+}
+
+/// A sink takes these records and says nothing, but somebody would miss what it drops.
+fn look_inside(received: &Received, counts: &mut Counts) {
+    let (limit, time) = match received.service {
+        Service::DataCollector => (data_collector::MOST_FIELD_BYTES, data_collector::time_field(received)),
+        _ => (logs_ingestion::MOST_FIELD_BYTES, Some("TimeGenerated")),
+    };
+    for record in &received.records {
+        let Ok(record) = Record::parse(record) else {
+            continue;
+        };
+        counts.truncated_fields += record.fields_over(limit);
+        let timed = time.is_some_and(|name| record.has_time(name));
+        counts.without_time += u64::from(!timed);
+    }
+}
