@@ -7,14 +7,25 @@ pub mod signature;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::de::Error;
 
 use crate::{
     call::{CallError, Caller},
     config::SinkConfig,
     credential::Credential,
+    http::Reply,
 };
 use data_collector::DataCollector;
 use logs_ingestion::LogsIngestion;
+
+/// Both services accept with an empty body. A success that says something comes from somebody else, such
+/// as a proxy that shows a page, and must not count as a delivery.
+fn accepted(reply: &Reply) -> Result<(), serde_json::Error> {
+    match reply.body.is_empty() {
+        true => Ok(()),
+        false => Err(serde_json::Error::custom("an acceptance has no body, and this reply has one")),
+    }
+}
 
 /// A sink. It takes JSON arrays of records, and has accepted all of one or none.
 #[derive(Debug)]

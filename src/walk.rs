@@ -68,7 +68,7 @@ pub struct Walk {
     rises: u32,
     /// False once a page was out of order; from then on only `$skip` is trusted.
     in_order: bool,
-    /// What was seen at or after the cursor.
+    /// What was seen at the cursor or after it, and what has no time.
     seen: HashSet<Identity>,
 }
 
@@ -101,7 +101,6 @@ impl Walk {
     pub fn step(&mut self, page: &[(Option<OffsetDateTime>, Identity)], has_more: bool) -> Step {
         let at_end = page.len() < self.page_size && !has_more;
         let mut fresh = Vec::with_capacity(page.len());
-        let mut last_at = None;
         for (place, (time, identity)) in page.iter().enumerate() {
             if let Some(time) = *time {
                 if time < self.latest {
@@ -109,39 +108,40 @@ impl Walk {
                 }
                 self.rises += u32::from(time > self.latest);
                 self.latest = self.latest.max(time);
-                last_at = Some(time);
             }
             let inside = time.is_none_or(|time| (self.window.from..self.window.to).contains(&time));
             if inside && self.seen.insert(*identity) {
                 fresh.push(place);
             }
         }
-        let next = self.next(page.len(), at_end, !fresh.is_empty(), last_at);
+        let next = if !self.in_order && self.cursor > self.window.from {
+            // The order broke after the walk had moved on by it: what lies before the cursor may not
+            // all have been seen. Begin again, by offset this time; alerts may be handed out twice.
+            self.seen.clear();
+            (self.cursor, self.skip) = (self.window.from, 0);
+            Next::Page
+        } else if at_end {
+            Next::End
+        } else if fresh.is_empty() && self.skip >= self.seen.len() {
+            Next::Stalled
+        } else {
+            self.turn(page);
+            Next::Page
+        };
         Step { fresh, next }
     }
 
-    fn next(&mut self, read: usize, at_end: bool, any_fresh: bool, last: Option<OffsetDateTime>) -> Next {
-        if !self.in_order && self.cursor > self.window.from {
-            // The order broke after the walk had moved on by it: what lies before the cursor may not
-            // all have been seen. Begin again, by offset this time.
-            self.cursor = self.window.from;
+    /// Turns to the next page: it starts at the latest time once the order is believed and that time is a
+    /// new one, and after what has been read otherwise.
+    fn turn(&mut self, page: &[(Option<OffsetDateTime>, Identity)]) {
+        if self.is_in_order() && self.latest > self.cursor && self.latest < self.window.to {
+            self.cursor = self.latest;
             self.skip = 0;
-            return Next::Page;
+            let at_cursor = page.iter().filter(|(time, _)| time.is_none_or(|time| time == self.cursor));
+            self.seen = at_cursor.map(|(_, identity)| *identity).collect();
+        } else {
+            self.skip += page.len();
         }
-        if at_end {
-            return Next::End;
-        }
-        if !any_fresh && (self.skip > 0 || last != Some(self.cursor)) {
-            return Next::Stalled;
-        }
-        match last.filter(|last| *last > self.cursor && *last < self.window.to) {
-            Some(last) if self.is_in_order() => {
-                self.cursor = last;
-                self.skip = 0;
-            }
-            _ => self.skip += read,
-        }
-        Next::Page
     }
 }
 

@@ -8,7 +8,7 @@ use http::{
     header::{AUTHORIZATION, CONTENT_TYPE},
 };
 
-use super::signature::SigningKey;
+use super::{accepted, signature::SigningKey};
 use crate::{
     advice::Service,
     call::{CallError, Caller, Target},
@@ -54,7 +54,7 @@ impl DataCollector {
             let authorization = self.key.authorization(&self.workspace_id, body.len(), &date);
             Request::post(self.url.clone(), self.headers(&date, &authorization), body.clone())
         };
-        caller.call(target, request, |_| Ok(())).await?;
+        caller.call(target, request, accepted).await?;
         Ok(body.len())
     }
 

@@ -10,6 +10,7 @@ use http::{
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
 
+use super::accepted;
 use crate::{
     advice::Service,
     call::{CallError, Caller, Target},
@@ -60,7 +61,7 @@ impl LogsIngestion {
             (CONTENT_ENCODING, HeaderValue::from_static("gzip")),
         ]);
         let request = |_| Request::post(self.url.clone(), headers.clone(), zipped.clone());
-        caller.call(target, request, |_| Ok(())).await?;
+        caller.call(target, request, accepted).await?;
         Ok(zipped.len())
     }
 }

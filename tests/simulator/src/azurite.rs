@@ -42,10 +42,11 @@ impl Azurite {
     /// # Panics
     /// When it cannot be installed or started.
     pub async fn start_on(port: u16) -> Self {
-        Self::try_start(port).await.unwrap_or_else(|problem| panic!("Azurite: {problem}"))
+        Self::try_start_on(port).await.unwrap_or_else(|problem| panic!("Azurite: {problem}"))
     }
 
-    async fn try_start(port: u16) -> Result<Self, String> {
+    /// The same, for those who can go on without it.
+    pub async fn try_start_on(port: u16) -> Result<Self, String> {
         const LISTENS: &str = "successfully listens on http://127.0.0.1:";
         let folder = tokio::task::spawn_blocking(install::installed)
             .await

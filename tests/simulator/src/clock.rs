@@ -3,7 +3,8 @@
 
 use azure_core::time::OffsetDateTime;
 
+/// The time now, in UTC.
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
-pub(crate) fn now() -> OffsetDateTime {
+pub fn now() -> OffsetDateTime {
     OffsetDateTime::now_utc()
 }

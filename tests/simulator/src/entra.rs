@@ -1,6 +1,6 @@
 //! Entra ID's token endpoint for client credentials: a secret, or a federated assertion in its place.
 
-use azure_core::time::{OffsetDateTime, to_rfc3339};
+use azure_core::time::{Duration, OffsetDateTime, to_rfc3339};
 use fastrand::Rng;
 use http::Method;
 use serde_json::json;
@@ -30,7 +30,8 @@ impl Denial {
     /// them, and a client has to read both.
     fn answer(&self, one_line: bool, rng: &mut Rng, now: OffsetDateTime) -> Answer {
         let (trace, correlation) = (guid(rng), guid(rng));
-        let timestamp = to_rfc3339(&now).replace('T', " ");
+        let second = now - Duration::nanoseconds(now.nanosecond().into());
+        let timestamp = to_rfc3339(&second).replace('T', " ");
         let description = [
             format!("AADSTS{}: {}", self.code, self.message),
             format!("Trace ID: {trace}"),

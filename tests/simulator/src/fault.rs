@@ -52,7 +52,8 @@ impl Fault {
         Self::new(kind, format!("body with status {status}"))
     }
 
-    /// Answers 200 with a web page, like a proxy that wants a sign-in; no work is done.
+    /// Answers 200 with a web page, like a proxy that wants a sign-in; no work is done. To a caller of
+    /// the Data Collector, whose success is a bare 200, that looks like success.
     pub fn html() -> Self {
         Self::new(Kind::Html, "web page".to_owned())
     }

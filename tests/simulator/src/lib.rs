@@ -15,7 +15,7 @@
 mod alert;
 mod answer;
 pub mod azurite;
-mod clock;
+pub mod clock;
 mod cloud;
 mod connection;
 mod console;

@@ -76,6 +76,28 @@ fn a_list_shows_evidence_only_when_expanded_and_one_alert_always() {
 }
 
 #[test]
+fn what_was_stored_with_a_context_keeps_it() {
+    let mut world = world();
+    let text = r#"{ "@odata.context": "elsewhere", "id": "m2" }"#;
+    world.catalogue.add_machine(text.to_owned());
+    assert_eq!(world.get("/api/machines/m2"), (200, text.to_owned()));
+}
+
+#[test]
+fn the_next_link_leads_to_the_rest() {
+    let mut world = world();
+    for number in 10_000..20_001 {
+        world.catalogue.add_alert(format!(r#"{{"id":"{number}","severity":"High & low"}}"#), None);
+    }
+    let (_, body) = world.get("/api/alerts?$filter=severity+eq+'High+%26+low'");
+    let body: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(body["value"].as_array().map(Vec::len), Some(10_000));
+    let link = body["@odata.nextLink"].as_str().expect("a link");
+    let target = link.strip_prefix("http://api.security.microsoft.com").expect("the same host");
+    assert_eq!(world.ids(target), "20000");
+}
+
+#[test]
 fn lists_are_filtered_ordered_and_paged() {
     let mut world = world();
     let filter =

@@ -133,7 +133,7 @@ pub(super) const DETECTIONS: [Detection; 10] = [
     },
 ];
 
-/// Accounts: the name to sign in with, and the one an analyst's comment is signed with.
+/// Accounts that work on the machines.
 pub(super) const USERS: [&str; 10] = [
     "k.larsen",
     "zoë.müller",
@@ -147,6 +147,7 @@ pub(super) const USERS: [&str; 10] = [
     "root",
 ];
 
+/// Who handles alerts.
 pub(super) const ANALYSTS: [&str; 3] = ["soc1@fabrikam.example", "jörg@fabrikam.example", "Automation"];
 
 pub(super) const COMMENTS: [&str; 4] = [
@@ -166,7 +167,7 @@ pub(super) const GROUPS: [(u32, Option<&str>); 6] = [
     (40, Some("R&D <lab>")),
 ];
 
-/// Systems: name, version, build, kernel of the sensor's version.
+/// Systems: platform, version and, where there is one, build.
 pub(super) const SYSTEMS: [(&str, &str, Option<u32>); 6] = [
     ("Windows11", "24H2", Some(26100)),
     ("Windows10", "22H2", Some(19045)),

@@ -1,0 +1,15 @@
+//! The real binary, started as the Functions host starts it, against the simulated cloud over real
+//! HTTP. Each module tells one kind of story.
+
+mod blob_state;
+mod command_line;
+mod fault;
+mod golden;
+mod happy_path;
+mod host_contract;
+mod paging;
+mod repository;
+mod resume;
+mod secrets;
+mod settings;
+mod stage;

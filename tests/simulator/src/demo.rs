@@ -1,0 +1,136 @@
+//! The forwarder's main job, to watch: the real release binary, started and invoked as the Functions host
+//! does, two ticks long, with alerts in between that are new and alerts that are late. Then the books of
+//! both sides are compared. What is not as promised is said, and makes the exit code 1.
+
+mod check;
+mod fault_mix;
+mod indent;
+mod measured;
+mod printout;
+mod tick;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use simulator::functions_host::{FunctionsHost, Payload, Start};
+use simulator::{Cloud, Ports, Route, Service, Sink, Volume, clock};
+
+use self::fault_mix::FaultMix;
+use self::measured::Measured;
+use self::tick::Tick;
+use crate::app_root::AppRoot;
+use crate::binary;
+
+/// The services whose requests the forwarder's report does not count.
+const TOKENS: [Service; 2] = [Service::Entra, Service::Identity];
+
+/// The demo's options.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// How many alerts there are in all
+    #[arg(long, default_value_t = 2000)]
+    alerts: usize,
+    /// On how many machines they are
+    #[arg(long, default_value_t = 100)]
+    machines: usize,
+    /// Where they are sent
+    #[arg(long, value_enum, default_value_t = SinkName::DataCollector)]
+    sink: SinkName,
+    /// Decides over the data: the same seed gives the same alerts
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// What goes wrong meanwhile
+    #[arg(long, value_enum, default_value_t = FaultMix::None)]
+    faults: FaultMix,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum SinkName {
+    DataCollector,
+    LogsIngestion,
+}
+
+/// Runs the demo; true when all is as promised.
+pub(crate) async fn run(options: Options) -> Result<bool, String> {
+    println!("Building the release binary of mdatp-forward");
+    let binary = binary::build()?;
+    let app_root = AppRoot::with(&binary)?;
+
+    let cloud = Cloud::new(options.seed);
+    let served = cloud.serve(Ports::Free).await?;
+    let sink = match options.sink {
+        SinkName::DataCollector => Sink::DataCollector,
+        SinkName::LogsIngestion => Sink::LogsIngestion,
+    };
+    let mut settings = served.settings(sink, Route::ClientSecret);
+    settings.push(("MDATP_STATE".to_owned(), format!("file:{}", app_root.state().display())));
+    let (host, starts) = start_often(Start::new(app_root.path(), settings)).await?;
+    let idle_bytes = host.resident_bytes();
+
+    // A tenth of the alerts comes after the first tick.
+    let later = options.alerts / 10;
+    let (first, late) = (options.alerts - later, later / 2);
+    let begin = clock::now();
+    cloud.generate(&Volume {
+        alerts: first,
+        machines: options.machines,
+        since: begin - Duration::from_secs(23 * 3600),
+        until: begin,
+    });
+    options.faults.set(&cloud, sink);
+    println!("First tick: {first} alerts on {} machines", options.machines);
+    let first_tick = Tick::fire(&host, &cloud, Payload::FirstRun, first).await;
+
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    let (since, until) = (begin - minutes(40), begin - minutes(1));
+    cloud.generate(&Volume { alerts: late, machines: 0, since, until });
+    cloud.generate(&Volume { alerts: later - late, machines: 0, since: begin, until: clock::now() });
+    println!("Second tick: {} new alerts, {late} created earlier but only visible now", later - late);
+    let second_tick = Tick::fire(&host, &cloud, Payload::Regular, later).await;
+
+    let measured = Measured {
+        ticks: [first_tick, second_tick],
+        expected: cloud.alert_ids(),
+        records: cloud.records(),
+        refused: cloud.refused().len(),
+        requests: cloud.requests().iter().filter(|seen| !TOKENS.contains(&seen.service)).count(),
+        counts: cloud.counts(),
+        starts,
+        idle_bytes,
+        peak_bytes: host.peak_bytes(),
+        binary_bytes: std::fs::metadata(&binary).map(|file| file.len()).ok(),
+    };
+    let written = write_records(&cloud)?;
+    printout::complaints(&host);
+    printout::record(&cloud);
+    printout::books(&measured);
+    println!("\nThe records are in {}", written.display());
+    Ok(printout::checks(&check::all(&measured)))
+}
+
+/// Starts the handler five times, since a single start can meet a busy machine, and tells how long each
+/// took to its first answer. It is asked every millisecond, more often than the host does, to measure that.
+async fn start_often(mut start: Start) -> Result<(FunctionsHost, Vec<Duration>), String> {
+    start.poll_every = Duration::from_millis(1);
+    let host = FunctionsHost::start(start).await?;
+    let mut starts = vec![host.ready_after()];
+    for _ in 1..5 {
+        host.restart().await?;
+        starts.push(host.ready_after());
+    }
+    starts.sort_unstable();
+    Ok((host, starts))
+}
+
+/// Every accepted record, one a line, byte for byte as it was sent.
+fn write_records(cloud: &Cloud) -> Result<PathBuf, String> {
+    let folder = binary::workspace_root().join("out").join("demo");
+    let path = folder.join("records.jsonl");
+    let posts = cloud.received();
+    let lines: String =
+        posts.iter().flat_map(|post| &post.records).flat_map(|record| [record, "\n"]).collect();
+    let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, lines));
+    written.map_err(|problem| format!("{}: {problem}", path.display()))?;
+    Ok(path)
+}

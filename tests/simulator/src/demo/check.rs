@@ -1,0 +1,126 @@
+//! What was promised against what was found.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::Value;
+use simulator::functions_host::Outcome;
+
+use super::measured::{Measured, megabytes};
+
+/// One promise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Check {
+    pub(super) what: &'static str,
+    pub(super) found: String,
+    pub(super) kept: bool,
+}
+
+pub(super) fn all(measured: &Measured) -> Vec<Check> {
+    let mut checks: Vec<_> = ["the first tick succeeds", "the second tick succeeds"]
+        .into_iter()
+        .zip(&measured.ticks)
+        .map(|(what, tick)| {
+            let complete = tick.invocation.report["complete"] == true;
+            let found = match &tick.invocation.outcome {
+                Outcome::Succeeded if complete => "succeeded, complete".to_owned(),
+                Outcome::Succeeded => "succeeded, but not complete".to_owned(),
+                Outcome::Failed(exception) => format!("failed: {exception}"),
+                Outcome::Hung => "the host would wait for ever".to_owned(),
+            };
+            Check { what, found, kept: tick.invocation.succeeded() && complete }
+        })
+        .collect();
+    checks.push(once(&measured.expected, &measured.records));
+    checks.push(Check {
+        what: "no post is refused",
+        found: format!("{} refused", measured.refused),
+        kept: measured.refused == 0,
+    });
+    let (sent, bytes) = (measured.reported("alertsSent"), measured.reported("bytesSent"));
+    checks.push(Check {
+        what: "both sides count the same",
+        found: format!(
+            "{sent} and {} records, {bytes} and {} bytes",
+            measured.counts.records, measured.counts.wire_bytes
+        ),
+        kept: (sent, bytes) == (measured.counts.records, measured.counts.wire_bytes),
+    });
+    checks.extend([start(&measured.starts), idle(measured.idle_bytes), binary(measured.binary_bytes)]);
+    checks
+}
+
+/// Every alert is accepted once, and nothing else is.
+fn once(expected: &[String], records: &[Value]) -> Check {
+    let expected: BTreeSet<_> = expected.iter().map(String::as_str).collect();
+    let accepted: BTreeSet<_> = records.iter().filter_map(|record| record["id"].as_str()).collect();
+    let distinct = accepted.intersection(&expected).count();
+    let (duplicates, lost) = (records.len() - distinct, expected.len() - distinct);
+    Check {
+        what: "every alert arrives once",
+        found: format!("{distinct} distinct alerts, duplicates {duplicates}, lost {lost}"),
+        kept: duplicates == 0 && lost == 0,
+    }
+}
+
+fn start(sorted: &[Duration]) -> Check {
+    let median = sorted[sorted.len() / 2];
+    Check {
+        what: "first answer within 20 ms of the start",
+        found: format!("{:.1} ms, the median of {}", median.as_secs_f64() * 1e3, sorted.len()),
+        kept: median <= Duration::from_millis(20),
+    }
+}
+
+fn idle(bytes: Option<u64>) -> Check {
+    below("under 15 MB resident when idle", bytes, 15_000_000)
+}
+
+fn binary(bytes: Option<u64>) -> Check {
+    below("under 12 MB on disk", bytes, 12_000_000)
+}
+
+fn below(what: &'static str, bytes: Option<u64>, limit: u64) -> Check {
+    let found = bytes.map_or("not measured here".to_owned(), megabytes);
+    // Where it cannot be measured nothing is claimed, and nothing missed.
+    Check { what, found, kept: bytes.is_none_or(|bytes| bytes < limit) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_lost_alert_and_a_second_copy_are_told_apart() {
+        let expected = ["a", "b", "c"].map(str::to_owned);
+        for (records, found, kept) in [
+            (
+                vec![json!({"id": "a"}), json!({"id": "b"}), json!({"id": "c"})],
+                "3 distinct alerts, duplicates 0, lost 0",
+                true,
+            ),
+            (vec![json!({"id": "a"}), json!({"id": "b"})], "2 distinct alerts, duplicates 0, lost 1", false),
+            (
+                vec![json!({"id": "a"}), json!({"id": "a"}), json!({"id": "b"}), json!({"id": "c"})],
+                "3 distinct alerts, duplicates 1, lost 0",
+                false,
+            ),
+        ] {
+            assert_eq!(
+                once(&expected, &records),
+                Check { what: "every alert arrives once", found: found.into(), kept }
+            );
+        }
+    }
+
+    #[test]
+    fn a_missed_goal_is_missed() {
+        let slow = start(&[5, 21, 22].map(Duration::from_millis));
+        assert!(!slow.kept && slow.found == "21.0 ms, the median of 3", "{slow:?}");
+        let big = binary(Some(12_050_000));
+        assert!(!big.kept && big.found == "12.0 MB", "{big:?}");
+        assert!(idle(Some(14_999_999)).kept && idle(None).kept);
+    }
+}

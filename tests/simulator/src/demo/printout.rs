@@ -1,0 +1,116 @@
+//! The demo's result as text.
+
+use simulator::Cloud;
+use simulator::functions_host::{FunctionsHost, Level};
+
+use super::check::Check;
+use super::indent::indent;
+use super::measured::{Measured, megabytes};
+
+/// What the forwarder wrote to stderr, as the host would show it.
+pub(super) fn complaints(host: &FunctionsHost) {
+    let mut log = host.log();
+    log.retain(|log| log.level > Level::Information);
+    // One line for a warning of every start: only the time in front differs.
+    log.dedup_by_key(|log| log.line.split_once(' ').map(|(_, text)| text.to_owned()));
+    if !log.is_empty() {
+        println!("\nWarnings and errors in the host's log");
+    }
+    for log in log {
+        println!("  {:?}: {}", log.level, log.line);
+    }
+}
+
+/// The shortest record that has a machine in it.
+pub(super) fn record(cloud: &Cloud) {
+    let posts = cloud.received();
+    let records = posts.iter().flat_map(|post| &post.records);
+    let merged = records.filter(|record| record.contains(r#""osPlatform":"#));
+    if let Some(record) = merged.min_by_key(|record| record.len()) {
+        println!("\nOne record: an alert with its machine\n{}", indent(record));
+    }
+}
+
+/// The report of both ticks beside what the services counted.
+pub(super) fn books(measured: &Measured) {
+    let counts = &measured.counts;
+    let rows = [
+        (
+            "alerts read",
+            "alertsRead",
+            format!("{} lists, {} single alerts", counts.alert_lists, counts.alert_gets),
+        ),
+        ("sent before", "alertsAlreadySent", String::new()),
+        (
+            "alerts sent",
+            "alertsSent",
+            format!("{} records in {} posts", grouped(counts.records), counts.posts),
+        ),
+        ("set aside", "alertsSetAside", format!("{} posts refused", counts.refused)),
+        (
+            "machines read",
+            "machinesRead",
+            format!("{} calls for machines", counts.machine_gets + counts.machine_lists),
+        ),
+        ("not found", "machinesNotFound", String::new()),
+        (
+            "requests",
+            "requests",
+            format!("{} to Defender and sink; {} faults, at Entra too", measured.requests, counts.faults),
+        ),
+        (
+            "bytes sent",
+            "bytesSent",
+            format!("{} on the wire, {} unpacked", grouped(counts.wire_bytes), grouped(counts.bytes)),
+        ),
+    ];
+    println!("\n{:16}{:>12}{:>12}{:>12}   the services counted", "report", "tick 1", "tick 2", "together");
+    for (label, member, services) in rows {
+        let [first, second] = measured.ticks.each_ref().map(|tick| tick.reported(member));
+        let numbers = [first, second, first + second].map(grouped);
+        println!("{label:16}{:>12}{:>12}{:>12}   {services}", numbers[0], numbers[1], numbers[2]);
+    }
+    let tokens = counts.tokens + counts.identity_tokens;
+    println!("{:16}{:>36}   {tokens} issued", "tokens", "");
+    let [first, second] = measured.ticks.each_ref().map(|tick| {
+        tick.to_last_post.map_or("no post".to_owned(), |time| format!("{:.2} s", time.as_secs_f64()))
+    });
+    println!("{:16}{first:>12}{second:>12}", "to the last post");
+    if let Some(bytes) = measured.peak_bytes {
+        println!("{:16}{:>12}", "peak memory", megabytes(bytes));
+    }
+}
+
+/// True when every promise was kept.
+pub(super) fn checks(checks: &[Check]) -> bool {
+    println!();
+    for Check { what, found, kept } in checks {
+        println!("{:7}{what}: {found}", if *kept { "ok" } else { "MISSED" });
+    }
+    checks.iter().all(|check| check.kept)
+}
+
+/// A number with a comma before every three digits.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_stand_in_threes() {
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (8_146_961, "8,146,961")] {
+            assert_eq!(grouped(number), text);
+        }
+    }
+}
