@@ -169,3 +169,26 @@ async fn a_missing_role_is_named_with_the_mend() {
         assert_eq!(stage.sent_ids().len(), 5);
     }
 }
+
+/// The signature that arrived, computed once more by a program that is not ours.
+#[tokio::test]
+async fn openssl_recomputes_a_captured_signature() {
+    let stage = Stage::with_alerts(Sink::DataCollector, 25, 3).await;
+    stage.tick().await;
+    let post = &stage.cloud.received()[0];
+    let header = |name| post.headers[name].to_str().expect("ASCII");
+    let script = r#"printf 'POST\n%s\napplication/json\nx-ms-date:%s\n/api/logs' "$LENGTH" "$DATE" |
+        openssl dgst -sha256 -mac HMAC -macopt "hexkey:$(printf %s "$KEY" | openssl base64 -d -A | od -An -v -tx1 | tr -d ' \n')" -binary |
+        openssl base64 -A"#;
+    let output = std::process::Command::new("sh")
+        .args(["-c", script])
+        .env("LENGTH", post.body.len().to_string())
+        .env("DATE", header("x-ms-date"))
+        .env("KEY", simulator::tenant::WORKSPACE_KEY)
+        .output()
+        .expect("a shell");
+    let signature = String::from_utf8(output.stdout).expect("text");
+    assert_eq!(signature.len(), 44, "openssl is needed: {}", String::from_utf8_lossy(&output.stderr));
+    let expected = format!("SharedKey {}:{signature}", simulator::tenant::WORKSPACE_ID);
+    assert_eq!(header("authorization"), expected);
+}

@@ -15,6 +15,9 @@ use self::arrivals::Arrivals;
 use crate::app_root::AppRoot;
 use crate::binary;
 
+/// The port local.settings.json begins with.
+const FIRST_PORT: u16 = 17070;
+
 /// The emulated storage account of `UseDevelopmentStorage=true`.
 const STORAGE_PORT: u16 = 10000;
 
@@ -22,7 +25,7 @@ const STORAGE_PORT: u16 = 10000;
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// The first of five ports: Entra, managed identity, Defender, Data Collector, Logs Ingestion
-    #[arg(long, default_value_t = 17070)]
+    #[arg(long, default_value_t = FIRST_PORT)]
     port: u16,
     /// Decides over the data
     #[arg(long, default_value_t = 1)]
@@ -51,8 +54,10 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
         println!("{:16}{}", format!("{service:?}"), served.url(service));
     }
     let storage = if options.no_storage { None } else { storage().await };
-    println!("\nlocal.settings.json points here when the first port is 17070: now start func start");
-    println!("Ctrl+C ends it\n");
+    if options.port == FIRST_PORT {
+        println!("\nlocal.settings.json points here: run func start in another terminal.");
+    }
+    println!("Ctrl+C ends it.\n");
 
     tokio::select! {
         stopped = tokio::signal::ctrl_c() => stopped.map_err(|problem| format!("Ctrl+C: {problem}"))?,
