@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -77,10 +76,16 @@ pub struct Token {
 /// The one identity of the program. The library keeps each token until shortly before it expires.
 #[derive(Debug)]
 pub struct Credential {
-    identity: Identity,
-    authority: Endpoint,
-    http: Http,
+    source: Source,
     current: Mutex<Current>,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// Made of the settings, and made anew when a token is refused.
+    Settings { identity: Identity, authority: Endpoint, http: Http },
+    /// Given from outside; it has nothing to forget.
+    Given(Arc<dyn TokenCredential>),
 }
 
 #[derive(Debug, Default)]
@@ -92,12 +97,20 @@ struct Current {
 impl Credential {
     /// A credential for `identity`; nothing is asked of anybody until the first token is needed.
     pub fn new(identity: Identity, authority: Endpoint, http: Http) -> Self {
-        Self { identity, authority, http, current: Mutex::default() }
+        Self { source: Source::Settings { identity, authority, http }, current: Mutex::default() }
+    }
+
+    /// A credential that somebody else has made.
+    pub fn given(credential: Arc<dyn TokenCredential>) -> Self {
+        Self { source: Source::Given(credential), current: Mutex::default() }
     }
 
     /// A credential for another identity by the same way.
     pub fn with_identity(&self, identity: Identity) -> Self {
-        Self::new(identity, self.authority.clone(), self.http.clone())
+        match &self.source {
+            Source::Settings { authority, http, .. } => Self::new(identity, authority.clone(), http.clone()),
+            Source::Given(credential) => Self::given(credential.clone()),
+        }
     }
 
     /// A token for `scope`.
@@ -131,18 +144,29 @@ impl Credential {
     }
 
     fn make(&self) -> azure_core::Result<Arc<dyn TokenCredential>> {
-        Ok(match &self.identity {
+        let (identity, client_options) = match &self.source {
+            Source::Given(credential) => return Ok(credential.clone()),
+            Source::Settings { identity, authority, http } => (identity, client_options(authority, http)),
+        };
+        Ok(match identity {
             Identity::ClientSecret { tenant, client, secret } => ClientSecretCredential::new(
                 tenant,
                 client.clone(),
                 secret.clone(),
-                Some(ClientSecretCredentialOptions { client_options: self.client_options() }),
+                Some(ClientSecretCredentialOptions { client_options }),
             )?,
-            Identity::WorkloadIdentity { tenant, client, file } => self.workload(tenant, client, file)?,
+            Identity::WorkloadIdentity { tenant, client, file } => {
+                WorkloadIdentityCredential::new(Some(WorkloadIdentityCredentialOptions {
+                    credential_options: ClientAssertionCredentialOptions { client_options },
+                    client_id: Some(client.clone()),
+                    tenant_id: Some(tenant.clone()),
+                    token_file_path: Some(file.clone()),
+                }))?
+            }
             Identity::ManagedIdentity { client } => {
                 ManagedIdentityCredential::new(Some(ManagedIdentityCredentialOptions {
                     user_assigned_id: client.clone().map(UserAssignedId::ClientId),
-                    client_options: self.client_options(),
+                    client_options,
                 }))?
             }
             Identity::AzureCli { tenant } => AzureCliCredential::new(Some(AzureCliCredentialOptions {
@@ -151,33 +175,15 @@ impl Credential {
             }))?,
         })
     }
+}
 
-    fn workload(
-        &self,
-        tenant: &str,
-        client: &str,
-        file: &Path,
-    ) -> azure_core::Result<Arc<dyn TokenCredential>> {
-        let options = WorkloadIdentityCredentialOptions {
-            credential_options: ClientAssertionCredentialOptions { client_options: self.client_options() },
-            client_id: Some(client.to_owned()),
-            tenant_id: Some(tenant.to_owned()),
-            token_file_path: Some(file.to_owned()),
-        };
-        Ok(WorkloadIdentityCredential::new(Some(options))?)
-    }
-
-    fn client_options(&self) -> ClientOptions {
-        let mut cloud = CustomConfiguration::default();
-        self.authority.as_str().clone_into(&mut cloud.authority_host);
-        ClientOptions {
-            transport: Some(Transport::new(Arc::new(self.http.client()))),
-            cloud: Some(Arc::new(cloud.into())),
-            retry: RetryOptions::exponential(ExponentialRetryOptions {
-                max_retries: 3,
-                ..Default::default()
-            }),
-            ..Default::default()
-        }
+fn client_options(authority: &Endpoint, http: &Http) -> ClientOptions {
+    let mut cloud = CustomConfiguration::default();
+    authority.as_str().clone_into(&mut cloud.authority_host);
+    ClientOptions {
+        transport: http.client().map(|client| Transport::new(Arc::new(client))),
+        cloud: Some(Arc::new(cloud.into())),
+        retry: RetryOptions::exponential(ExponentialRetryOptions { max_retries: 3, ..Default::default() }),
+        ..Default::default()
     }
 }

@@ -1,8 +1,9 @@
 //! One HTTP client for the whole program, with the limits every call has.
 
-use std::time::Duration;
+use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
+use futures::future::BoxFuture;
 use http::{HeaderMap, Method, StatusCode};
 
 /// How long a connection may take to come up.
@@ -52,40 +53,65 @@ pub struct Reply {
     pub body: Bytes,
 }
 
-/// Why no whole reply came.
+/// Why no whole reply came. The causes hold no URL, since a URL has its query: the caller says what was
+/// called.
 #[derive(Debug)]
 pub enum ExchangeError {
-    /// No connection, a reset, a cut body, or a timeout.
-    Transport(reqwest::Error),
+    /// Nothing listens there, or its name or certificate does not hold.
+    NoConnection(Box<dyn Error + Send + Sync>),
+    /// A reset, or a body cut short.
+    Broken(Box<dyn Error + Send + Sync>),
+    /// Nothing whole came in time.
+    TimedOut,
     /// The reply is larger than [`REPLY_LIMIT`].
     TooLarge,
 }
 
-impl std::fmt::Display for ExchangeError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Transport(error) if error.is_timeout() => f.write_str("no whole reply in time"),
-            Self::Transport(error) if error.is_connect() => f.write_str("no connection"),
-            Self::Transport(_) => f.write_str("the connection broke"),
-            Self::TooLarge => {
-                write!(f, "the reply is larger than {} MiB: lower MDATP_PAGE_SIZE", REPLY_LIMIT >> 20)
-            }
+impl From<reqwest::Error> for ExchangeError {
+    fn from(error: reqwest::Error) -> Self {
+        match error.without_url() {
+            error if error.is_timeout() => Self::TimedOut,
+            error if error.is_connect() => Self::NoConnection(error.into()),
+            error => Self::Broken(error.into()),
         }
     }
 }
 
-impl std::error::Error for ExchangeError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+impl fmt::Display for ExchangeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Transport(error) => Some(error),
-            Self::TooLarge => None,
+            Self::NoConnection(_) => f.write_str("no connection"),
+            Self::Broken(_) => f.write_str("the connection broke"),
+            Self::TimedOut => f.write_str("no whole reply in time"),
+            Self::TooLarge => write!(f, "the reply is larger than {} MiB", REPLY_LIMIT >> 20),
         }
     }
 }
 
-/// The client every part shares: Defender, the sinks, Entra ID and Blob Storage.
+impl Error for ExchangeError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::NoConnection(error) | Self::Broken(error) => Some(&**error),
+            Self::TimedOut | Self::TooLarge => None,
+        }
+    }
+}
+
+/// Answers requests in place of the network, for a program that runs its services in one process.
+pub trait Exchange: fmt::Debug + Send + Sync {
+    /// The reply to `request`, or what went wrong on the way.
+    fn exchange(&self, request: Request) -> BoxFuture<'_, Result<Reply, ExchangeError>>;
+}
+
+/// The way every part sends its requests: Defender and the sinks, and over the network Entra ID and Blob
+/// Storage too.
 #[derive(Debug, Clone)]
-pub struct Http(reqwest::Client);
+pub enum Http {
+    /// One client with pooled connections.
+    Network(reqwest::Client),
+    /// No network at all.
+    InProcess(Arc<dyn Exchange>),
+}
 
 impl Http {
     /// Builds the client. It follows no redirects, so that a token or a signature never goes to a
@@ -99,34 +125,47 @@ impl Http {
             .timeout(CALL_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .build()
-            .map(Self)
+            .map(Self::Network)
     }
 
     /// The client itself, for the crates that bring their own requests.
-    pub fn client(&self) -> reqwest::Client {
-        self.0.clone()
+    pub fn client(&self) -> Option<reqwest::Client> {
+        match self {
+            Self::Network(client) => Some(client.clone()),
+            Self::InProcess(_) => None,
+        }
     }
 
     /// Sends one request and reads its reply to the end, so that a body cut short is an error here.
     pub async fn exchange(&self, request: Request, timeout: Duration) -> Result<Reply, ExchangeError> {
-        // The error's own text would hold the URL with its query: the caller says what was called.
-        let transport = |error: reqwest::Error| ExchangeError::Transport(error.without_url());
-        let mut response = self
-            .0
-            .request(request.method, request.url)
-            .headers(request.headers)
-            .body(request.body)
-            .timeout(timeout)
-            .send()
-            .await
-            .map_err(transport)?;
-        let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(transport)? {
-            if body.len() + chunk.len() > REPLY_LIMIT {
-                return Err(ExchangeError::TooLarge);
+        match self {
+            Self::Network(client) => over_network(client, request, timeout).await,
+            Self::InProcess(services) => {
+                let exchanged = tokio::time::timeout(timeout, services.exchange(request)).await;
+                exchanged.unwrap_or(Err(ExchangeError::TimedOut))
             }
-            body.extend_from_slice(&chunk);
         }
-        Ok(Reply { status: response.status(), headers: response.headers().clone(), body: body.freeze() })
     }
+}
+
+async fn over_network(
+    client: &reqwest::Client,
+    request: Request,
+    timeout: Duration,
+) -> Result<Reply, ExchangeError> {
+    let mut response = client
+        .request(request.method, request.url)
+        .headers(request.headers)
+        .body(request.body)
+        .timeout(timeout)
+        .send()
+        .await?;
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > REPLY_LIMIT {
+            return Err(ExchangeError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Reply { status: response.status(), headers: response.headers().clone(), body: body.freeze() })
 }

@@ -42,12 +42,24 @@ impl Services {
     /// Builds the clients. Nobody is called yet.
     pub fn build(config: &Config, clock: Clock) -> Result<Self, RunError> {
         let http = Http::new().map_err(RunError::Client)?;
-        let credential =
-            Arc::new(Credential::new(config.identity.clone(), config.authority.clone(), http.clone()));
-        Ok(Self {
+        let credential = Credential::new(config.identity.clone(), config.authority.clone(), http.clone());
+        let credential = Arc::new(credential);
+        let store = StateStore::open(&config.state, &http, &credential)?;
+        Ok(Self::with(config, clock, http, &credential, store))
+    }
+
+    /// The same with a given way to the services, identity and store.
+    pub fn with(
+        config: &Config,
+        clock: Clock,
+        http: Http,
+        credential: &Arc<Credential>,
+        store: StateStore,
+    ) -> Self {
+        Self {
             defender: Defender::new(config, credential.clone()),
-            sink: Sink::new(&config.sink, &credential),
-            store: StateStore::open(&config.state, &http, &credential)?,
+            sink: Sink::new(&config.sink, credential),
+            store,
             http,
             clock,
             fetch: config.fetch,
@@ -55,6 +67,6 @@ impl Services {
             start: config.start,
             lookback: config.lookback,
             page_size: config.page_size,
-        })
+        }
     }
 }

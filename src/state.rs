@@ -8,7 +8,7 @@ use std::{fmt, path::Path as FsPath, sync::Arc};
 use bytes::Bytes;
 use object_store::{
     Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion,
-    local::LocalFileSystem, path::Path,
+    local::LocalFileSystem, memory::InMemory, path::Path,
 };
 
 use crate::{config::StateConfig, credential::Credential, http::Http, set_aside::SetAside};
@@ -35,6 +35,7 @@ pub struct StateStore {
 enum Kind {
     Folder,
     Blob(Box<BlobContainer>),
+    Memory,
 }
 
 /// A store that does not do what it should.
@@ -87,6 +88,11 @@ impl StateStore {
         Ok(Self { objects: Arc::new(objects), prefix: String::new(), place, kind: Kind::Folder })
     }
 
+    /// A store in memory, shared by all that are handed the same `objects`.
+    pub fn in_memory(objects: Arc<InMemory>) -> Self {
+        Self { objects, prefix: String::new(), place: "memory".to_owned(), kind: Kind::Memory }
+    }
+
     /// The checkpoint's document, in words, for messages.
     pub fn checkpoint_place(&self) -> String {
         format!("{} in {}", self.path(CHECKPOINT), self.place)
@@ -110,7 +116,7 @@ impl StateStore {
         let mode = match over {
             None => PutMode::Create,
             Some(Version(e_tag)) => match &self.kind {
-                Kind::Blob(_) => PutMode::Update(UpdateVersion { e_tag: e_tag.clone(), version: None }),
+                Kind::Blob(_) | Kind::Memory => PutMode::Update(UpdateVersion { e_tag: e_tag.clone(), version: None }),
                 Kind::Folder => {
                     self.check_unchanged(e_tag.as_deref()).await?;
                     PutMode::Overwrite

@@ -35,12 +35,16 @@ pub struct BlobContainer {
 impl BlobContainer {
     /// The container called `name` of `account`.
     pub fn new(account: &BlobAccount, name: &str, http: &Http, credential: &Arc<Credential>) -> Result<Self> {
+        let client = http.client().ok_or_else(|| Error::NotImplemented {
+            operation: "Blob Storage without a network".to_owned(),
+            implementer: "mdatp-forward".to_owned(),
+        })?;
         let builder = MicrosoftAzureBuilder::new()
             .with_account(&account.name)
             .with_container_name(name)
             .with_endpoint(account.endpoint.as_str().to_owned())
             .with_allow_http(account.endpoint.is_plain_http())
-            .with_http_connector(Shared(http.clone()))
+            .with_http_connector(Shared(client.clone()))
             .with_retry(RetryConfig {
                 backoff: BackoffConfig::default(),
                 max_retries: 5,
@@ -63,7 +67,7 @@ impl BlobContainer {
             azure: Arc::new(builder.build()?),
             account: account.name.clone(),
             url: account.endpoint.join(&format!("/{name}")),
-            client: HttpClient::new(http.client()),
+            client: HttpClient::new(client),
         })
     }
 
@@ -96,11 +100,11 @@ impl BlobContainer {
 
 /// Hands the library the client that everything else uses.
 #[derive(Debug)]
-struct Shared(Http);
+struct Shared(reqwest::Client);
 
 impl HttpConnector for Shared {
     fn connect(&self, _: &ClientOptions) -> Result<HttpClient> {
-        Ok(HttpClient::new(self.0.client()))
+        Ok(HttpClient::new(self.0.clone()))
     }
 }
 

@@ -48,9 +48,58 @@ async fn a_missing_program_is_named() {
     assert!(problem.contains("Process fileName: /nowhere/handler"), "{problem}");
 }
 
-#[test]
-fn the_level_of_a_line_follows_its_pipe_and_the_word_warn() {
-    assert_eq!(level(Pipe::Stdout, "error: not really"), Level::Information);
-    assert_eq!(level(Pipe::Stderr, "a Warning: support ended"), Level::Warning);
-    assert_eq!(level(Pipe::Stderr, "info"), Level::Error);
+fn handler(behaviour: &str) -> (tempfile::TempDir, Start) {
+    let (root, mut start) = script("");
+    start.settings.push((test_handler::BEHAVIOUR.into(), behaviour.into()));
+    let host = serde_json::json!({"version": "2.0", "customHandler": {"description": {
+        "defaultExecutablePath": std::env::current_exe().expect("the test's own program"),
+        "arguments": ["functions_host::test_handler::serve", "--exact", "--ignored", "--nocapture"],
+    }}});
+    std::fs::write(root.path().join("host.json"), host.to_string()).expect("the folder is ours");
+    (root, start)
+}
+
+#[tokio::test]
+async fn a_killed_handler_comes_back_on_its_port() {
+    let (_root, start) = handler("answer");
+    let host = FunctionsHost::start(start).await.expect("it answers");
+    let (port, pid) = (host.port(), host.pid());
+    assert_eq!(host.get("/").await, Ok(200));
+    assert!(host.fire(Payload::regular()).await.succeeded());
+    host.kill().await;
+    assert_eq!(host.exited().await, 128 + 9);
+    assert!(!host.fire(Payload::regular()).await.succeeded(), "nobody listens");
+
+    host.restart().await.expect("it answers again");
+    assert_eq!(host.port(), port);
+    assert_ne!(host.pid(), pid);
+    let invocation = host.fire_with(Payload::UnknownMembers, Framing::ContentLength).await;
+    assert_eq!(invocation.logs, ["answered"]);
+    assert_eq!(host.line_with("a request came").await, "a request came");
+    assert_eq!(host.terminate().await, Ok(128 + 15));
+}
+
+#[tokio::test]
+async fn a_crash_fails_the_run_and_is_counted() {
+    let (_root, start) = handler("crash");
+    let host = FunctionsHost::start(start).await.expect("it answers");
+    let invocation = host.fire(Payload::regular()).await;
+    assert!(matches!(&invocation.outcome, Outcome::Failed(_)), "{invocation:?}");
+    assert_eq!(invocation.status, 0);
+    assert_eq!(host.exited().await, 3);
+    assert_eq!(host.verdict(OffsetDateTime::UNIX_EPOCH), HostVerdict::RestartsCounted(1));
+}
+
+#[tokio::test]
+async fn a_run_over_its_time_costs_the_process() {
+    let (_root, mut start) = handler("hang");
+    start.function_timeout = Some(Duration::from_millis(100));
+    let host = FunctionsHost::start(start).await.expect("it answers");
+    let pid = host.pid();
+    let Outcome::Failed(exception) = host.fire(Payload::regular()).await.outcome else {
+        panic!("the handler never replies");
+    };
+    assert!(exception.contains("exceeded by function 'Functions.MdatpForward'"), "{exception}");
+    assert_ne!(host.pid(), pid, "killed and started again");
+    assert_eq!(host.get("/").await, Ok(200));
 }

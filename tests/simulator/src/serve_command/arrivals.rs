@@ -43,3 +43,24 @@ impl Arrivals {
         lines
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use azure_core::time::OffsetDateTime;
+    use http::Method;
+    use simulator::{Request, Service};
+
+    use super::*;
+
+    #[test]
+    fn everything_is_told_once_and_like_goes_with_like() {
+        let cloud = Cloud::new(1);
+        let mut arrivals = Arrivals::default();
+        for id in ["a", "b"] {
+            let request = Request::new(Method::GET, &format!("/api/machines/{id}?x=y"));
+            cloud.react(Service::Defender, &request, OffsetDateTime::UNIX_EPOCH);
+        }
+        assert_eq!(arrivals.since_last(&cloud), ["Defender GET /api/machines 401 x 2"]);
+        assert_eq!(arrivals.since_last(&cloud), Vec::<String>::new());
+    }
+}

@@ -1,10 +1,11 @@
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Write};
 use std::net::TcpListener;
 
 use http::Request;
 
 use super::*;
 use crate::connection::{Connections, Outgoing};
+use crate::functions_host::test_handler::{reply, request};
 
 /// Serves one connection: each request gets the next of `replies`, byte for byte. Ends with what it read.
 fn handler(replies: Vec<String>) -> (u16, std::thread::JoinHandle<Vec<String>>) {
@@ -16,37 +17,13 @@ fn handler(replies: Vec<String>) -> (u16, std::thread::JoinHandle<Vec<String>>) 
         replies
             .into_iter()
             .map(|reply| {
-                let request = request(&mut reader);
+                let request = request(&mut reader).expect("one request for each reply");
                 stream.write_all(reply.as_bytes()).expect("the test reads");
                 request
             })
             .collect()
     });
     (port, serving)
-}
-
-fn request(reader: &mut impl BufRead) -> String {
-    let mut request = String::new();
-    while !request.ends_with("\r\n\r\n") {
-        reader.read_line(&mut request).expect("a head in ASCII");
-    }
-    let mut body = Vec::new();
-    if request.contains("Transfer-Encoding: chunked") {
-        while !body.ends_with(b"0\r\n\r\n") {
-            reader.read_until(b'\n', &mut body).expect("a chunk");
-        }
-    } else if let Some((_, rest)) = request.split_once("Content-Length: ") {
-        let length: u64 = rest.lines().next().and_then(|length| length.parse().ok()).expect("a number");
-        reader.take(length).read_to_end(&mut body).expect("a body");
-    }
-    request + &String::from_utf8_lossy(&body)
-}
-
-fn reply(status_line: &str, content_type: &str, body: &str) -> String {
-    format!(
-        "HTTP/1.1 {status_line}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    )
 }
 
 async fn invoke(reply: String) -> Invocation {

@@ -1,0 +1,95 @@
+//! The handler as the host starts it: its process, its environment, and the way to its first answer.
+
+use std::time::{Duration, Instant};
+
+use http::Request;
+use tokio::process::Command;
+
+use super::app::App;
+use super::start::Start;
+use crate::connection::{Connections, Outgoing, Reply};
+use crate::console::{Console, Pipe};
+use crate::process::Process;
+
+/// What stays the same over all starts of the handler.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) app: App,
+    pub(super) start: Start,
+    pub(super) port: u16,
+    pub(super) connections: Connections,
+    pub(super) console: Console,
+}
+
+/// One start of it that came to an answer.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) process: Process,
+    pub(super) ready_after: Duration,
+}
+
+impl Worker {
+    /// Reads the app and picks the port.
+    pub(super) fn new(start: Start) -> Result<Self, String> {
+        let mut app = App::read(&start.app_root)?;
+        if let Some(binary) = &start.binary {
+            app.executable.clone_from(binary);
+        }
+        app.function_timeout = start.function_timeout.or(app.function_timeout);
+        let port = free_port().map_err(|problem| format!("no free port for the handler: {problem}"))?;
+        Ok(Self { app, start, port, connections: Connections::to(port), console: Console::default() })
+    }
+
+    /// Starts the process and waits for its first answer. The limit counts pauses only, as the host does.
+    pub(super) async fn launch(&self, id: &str) -> Result<Running, String> {
+        let Self { app, start, console, .. } = self;
+        let executable = app.executable.display();
+        let began = Instant::now();
+        let process = Process::spawn(&mut self.command(id), console).map_err(|problem| {
+            format!("Failed to start Worker Channel. Process fileName: {executable}: {problem}")
+        })?;
+        let mut paused = Duration::ZERO;
+        while paused < app.initialization_timeout {
+            if self.get("/").await.is_ok() {
+                return Ok(Running { process, ready_after: began.elapsed() });
+            }
+            if let Some(code) = process.exit_code() {
+                let stderr = console.of(Pipe::Stderr);
+                let last = stderr[stderr.len().saturating_sub(3)..].join(" / ");
+                return Err(format!("{executable} exited with code {code}: {last}"));
+            }
+            tokio::time::sleep(start.poll_every).await;
+            paused += start.poll_every;
+        }
+        let limit = app.initialization_timeout;
+        Err(format!("Initializing HttpWorker timed out: no answer to GET / within {limit:?}"))
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Result<Reply, String> {
+        let request = Request::get(path).body(Outgoing::empty());
+        self.connections.send(request.map_err(|problem| format!("GET {path}: {problem}"))?).await
+    }
+
+    fn command(&self, id: &str) -> Command {
+        let Self { app, start, port, .. } = self;
+        let inherited = ["PATH", "HOME"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+        let mut command = Command::new(&app.executable);
+        command
+            .args(&app.arguments)
+            .current_dir(&app.working_directory)
+            .env_clear()
+            .envs(inherited)
+            .envs(start.settings.iter().map(|(name, value)| (name, value)))
+            .env("FUNCTIONS_CUSTOMHANDLER_PORT", port.to_string())
+            .env("FUNCTIONS_HTTPWORKER_PORT", port.to_string())
+            .env("FUNCTIONS_CUSTOMHANDLER_WORKER_ID", id)
+            .env("FUNCTIONS_HTTPWORKER_ID", id)
+            .env("FUNCTIONS_APP_ROOT_PATH", &app.root);
+        command
+    }
+}
+
+/// Bound and let go again before the handler starts, as the host does: somebody else may take it meanwhile.
+fn free_port() -> std::io::Result<u16> {
+    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
