@@ -117,11 +117,13 @@ pub struct Page {
     /// True when the service says that there is more (`@odata.nextLink`), however short this page is.
     /// The link itself is never followed: it has been seen mangled (facts A4).
     pub has_next_link: bool,
+    /// The service's own time when it answered: what was created later cannot be on the page.
+    pub as_of: Option<OffsetDateTime>,
 }
 
 impl Page {
-    /// Takes a reply's body apart. The elements share its memory.
-    pub fn parse(body: &Bytes) -> Result<Self, serde_json::Error> {
+    /// Takes apart the body of a reply of the time `as_of`. The elements share its memory.
+    pub fn parse(body: &Bytes, as_of: Option<OffsetDateTime>) -> Result<Self, serde_json::Error> {
         #[derive(Deserialize)]
         struct Body<'a> {
             #[serde(borrow)]
@@ -131,7 +133,7 @@ impl Page {
         }
         let page: Body<'_> = serde_json::from_slice(body)?;
         let elements = page.value.iter().map(|raw| Alert::parse(body.slice_ref(raw.get().as_bytes())));
-        Ok(Self { elements: elements.collect(), has_next_link: page.next_link.is_some() })
+        Ok(Self { elements: elements.collect(), has_next_link: page.next_link.is_some(), as_of })
     }
 }
 
@@ -181,14 +183,14 @@ mod tests {
     #[test]
     fn a_page_is_split_into_its_elements_with_their_own_text() {
         let body = Bytes::from_static(br#"{"@odata.context":"c","value":[ {"id":"a", "n":1e400} ,8 ]}"#);
-        let page = Page::parse(&body).expect("a page");
+        let page = Page::parse(&body, None).expect("a page");
         assert_eq!(page.elements[0].as_ref().expect("an alert").text, &br#"{"id":"a", "n":1e400}"#[..]);
         assert!(page.elements[1].is_err() && page.elements.len() == 2 && !page.has_next_link);
         let more =
-            Page::parse(&Bytes::from_static(br#"{"value":[],"@odata.nextLink":"x"}"#)).expect("a page");
+            Page::parse(&Bytes::from_static(br#"{"value":[],"@odata.nextLink":"x"}"#), None).expect("a page");
         assert!(more.has_next_link && more.elements.is_empty());
         for text in ["", "<html>", r#"{"value":[{"id":"a"}"#, r#"{"value":{}}"#, "{}"] {
-            assert!(Page::parse(&Bytes::from_static(text.as_bytes())).is_err(), "{text}");
+            assert!(Page::parse(&Bytes::from_static(text.as_bytes()), None).is_err(), "{text}");
         }
     }
 }

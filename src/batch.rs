@@ -23,6 +23,44 @@ pub struct Batch {
     pub body: Vec<u8>,
     /// What is in it, in its order.
     pub deliveries: Vec<Delivery>,
+    /// Where each record begins in the body.
+    starts: Vec<usize>,
+}
+
+impl Batch {
+    fn new() -> Self {
+        Self { body: Vec::new(), deliveries: Vec::new(), starts: Vec::new() }
+    }
+
+    /// The text of the record at `place`.
+    pub fn record(&self, place: usize) -> &[u8] {
+        let start = self.starts[place];
+        // Between two records stands a comma, after the last one the bracket.
+        let end = self.starts.get(place + 1).map_or(self.body.len(), |next| *next) - 1;
+        &self.body[start..end]
+    }
+
+    /// The same records in two batches, in order; none for a batch of one.
+    pub fn halves(&self) -> Option<(Batch, Batch)> {
+        let middle = self.deliveries.len() / 2;
+        (middle > 0).then(|| (self.part(0..middle), self.part(middle..self.deliveries.len())))
+    }
+
+    fn part(&self, places: std::ops::Range<usize>) -> Batch {
+        let mut part = Batch::new();
+        for place in places {
+            part.add(self.record(place), self.deliveries[place]);
+        }
+        part.body.push(b']');
+        part
+    }
+
+    fn add(&mut self, record: &[u8], delivery: Delivery) {
+        self.body.push(if self.body.is_empty() { b'[' } else { b',' });
+        self.starts.push(self.body.len());
+        self.body.extend_from_slice(record);
+        self.deliveries.push(delivery);
+    }
 }
 
 /// A record that does not fit into a post even alone.
@@ -39,7 +77,7 @@ pub struct Packer {
 impl Packer {
     /// A packer for bodies of at most `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Self { limit, open: Batch { body: Vec::new(), deliveries: Vec::new() } }
+        Self { limit, open: Batch::new() }
     }
 
     /// Adds a record. When it does not fit any more, the full batch is handed out first.
@@ -49,9 +87,7 @@ impl Packer {
             return Err(TooLarge);
         }
         let full = if self.open.body.len() + record.len() + 2 > self.limit { self.take() } else { None };
-        self.open.body.push(if self.open.body.is_empty() { b'[' } else { b',' });
-        self.open.body.extend_from_slice(record);
-        self.open.deliveries.push(delivery);
+        self.open.add(record, delivery);
         Ok(full)
     }
 
@@ -61,7 +97,7 @@ impl Packer {
             return None;
         }
         self.open.body.push(b']');
-        Some(std::mem::replace(&mut self.open, Batch { body: Vec::new(), deliveries: Vec::new() }))
+        Some(std::mem::replace(&mut self.open, Batch::new()))
     }
 }
 
@@ -92,6 +128,22 @@ mod tests {
         assert_eq!(pack(4, &["{}"]), ["[{}]"]);
         assert_eq!(pack(4, &[]), [""; 0]);
         assert_eq!(Packer::new(3).push(b"{}", delivery(0)), Err(TooLarge));
+    }
+
+    #[test]
+    fn a_batch_falls_into_halves_down_to_single_records() {
+        let mut packer = Packer::new(100);
+        for (number, record) in (0..).zip(["{\"a\":1}", "2", "\"three\""]) {
+            packer.push(record.as_bytes(), delivery(number)).expect("it fits");
+        }
+        let batch = packer.take().expect("a batch");
+        let (left, right) = batch.halves().expect("two halves");
+        assert_eq!((&left.body[..], &right.body[..]), (&b"[{\"a\":1}]"[..], &b"[2,\"three\"]"[..]));
+        assert_eq!(left.deliveries, [delivery(0)]);
+        assert_eq!(right.deliveries, [delivery(1), delivery(2)]);
+        assert_eq!((right.record(0), right.record(1)), (&b"2"[..], &b"\"three\""[..]));
+        let (_, last) = right.halves().expect("two halves");
+        assert!(last.halves().is_none());
     }
 
     proptest! {

@@ -2,21 +2,29 @@
 
 use std::{
     fmt,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use azure_core::time::OffsetDateTime;
-use http::{HeaderValue, StatusCode, header::AUTHORIZATION};
+use azure_core::time::{OffsetDateTime, parse_rfc7231};
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{AUTHORIZATION, DATE},
+};
 use serde::Deserialize;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use crate::{
     advice::Service,
     cause::{chain, one_line},
+    claims::Claims,
     clock::Clock,
     credential::{Credential, Token, TokenError},
     deadline::Deadline,
     http::{CALL_TIMEOUT, ExchangeError, Http, Reply, Request},
+    quota::{Api, Quota},
     retry::{self, ATTEMPTS, Verdict},
 };
 
@@ -61,6 +69,20 @@ pub struct Refusal {
     pub status: StatusCode,
     /// What it said, shortened to one line.
     pub message: String,
+    /// The service's own time when it answered.
+    pub date: Option<OffsetDateTime>,
+}
+
+impl CallError {
+    /// True for a failure that may be gone a little later, or that concerns one entity only; false for one
+    /// that every other call would meet too.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Unreadable { .. } => true,
+            Self::Refused(refusal) => refusal.status.is_server_error(),
+            Self::OutOfTime | Self::Token(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for CallError {
@@ -112,6 +134,8 @@ pub struct Target<'a> {
     pub what: &'a str,
     /// The credential and scope of the bearer token; none for a call that is signed.
     pub token: Option<(&'a Credential, &'a str)>,
+    /// The API whose quota the call uses up; none for a service that has no such quota.
+    pub api: Option<Api>,
 }
 
 /// Makes the calls of one run: one client, one clock, one deadline.
@@ -122,12 +146,30 @@ pub struct Caller {
     /// The run's end.
     pub deadline: Deadline,
     requests: AtomicU64,
+    quota: Mutex<Quota>,
+    quota_share: f64,
 }
 
 impl Caller {
-    /// A caller for a run that ends at `deadline`.
-    pub fn new(http: Http, clock: Clock, deadline: Deadline) -> Self {
-        Self { http, clock, deadline, requests: AtomicU64::new(0) }
+    /// A caller for a run that ends at `deadline` and uses up at most `quota_share` of each quota.
+    pub fn new(http: Http, clock: Clock, deadline: Deadline, quota_share: f64) -> Self {
+        let (requests, quota) = (AtomicU64::new(0), Mutex::default());
+        Self { http, clock, deadline, requests, quota, quota_share }
+    }
+
+    /// The time of day.
+    pub fn now(&self) -> OffsetDateTime {
+        self.clock.now()
+    }
+
+    /// The calls that count against the quotas now.
+    pub fn quota(&self) -> Quota {
+        self.quota.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Begins with the calls that earlier runs have made.
+    pub fn begin_with(&self, quota: Quota) {
+        *self.quota.lock().unwrap_or_else(PoisonError::into_inner) = quota;
     }
 
     /// How many requests have been sent, repeats included.
@@ -147,6 +189,7 @@ impl Caller {
         let mut renewed = false;
         let mut attempt = 1;
         loop {
+            self.wait_for_quota(target).await?;
             let token = self.token(target).await?;
             let mut request = build(self.clock.now());
             if let Some(token) = &token {
@@ -157,6 +200,9 @@ impl Caller {
                 return Err(CallError::OutOfTime);
             }
             self.requests.fetch_add(1, Ordering::Relaxed);
+            if let Some(api) = target.api {
+                self.quota.lock().unwrap_or_else(PoisonError::into_inner).record(api, self.clock.now());
+            }
             let exchanged = self.http.exchange(request, timeout).await;
 
             let (failure, wish) = match exchanged {
@@ -174,10 +220,10 @@ impl Caller {
                             renewed = true;
                             continue;
                         }
-                        None => return Err(refused(target, &reply)),
+                        None => return Err(refused(target, &reply, None)),
                     },
-                    Verdict::NewToken | Verdict::Fail => return Err(refused(target, &reply)),
-                    Verdict::Again(wish) => (refused(target, &reply), wish),
+                    Verdict::NewToken | Verdict::Fail => return Err(refused(target, &reply, token.as_ref())),
+                    Verdict::Again(wish) => (refused(target, &reply, None), wish),
                 },
                 Err(error) => {
                     let hopeless = matches!(error, ExchangeError::TooLarge);
@@ -211,6 +257,30 @@ impl Caller {
         }
     }
 
+    /// Waits until one more call keeps within our share of the quota, so that a backlog never earns a 429.
+    async fn wait_for_quota(&self, target: Target<'_>) -> Result<(), CallError> {
+        let Some(api) = target.api else { return Ok(()) };
+        loop {
+            let wait = {
+                let quota = self.quota.lock().unwrap_or_else(PoisonError::into_inner);
+                quota.wait(api, self.quota_share, self.clock.now())
+            };
+            if wait.is_zero() {
+                return Ok(());
+            }
+            if wait >= self.deadline.left() {
+                info!(
+                    "the quota of {} is used up for {} s; the next run goes on",
+                    target.what,
+                    wait.as_secs()
+                );
+                return Err(CallError::OutOfTime);
+            }
+            debug!("waiting {} s for the quota of {}", wait.as_secs(), target.what);
+            tokio::time::sleep(wait).await;
+        }
+    }
+
     async fn token(&self, target: Target<'_>) -> Result<Option<Token>, CallError> {
         match target.token {
             Some((credential, scope)) => credential.token(scope).await.map(Some).map_err(CallError::Token),
@@ -227,12 +297,26 @@ fn bearer(token: &Token) -> HeaderValue {
     value
 }
 
-fn refused(target: Target<'_>, reply: &Reply) -> CallError {
+/// The service's time of a reply.
+pub fn date_of(headers: &HeaderMap) -> Option<OffsetDateTime> {
+    parse_rfc7231(headers.get(DATE)?.to_str().ok()?).ok()
+}
+
+fn refused(target: Target<'_>, reply: &Reply, token: Option<&Token>) -> CallError {
+    let mut message = message_in(&reply.body);
+    // What Defender forbids depends on the roles in the token; the sink's role is not in it.
+    if target.service == Service::Defender
+        && reply.status == StatusCode::FORBIDDEN
+        && let Some(claims) = token.and_then(|token| Claims::of(token.secret.secret()))
+    {
+        message = one_line(&format!("{message}; {}", claims.explain()), 600);
+    }
     CallError::Refused(Refusal {
         what: target.what.to_owned(),
         service: target.service,
         status: reply.status,
-        message: message_in(&reply.body),
+        message,
+        date: date_of(&reply.headers),
     })
 }
 

@@ -13,10 +13,16 @@ use azure_core::time::{OffsetDateTime, parse_rfc3339, to_rfc3339};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::{Deserialize, Serialize};
 
-use crate::{alert::Identity, walk::Window};
+use crate::{alert::Identity, quota::Quota, walk::Window};
 
 /// The version of the document's form.
 const VERSION: u32 = 1;
+
+/// A watermark may be later than this machine's time by so much: the clocks of two machines differ.
+const FUTURE: Duration = Duration::from_secs(300);
+
+/// Defender for Endpoint came in 2016 (as Windows Defender ATP).
+const FIRST_YEAR: i32 = 2016;
 
 /// What has been delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +31,8 @@ pub struct Checkpoint {
     pub watermark: OffsetDateTime,
     /// Of everything delivered from here on the identity is known. Nothing before is looked at again.
     pub known_from: OffsetDateTime,
+    /// The calls of the last hour, which count against the quotas.
+    pub quota: Quota,
     delivered: HashSet<Identity>,
     by_minute: BTreeMap<i64, Vec<Identity>>,
 }
@@ -32,7 +40,13 @@ pub struct Checkpoint {
 impl Checkpoint {
     /// The state before the first run: nothing delivered, and nothing before `start` wanted.
     pub fn starting_at(start: OffsetDateTime) -> Self {
-        Self { watermark: start, known_from: start, delivered: HashSet::new(), by_minute: BTreeMap::new() }
+        Self {
+            watermark: start,
+            known_from: start,
+            quota: Quota::default(),
+            delivered: HashSet::new(),
+            by_minute: BTreeMap::new(),
+        }
     }
 
     /// The window of a run at `now` that looks `lookback` behind the watermark for late alerts.
@@ -70,13 +84,14 @@ impl Checkpoint {
             version: VERSION,
             watermark: to_rfc3339(&self.watermark),
             known_from: to_rfc3339(&self.known_from),
+            quota: self.quota.clone(),
             delivered: self.by_minute.iter().map(|(minute, ids)| (minute_name(*minute), pack(ids))).collect(),
         };
         serde_json::to_vec_pretty(&document).expect("numbers and texts can be written as JSON")
     }
 
-    /// Reads a document back.
-    pub fn from_json(text: &[u8]) -> Result<Self, Damage> {
+    /// Reads a document back at `now`.
+    pub fn from_json(text: &[u8], now: OffsetDateTime) -> Result<Self, Damage> {
         let Version { version } = serde_json::from_slice(text).map_err(Damage::NotReadable)?;
         if version != VERSION {
             return Err(Damage::UnknownVersion(version));
@@ -85,8 +100,15 @@ impl Checkpoint {
         let time = |text: &str| parse_rfc3339(text).map_err(|_| Damage::NoTime(text.to_owned()));
         let mut checkpoint = Self::starting_at(time(&document.known_from)?);
         checkpoint.watermark = time(&document.watermark)?;
+        checkpoint.quota = document.quota;
         if checkpoint.watermark < checkpoint.known_from {
             return Err(Damage::Inverted);
+        }
+        if checkpoint.known_from.year() < FIRST_YEAR {
+            return Err(Damage::Absurd(document.known_from));
+        }
+        if checkpoint.watermark > now + FUTURE {
+            return Err(Damage::FromTheFuture(document.watermark));
         }
         for (minute, packed) in &document.delivered {
             let at = time(&format!("{minute}:00Z"))?;
@@ -111,6 +133,10 @@ pub enum Damage {
     NoIdentities(String),
     /// The watermark lies before what is known.
     Inverted,
+    /// It begins before there was anything to forward.
+    Absurd(String),
+    /// Its watermark is later than now: either it or this machine's clock is wrong.
+    FromTheFuture(String),
 }
 
 impl fmt::Display for Damage {
@@ -123,6 +149,10 @@ impl fmt::Display for Damage {
             Self::NoTime(text) => write!(f, "{text:?} is no time"),
             Self::NoIdentities(minute) => write!(f, "the identities of {minute} cannot be read"),
             Self::Inverted => f.write_str("its watermark lies before its beginning"),
+            Self::Absurd(time) => write!(f, "it begins at {time}, before Defender for Endpoint had alerts"),
+            Self::FromTheFuture(time) => {
+                write!(f, "its watermark {time} is later than now: it is wrong, or this machine's clock is")
+            }
         }
     }
 }
@@ -147,6 +177,8 @@ struct Document {
     version: u32,
     watermark: String,
     known_from: String,
+    #[serde(default)]
+    quota: Quota,
     /// By minute (`2026-11-24T05:55`), base64 of the fingerprints one after the other: 16 characters
     /// an alert, so 1.6 MB for 100,000 alerts an hour.
     delivered: BTreeMap<String, String>,
@@ -214,13 +246,33 @@ mod tests {
   "version": 1,
   "watermark": "2026-11-24T03:00:30.0000001Z",
   "knownFrom": "2026-11-24T02:00:30.0000001Z",
+  "quota": {},
   "delivered": {
     "2026-11-24T02:00": "AgICAgICAgICAgIC",
     "2026-11-24T03:00": "AwMDAwMDAwMDAwMD"
   }
 }"#
         );
-        assert_eq!(Checkpoint::from_json(text.as_bytes()).expect("a document"), checkpoint);
+        let now = at("2026-11-24T02:58:00Z");
+        assert_eq!(Checkpoint::from_json(text.as_bytes(), now).expect("a document"), checkpoint);
+    }
+
+    #[test]
+    fn a_hundred_thousand_alerts_an_hour_make_a_document_of_less_than_two_megabytes() {
+        let start = at("2026-11-24T00:00:00Z");
+        let mut checkpoint = Checkpoint::starting_at(start);
+        for number in 0..300_000_u64 {
+            let mut identity = [0; Identity::BYTES];
+            identity[..8].copy_from_slice(&number.to_be_bytes());
+            let time = start + Duration::from_millis(36 * number);
+            checkpoint.deliver(Identity(identity), Some(time));
+            if number % 1_000 == 0 {
+                checkpoint.advance(time, HOUR);
+            }
+        }
+        let bytes = checkpoint.to_json().len();
+        assert!(bytes < 2_000_000, "{bytes} bytes");
+        assert!(checkpoint.delivered.len() < 103_000, "{} identities", checkpoint.delivered.len());
     }
 
     #[test]
@@ -250,8 +302,17 @@ mod tests {
                 r#"{"version":1,"watermark":"2026-11-24T00:00:00Z","knownFrom":"2026-11-24T00:00:00Z","delivered":{"2026-11-24T00:00":"AAAA"}}"#,
                 "identities of 2026-11-24T00:00",
             ),
+            (
+                r#"{"version":1,"watermark":"2026-11-24T00:05:01Z","knownFrom":"2026-11-23T00:00:00Z","delivered":{}}"#,
+                "later than now",
+            ),
+            (
+                r#"{"version":1,"watermark":"2026-11-24T00:00:00Z","knownFrom":"0001-01-01T00:00:00Z","delivered":{}}"#,
+                "before Defender",
+            ),
         ] {
-            let damage = Checkpoint::from_json(text.as_bytes()).expect_err(text).to_string();
+            let now = at("2026-11-24T00:00:00Z");
+            let damage = Checkpoint::from_json(text.as_bytes(), now).expect_err(text).to_string();
             assert!(damage.contains(reason), "{text}: {damage}");
         }
     }

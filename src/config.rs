@@ -45,6 +45,10 @@ pub struct Config {
     pub page_size: u32,
     /// `MDATP_RUN_BUDGET` (default 8m).
     pub run_budget: Duration,
+    /// `MDATP_QUOTA_SHARE` (default 0.8): how much of Defender's quotas may be used.
+    pub quota_share: f64,
+    /// `MDATP_ENRICH_PATIENCE` (default 30m): how old an alert may get while its machine cannot be read.
+    pub enrich_patience: Duration,
     /// `MDATP_STATE` (default `blob:mdatp-forward`).
     pub state: StateConfig,
 }
@@ -205,10 +209,28 @@ impl Config {
             let budget = duration(text)?;
             if budget.is_zero() { Err("must be longer than nothing".to_owned()) } else { Ok(budget) }
         });
+        let quota_share = read.parsed("MDATP_QUOTA_SHARE", "0.8", |text| {
+            let share = text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0);
+            share.ok_or("must be a number above 0, at most 1".to_owned())
+        });
+        let enrich_patience = read.parsed("MDATP_ENRICH_PATIENCE", "30m", duration);
         let state = read.state(&cloud);
 
-        match (identity, authority, api_url, sink, fetch, mode, start, lookback, page_size, run_budget, state)
-        {
+        match (
+            identity,
+            authority,
+            api_url,
+            sink,
+            fetch,
+            mode,
+            start,
+            lookback,
+            page_size,
+            run_budget,
+            quota_share,
+            enrich_patience,
+            state,
+        ) {
             (
                 Some(identity),
                 Some(authority),
@@ -220,6 +242,8 @@ impl Config {
                 Some(lookback),
                 Some(page_size),
                 Some(run_budget),
+                Some(quota_share),
+                Some(enrich_patience),
                 Some(state),
             ) if read.problems.is_empty() => Ok(Self {
                 identity,
@@ -233,6 +257,8 @@ impl Config {
                 lookback,
                 page_size,
                 run_budget,
+                quota_share,
+                enrich_patience,
                 state,
             }),
             _ => Err(SettingsError(read.problems)),

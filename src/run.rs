@@ -3,28 +3,33 @@
 //!
 //! The order of the last steps is the promise: the checkpoint moves only over what the sink has
 //! accepted or what has been set aside whole. A run that ends anywhere, in whatever way, leaves the
-//! next one to go on from there; at worst the batch in flight is sent again.
+//! next one to go on from there; at worst the batch in flight is sent again. Before the first batch of
+//! a run the checkpoint is saved once as it is: a store that cannot be written, or another process that
+//! is at work on it, is noticed before anything is sent.
 
-use std::{collections::HashSet, fmt};
+use std::{collections::HashSet, fmt, sync::atomic::Ordering, time::Duration};
 
 use azure_core::time::OffsetDateTime;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::{
-    alert::{Alert, Identity, NoAlert},
-    batch::{Batch, Delivery, Packer, TooLarge},
-    call::{CallError, Caller},
+    alert::{Alert, Identity, NoAlert, Page},
+    batch::{Batch, Delivery, Packer},
+    call::{CallError, Caller, Refusal},
     cause::{chain, one_line},
     checkpoint::{Checkpoint, Damage},
     config::{AlertFetch, SettingsError, Start},
     deadline::Deadline,
-    enrich::{CALLS_AT_ONCE, Machines},
-    object::Object,
+    enrich::{CALLS_AT_ONCE, MachineOf, Machines},
+    http::ExchangeError,
+    object::{Object, text_of},
     report::RunReport,
     services::Services,
     set_aside::SetAside,
+    shrink::{Fit, fit},
+    sink::Blame,
     state::{StateError, Version},
     union::union,
     walk::{Next, Walk, Window},
@@ -33,6 +38,15 @@ use crate::{
 /// Alerts that are enriched together before any of them is merged. Between two such groups the run
 /// can end early without losing work.
 const GROUP: usize = 256;
+
+/// A difference between Defender's clock and ours worth a warning.
+const SKEW: Duration = Duration::from_secs(60);
+
+/// So many records refused one by one before any was accepted mean that the settings are at fault.
+const REFUSALS_TO_BLAME_SETTINGS: usize = 8;
+
+/// Calls that an otherwise idle run may make without its count being saved.
+const UNSAVED_CALLS: u64 = 10;
 
 /// What becomes of the records of a run.
 #[derive(Clone, Copy)]
@@ -52,6 +66,13 @@ pub enum RunError {
     Client(reqwest::Error),
     /// A call to Defender or the sink.
     Call(CallError),
+    /// Everything else is delivered, but these alerts wait for machines that cannot be read.
+    Waiting {
+        /// How many alerts.
+        alerts: u64,
+        /// Why the last machine could not be read.
+        error: Option<CallError>,
+    },
     /// The state store.
     State(StateError),
     /// The checkpoint's document.
@@ -74,12 +95,17 @@ pub async fn run(
 ) -> (RunReport, Result<(), RunError>) {
     let mut run = Run {
         services,
-        caller: Caller::new(services.http.clone(), services.clock, deadline),
+        caller: Caller::new(services.http.clone(), services.clock, deadline, services.quota_share),
         purpose,
         report: RunReport::default(),
         checkpoint: Checkpoint::starting_at(services.clock.now()),
         version: None,
+        is_claimed: false,
         is_unsaved: false,
+        calls_saved: 0,
+        held: None,
+        machine_failure: None,
+        reached_at_most: None,
         packer: Packer::new(services.sink.limit()),
         in_hand: HashSet::new(),
         machines: Machines::default(),
@@ -89,6 +115,7 @@ pub async fn run(
         Err(RunError::Call(CallError::OutOfTime)) => Ok(()),
         result => result,
     };
+    run.save_calls().await;
     run.report.requests = run.caller.requests();
     run.report.error = result.as_ref().err().map(|error| chain(error));
     (run.report, result)
@@ -101,12 +128,27 @@ struct Run<'a> {
     report: RunReport,
     checkpoint: Checkpoint,
     version: Option<Version>,
+    /// True once this run has written the store, so that it may send.
+    is_claimed: bool,
     /// True when the checkpoint remembers more than the store.
     is_unsaved: bool,
+    /// The requests that had been made when the checkpoint was saved last.
+    calls_saved: u64,
+    /// The alerts that stay behind for now.
+    held: Option<Held>,
+    /// Why the last machine that could not be read could not.
+    machine_failure: Option<CallError>,
+    /// The earliest time at which Defender says it answered this run.
+    reached_at_most: Option<OffsetDateTime>,
     packer: Packer,
     /// The identities in the batch that is being packed.
     in_hand: HashSet<Identity>,
     machines: Machines,
+}
+
+struct Held {
+    earliest: OffsetDateTime,
+    alerts: u64,
 }
 
 impl Run<'_> {
@@ -119,13 +161,22 @@ impl Run<'_> {
             Err(RunError::Call(CallError::OutOfTime)) => false,
             walked => walked?,
         };
-        let reached = is_read_to_its_end.then_some(window.to);
+        // What was created after Defender answered could not be listed, whatever this clock says.
+        let to = self.reached_at_most.map_or(window.to, |answered| answered.min(window.to));
+        let reached = is_read_to_its_end.then_some(to);
         match self.packer.take() {
             Some(batch) => self.send(batch, reached).await?,
             None => self.settle(reached).await?,
         }
-        self.report.complete = is_read_to_its_end;
-        Ok(())
+        match self.held.take() {
+            Some(Held { alerts, .. }) => {
+                Err(RunError::Waiting { alerts, error: self.machine_failure.take() })
+            }
+            None => {
+                self.report.complete = is_read_to_its_end;
+                Ok(())
+            }
+        }
     }
 
     /// Loads the checkpoint. The very first run saves one at once: that shows that the store can be
@@ -133,8 +184,14 @@ impl Run<'_> {
     async fn load(&mut self) -> Result<(), RunError> {
         let store = &self.services.store;
         if let Some((text, version)) = store.load().await? {
-            let damaged = |damage| RunError::Damaged { place: store.checkpoint_place(), damage };
-            self.checkpoint = Checkpoint::from_json(&text).map_err(damaged)?;
+            match Checkpoint::from_json(&text, self.services.clock.now()) {
+                Ok(checkpoint) => self.checkpoint = checkpoint,
+                Err(damage) => {
+                    store.keep_damaged(&text).await?;
+                    return Err(RunError::Damaged { place: store.checkpoint_place(), damage });
+                }
+            }
+            self.caller.begin_with(self.checkpoint.quota.clone());
             self.version = Some(version);
             return Ok(());
         }
@@ -158,7 +215,7 @@ impl Run<'_> {
             if self.caller.deadline.is_near() {
                 return Ok(false);
             }
-            let page = services.defender.list(walk.query(), &self.caller).await?;
+            let Some(page) = self.fetch(&mut walk).await? else { continue };
             let keys: Vec<_> = page
                 .elements
                 .iter()
@@ -203,6 +260,34 @@ impl Run<'_> {
         }
     }
 
+    /// Fetches the next page; none when it was too large and is to be asked for in halves.
+    async fn fetch(&mut self, walk: &mut Walk) -> Result<Option<Page>, RunError> {
+        match self.services.defender.list(walk.query(), &self.caller).await {
+            Ok(page) => {
+                self.note_time(page.as_of);
+                Ok(Some(page))
+            }
+            Err(CallError::Unreachable { error: ExchangeError::TooLarge, .. }) if walk.halve_page() => {
+                warn!("{}; asking for {} alerts a page", ExchangeError::TooLarge, walk.query().top);
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn note_time(&mut self, answered: Option<OffsetDateTime>) {
+        let (Some(answered), None) = (answered, self.reached_at_most) else { return };
+        self.reached_at_most = Some(answered);
+        let ahead = self.services.clock.now() - answered;
+        if ahead.abs() > SKEW {
+            let side = if ahead.is_positive() { "ahead of" } else { "behind" };
+            warn!(
+                "this machine's clock is {} s {side} Defender's: set it right",
+                ahead.abs().whole_seconds()
+            );
+        }
+    }
+
     /// Enriches a group of new alerts, merges each with its machine, and sends what fills a batch.
     async fn forward(&mut self, group: &[Alert], is_in_order: bool) -> Result<(), RunError> {
         let services = self.services;
@@ -214,6 +299,7 @@ impl Run<'_> {
         let looked_up = self.machines.look_up(whole, &services.defender, &self.caller).await?;
         self.report.machines_read += looked_up.found;
         self.report.machines_not_found += looked_up.missing;
+        self.machine_failure = looked_up.failure.or(self.machine_failure.take());
 
         // The list's own alert says where the walk is; the one fetched by id may be newer.
         for (listed, alert) in group.iter().zip(whole) {
@@ -223,17 +309,66 @@ impl Run<'_> {
                 time,
                 reaches: time.filter(|_| is_in_order),
             };
-            let record = self.merge(alert)?;
-            match self.packer.push(&record, delivery) {
-                Ok(full) => {
-                    if let Some(batch) = full {
-                        self.send(batch, None).await?;
-                    }
-                    self.in_hand.insert(delivery.identity);
+            if let MachineOf::Unknown = self.machines.of(alert) {
+                let age = alert.created.map(|created| services.clock.now() - created);
+                if age.is_some_and(|age| age < services.enrich_patience) {
+                    self.hold(time);
+                    continue;
                 }
-                Err(TooLarge) => self.set_aside_too_large(alert, &record, delivery).await?,
+                warn!("alert {} goes without its machine, which cannot be read", one_line(&alert.id, 200));
+                self.report.machines_not_found += 1;
             }
+            let record = self.merge(alert)?;
+            self.pack(alert, record, delivery).await?;
         }
+        Ok(())
+    }
+
+    /// Leaves an alert to a later run. The watermark stays behind it until then.
+    fn hold(&mut self, time: Option<OffsetDateTime>) {
+        let time = time.unwrap_or(self.checkpoint.watermark);
+        let held = self.held.get_or_insert(Held { earliest: time, alerts: 0 });
+        held.earliest = held.earliest.min(time);
+        held.alerts += 1;
+    }
+
+    /// Adds a record to the batch in hand. One that does not fit the sink is kept whole first, and goes
+    /// shortened; if nothing helps, it stays set aside.
+    async fn pack(&mut self, alert: &Alert, record: Vec<u8>, delivery: Delivery) -> Result<(), RunError> {
+        let limits = self.services.sink.limits();
+        let record = match fit(&record, limits) {
+            Fit::Whole => record,
+            Fit::Shrunk { record: shrunk, fields } => {
+                let reason = format!(
+                    "sent shortened: {} of its {} bytes fit, with less in {}",
+                    shrunk.len(),
+                    record.len(),
+                    fields.join(", ")
+                );
+                self.keep_aside(&SetAside {
+                    identity: delivery.identity,
+                    id: Some(&alert.id),
+                    reason: &reason,
+                    record: &record,
+                })
+                .await?;
+                warn!("alert {} is {reason}", one_line(&alert.id, 200));
+                shrunk
+            }
+            Fit::Hopeless => {
+                let reason = format!(
+                    "the record has {} bytes and cannot be shortened to {}",
+                    record.len(),
+                    limits.record
+                );
+                return self.set_aside(Some(&alert.id), &reason, &record, delivery).await;
+            }
+        };
+        // A record within the limits fits into a batch.
+        if let Ok(Some(batch)) = self.packer.push(&record, delivery) {
+            self.send(batch, None).await?;
+        }
+        self.in_hand.insert(delivery.identity);
         Ok(())
     }
 
@@ -255,39 +390,116 @@ impl Run<'_> {
         let stamp = (self.services.sink.wants_time_generated() && alert.created.is_some())
             .then(|| object.get("alertCreationTime"))
             .flatten();
-        Ok(union(&object, self.machines.of(alert), stamp.map(serde_json::value::RawValue::get)))
+        let machine = match self.machines.of(alert) {
+            MachineOf::Found(machine) => Some(machine),
+            MachineOf::None | MachineOf::Unknown => None,
+        };
+        Ok(union(&object, machine, stamp.map(serde_json::value::RawValue::get)))
     }
 
-    /// Sends a batch and remembers it. `reached` is the time before which all is delivered then.
+    /// Sends a batch and remembers what was accepted. `reached` is the time before which all is delivered
+    /// then. A batch refused for its size or for a record in it is sent in halves, down to the record at
+    /// fault.
     async fn send(&mut self, batch: Batch, reached: Option<OffsetDateTime>) -> Result<(), RunError> {
-        let records = batch.deliveries.len();
-        let progress = match self.purpose {
-            Purpose::Send(progress) => progress,
-            Purpose::Show(show) => {
-                let shown: Vec<&serde_json::value::RawValue> =
-                    serde_json::from_slice(&batch.body).map_err(|_| RunError::Panicked)?;
-                for record in shown {
-                    show(record.get().as_bytes());
+        if let Purpose::Show(show) = self.purpose {
+            (0..batch.deliveries.len()).for_each(|place| show(batch.record(place)));
+            return Ok(());
+        }
+        if !self.is_claimed {
+            self.save().await?;
+        }
+        let mut suspects = Vec::new();
+        let mut waiting = vec![batch];
+        while let Some(batch) = waiting.pop() {
+            let body = Bytes::copy_from_slice(&batch.body);
+            let refusal = match self.services.sink.send(body, &self.caller).await {
+                Ok(bytes) => {
+                    let reached = reached.filter(|_| waiting.is_empty() && suspects.is_empty());
+                    self.remember(&batch, bytes, reached).await?;
+                    continue;
                 }
-                return Ok(());
+                Err(CallError::Refused(refusal)) => refusal,
+                Err(error) => return Err(error.into()),
+            };
+            match (self.services.sink.blame(&refusal, batch.body.len()), batch.halves()) {
+                (Blame::None, _) => return Err(CallError::Refused(refusal).into()),
+                (_, Some((first, second))) => waiting.extend([second, first]),
+                (_, None) => {
+                    self.hold(batch.deliveries[0].time);
+                    suspects.push((batch, refusal));
+                    if suspects.len() >= REFUSALS_TO_BLAME_SETTINGS && !self.sink_has_accepted() {
+                        break;
+                    }
+                }
             }
-        };
-        let bytes = self.services.sink.send(Bytes::from(batch.body), &self.caller).await?;
+        }
+        self.in_hand.clear();
+        self.judge(suspects, reached).await
+    }
+
+    /// What to do with records that the sink refused alone: they are at fault if it accepts others, and
+    /// the settings are if it does not.
+    async fn judge(
+        &mut self,
+        suspects: Vec<(Batch, Refusal)>,
+        reached: Option<OffsetDateTime>,
+    ) -> Result<(), RunError> {
+        if suspects.is_empty() {
+            return Ok(());
+        }
+        if !self.sink_has_accepted() {
+            let refusal = suspects.into_iter().next().map(|(_, refusal)| CallError::Refused(refusal));
+            return refusal.map_or(Ok(()), |refusal| Err(refusal.into()));
+        }
+        for (batch, refusal) in suspects {
+            let object = Object::parse(batch.record(0)).unwrap_or_default();
+            let id = object.get("id").and_then(text_of).map(String::from);
+            let reason = format!("refused: {refusal}");
+            self.set_aside(id.as_deref(), &reason, batch.record(0), batch.deliveries[0]).await?;
+            if let Some(held) = &mut self.held {
+                held.alerts -= 1;
+            }
+        }
+        // The suspects hold nothing back any more; only alerts that wait for their machines do.
+        self.held = self.held.take().filter(|held| held.alerts > 0);
+        self.settle(reached).await
+    }
+
+    fn sink_has_accepted(&self) -> bool {
+        self.services.sink_has_accepted.load(Ordering::Relaxed)
+    }
+
+    /// Marks what the sink has accepted as delivered, and saves that.
+    async fn remember(
+        &mut self,
+        batch: &Batch,
+        bytes: usize,
+        reached: Option<OffsetDateTime>,
+    ) -> Result<(), RunError> {
+        let records = batch.deliveries.len();
+        self.services.sink_has_accepted.store(true, Ordering::Relaxed);
         self.report.alerts_sent += records as u64;
         self.report.bytes_sent += bytes as u64;
-
-        self.in_hand.clear();
         for delivery in &batch.deliveries {
+            self.in_hand.remove(&delivery.identity);
             self.checkpoint.deliver(delivery.identity, delivery.time);
         }
         let walked = batch.deliveries.iter().filter_map(|delivery| delivery.reaches).max();
-        if let Some(watermark) = reached.max(walked) {
-            self.checkpoint.advance(watermark, self.services.lookback);
-        }
+        self.advance(reached.max(walked));
         self.save().await?;
         info!("sent a batch of {records} records, {bytes} bytes");
-        progress(&self.report);
+        if let Purpose::Send(progress) = self.purpose {
+            progress(&self.report);
+        }
         Ok(())
+    }
+
+    /// Moves the watermark to `reached`, but not past an alert that stays behind.
+    fn advance(&mut self, reached: Option<OffsetDateTime>) {
+        let reached = self.held.as_ref().map_or(reached, |held| reached.min(Some(held.earliest)));
+        if let Some(reached) = reached {
+            self.checkpoint.advance(reached, self.services.lookback);
+        }
     }
 
     /// The end of a walk that left nothing to send: a save only when there is something to remember, or
@@ -299,55 +511,62 @@ impl Run<'_> {
         if !self.is_unsaved && !is_far {
             return Ok(());
         }
-        if let Some(reached) = reached {
-            self.checkpoint.advance(reached, self.services.lookback);
-        }
+        self.advance(reached);
         self.save().await
     }
 
-    async fn save(&mut self) -> Result<(), RunError> {
-        let saved = self.services.store.save(self.checkpoint.to_json(), self.version.as_ref()).await?;
-        self.version = Some(saved);
-        self.is_unsaved = false;
-        Ok(())
+    /// A run that made many calls and had nothing else to remember still saves their count, since the next
+    /// run may be another process. The run has ended already, so a failure changes nothing.
+    async fn save_calls(&mut self) {
+        let unsaved = self.caller.requests() - self.calls_saved;
+        let may_save = self.version.is_some() && matches!(self.purpose, Purpose::Send(_));
+        if unsaved > UNSAVED_CALLS
+            && may_save
+            && let Err(error) = self.save().await
+        {
+            debug!("{}", chain(&error));
+        }
     }
 
-    async fn set_aside_too_large(
-        &mut self,
-        alert: &Alert,
-        record: &[u8],
-        delivery: Delivery,
-    ) -> Result<(), RunError> {
-        let limit = self.services.sink.limit();
-        let reason = format!("the record has {} bytes, and a post may have {limit}", record.len());
-        let aside = SetAside { identity: delivery.identity, id: Some(&alert.id), reason: &reason, record };
-        self.set_aside(&aside, delivery.time).await
+    async fn save(&mut self) -> Result<(), RunError> {
+        self.checkpoint.quota = self.caller.quota();
+        self.calls_saved = self.caller.requests();
+        // Only a save that is known to have worked may be built upon.
+        let over = self.version.take();
+        let saved = self.services.store.save(self.checkpoint.to_json(), over.as_ref()).await?;
+        self.version = Some(saved);
+        (self.is_claimed, self.is_unsaved) = (true, false);
+        Ok(())
     }
 
     async fn set_aside_no_alert(&mut self, no_alert: &NoAlert) -> Result<(), RunError> {
-        let aside = SetAside {
-            identity: no_alert.identity(),
-            id: None,
-            reason: &no_alert.reason,
-            record: &no_alert.text,
-        };
-        self.set_aside(&aside, None).await
+        let delivery = Delivery { identity: no_alert.identity(), time: None, reaches: None };
+        self.set_aside(None, &no_alert.reason, &no_alert.text, delivery).await
     }
 
+    /// Gives up on a record for now: it is kept whole, and counts as dealt with.
     async fn set_aside(
         &mut self,
-        aside: &SetAside<'_>,
-        time: Option<OffsetDateTime>,
+        id: Option<&str>,
+        reason: &str,
+        record: &[u8],
+        delivery: Delivery,
     ) -> Result<(), RunError> {
-        if let Purpose::Send(_) = self.purpose {
-            self.services.store.set_aside(aside).await?;
-        }
-        self.checkpoint.deliver(aside.identity, time);
+        let aside = SetAside { identity: delivery.identity, id, reason, record };
+        self.keep_aside(&aside).await?;
+        self.checkpoint.deliver(aside.identity, delivery.time);
         self.is_unsaved = true;
         self.report.alerts_set_aside += 1;
-        let id = one_line(aside.id.unwrap_or("(none)"), 200);
-        error!("alert {id} is set aside, kept whole as {}: {}", aside.name(), one_line(aside.reason, 400));
+        let id = one_line(id.unwrap_or("(none)"), 200);
+        error!("alert {id} is set aside, kept whole as {}: {}", aside.name(), one_line(reason, 400));
         Ok(())
+    }
+
+    async fn keep_aside(&self, aside: &SetAside<'_>) -> Result<(), RunError> {
+        match self.purpose {
+            Purpose::Send(_) => Ok(self.services.store.set_aside(aside).await?),
+            Purpose::Show(_) => Ok(()),
+        }
     }
 }
 
@@ -369,11 +588,16 @@ impl fmt::Display for RunError {
             Self::Settings(error) => error.fmt(f),
             Self::Client(_) => f.write_str("the HTTP client cannot be made: are CA certificates installed?"),
             Self::Call(error) => error.fmt(f),
+            Self::Waiting { alerts, .. } => write!(
+                f,
+                "{alerts} alerts wait for their machines, which Defender fails to tell; all others are delivered, \
+                 and these go without after MDATP_ENRICH_PATIENCE"
+            ),
             Self::State(error) => error.fmt(f),
             Self::Damaged { place, .. } => write!(
                 f,
-                "the checkpoint {place} cannot be used; nothing was sent. Mend it, or move it away to begin again \
-                 at MDATP_START"
+                "the checkpoint {place} cannot be used; nothing was sent. A copy is kept beside it. The way out: \
+                 mdatp-forward state show, then mdatp-forward state reset --to TIME"
             ),
             Self::Panicked => f.write_str("a fault of mdatp-forward itself; the lines before tell where"),
         }
@@ -386,6 +610,7 @@ impl std::error::Error for RunError {
             Self::Settings(_) | Self::Panicked => None,
             Self::Client(error) => Some(error),
             Self::Call(error) => std::error::Error::source(error),
+            Self::Waiting { error, .. } => error.as_ref().map(|error| error as _),
             Self::State(error) => std::error::Error::source(error),
             Self::Damaged { damage, .. } => Some(damage),
         }

@@ -1,6 +1,9 @@
 //! What a run works with: clients for Defender, the sink and the state store, built from the settings.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use crate::{
     clock::Clock,
@@ -36,6 +39,13 @@ pub struct Services {
     pub lookback: Duration,
     /// `MDATP_PAGE_SIZE`
     pub page_size: u32,
+    /// `MDATP_QUOTA_SHARE`
+    pub quota_share: f64,
+    /// `MDATP_ENRICH_PATIENCE`
+    pub enrich_patience: Duration,
+    /// True once the sink has accepted anything: a record it then refuses is at fault itself, not the
+    /// settings.
+    pub sink_has_accepted: AtomicBool,
 }
 
 impl Services {
@@ -67,6 +77,9 @@ impl Services {
             start: config.start,
             lookback: config.lookback,
             page_size: config.page_size,
+            quota_share: config.quota_share,
+            enrich_patience: config.enrich_patience,
+            sink_has_accepted: AtomicBool::new(false),
         }
     }
 }

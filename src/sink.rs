@@ -10,10 +10,11 @@ use bytes::Bytes;
 use serde::de::Error;
 
 use crate::{
-    call::{CallError, Caller},
+    call::{CallError, Caller, Refusal},
     config::SinkConfig,
     credential::Credential,
     http::Reply,
+    shrink::Limits,
 };
 use data_collector::DataCollector;
 use logs_ingestion::LogsIngestion;
@@ -25,6 +26,17 @@ fn accepted(reply: &Reply) -> Result<(), serde_json::Error> {
         true => Ok(()),
         false => Err(serde_json::Error::custom("an acceptance has no body, and this reply has one")),
     }
+}
+
+/// What a refused post is refused for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// It is too large.
+    Size,
+    /// Something in it, or the settings: half of it may be accepted.
+    Records,
+    /// Nothing that is in it.
+    None,
 }
 
 /// A sink. It takes JSON arrays of records, and has accepted all of one or none.
@@ -54,6 +66,26 @@ impl Sink {
         match self {
             Self::DataCollector(_) => data_collector::LIMIT,
             Self::LogsIngestion(_) => logs_ingestion::LIMIT,
+        }
+    }
+
+    /// The most bytes a record and each of its fields may have.
+    pub fn limits(&self) -> Limits {
+        let field = match self {
+            Self::DataCollector(_) => data_collector::FIELD_LIMIT,
+            Self::LogsIngestion(_) => logs_ingestion::FIELD_LIMIT,
+        };
+        // Alone in a post, a record has two brackets around it.
+        Limits { record: self.limit() - 2, field }
+    }
+
+    /// What a refusal of a post of `length` bytes says about its records.
+    pub fn blame(&self, refusal: &Refusal, length: usize) -> Blame {
+        match (self, refusal.status.as_u16()) {
+            (_, 413) => Blame::Size,
+            (Self::DataCollector(_), 404) if length > data_collector::LARGE => Blame::Size,
+            (_, 400) => Blame::Records,
+            _ => Blame::None,
         }
     }
 

@@ -17,6 +17,9 @@ use blob::BlobContainer;
 /// The name of the checkpoint's document.
 const CHECKPOINT: &str = "checkpoint.json";
 
+/// The name of the copy of one that could not be used.
+const DAMAGED: &str = "checkpoint.damaged.json";
+
 /// Which state of the checkpoint's document was loaded or saved last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version(Option<String>);
@@ -116,7 +119,9 @@ impl StateStore {
         let mode = match over {
             None => PutMode::Create,
             Some(Version(e_tag)) => match &self.kind {
-                Kind::Blob(_) | Kind::Memory => PutMode::Update(UpdateVersion { e_tag: e_tag.clone(), version: None }),
+                Kind::Blob(_) | Kind::Memory => {
+                    PutMode::Update(UpdateVersion { e_tag: e_tag.clone(), version: None })
+                }
                 Kind::Folder => {
                     self.check_unchanged(e_tag.as_deref()).await?;
                     PutMode::Overwrite
@@ -125,6 +130,11 @@ impl StateStore {
         };
         let saved = self.put(CHECKPOINT, text, mode).await?;
         Ok(Version(saved))
+    }
+
+    /// Keeps a copy of a checkpoint that cannot be used.
+    pub async fn keep_damaged(&self, text: &[u8]) -> Result<(), StateError> {
+        self.put(DAMAGED, text.to_vec(), PutMode::Overwrite).await.map(drop)
     }
 
     /// Writes a record that cannot be delivered, whole and with the reason.

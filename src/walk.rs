@@ -4,18 +4,24 @@
 //! The list moves while it is read, so the walk goes by time rather than by offset: the next page
 //! starts at the last time of this one (`ge`, since many alerts can share a time) and skips what was
 //! seen. `$skip` serves for pages that share one time, and for a server that does not keep the order
-//! asked for.
+//! asked for; a larger `$top` for one that does not skip either.
 
 use std::collections::HashSet;
 
-use azure_core::time::OffsetDateTime;
+use azure_core::time::{Duration, OffsetDateTime};
 
 use crate::alert::Identity;
 
 /// How many times the time must have risen, and never fallen, before a list is believed to be in
-/// order. A shorter run could be chance: a server that orders by id (as the real one does when not
-/// asked otherwise) passes for ordered once in twelve factorial, about 500 million.
+/// order. A shorter run could be chance: a shuffled list passes for ordered once in twelve factorial,
+/// about 500 million.
 const RISES_TO_BELIEVE: u32 = 12;
+
+/// The most alerts a page can have (List alerts API: the maximum value of `$top` is 10,000).
+pub const LARGEST_PAGE: u32 = 10_000;
+
+/// The step between two times that Defender can tell apart.
+const TICK: Duration = Duration::nanoseconds(100);
 
 /// Times from `from` (included) to `to` (excluded).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +39,8 @@ pub struct Query {
     pub window: Window,
     /// `$skip`
     pub skip: usize,
+    /// `$top`
+    pub top: u32,
 }
 
 /// What a page brought.
@@ -51,8 +59,7 @@ pub enum Next {
     Page,
     /// The window is read to its end.
     End,
-    /// The page was full, and nothing on it was new: the server repeats itself. The window's rest has
-    /// not been seen.
+    /// The server repeated itself, and some of the window has not been seen.
     Stalled,
 }
 
@@ -60,7 +67,7 @@ pub enum Next {
 #[derive(Debug)]
 pub struct Walk {
     window: Window,
-    page_size: usize,
+    top: u32,
     /// Where the present page range starts.
     cursor: OffsetDateTime,
     skip: usize,
@@ -68,6 +75,10 @@ pub struct Walk {
     rises: u32,
     /// False once a page was out of order; from then on only `$skip` is trusted.
     in_order: bool,
+    /// True while larger pages are tried because the server does not skip.
+    is_growing: bool,
+    /// True once alerts were passed over that the server would not show.
+    has_gap: bool,
     /// What was seen at the cursor or after it, and what has no time.
     seen: HashSet<Identity>,
 }
@@ -77,29 +88,37 @@ impl Walk {
     pub fn new(window: Window, page_size: u32) -> Self {
         Self {
             window,
-            page_size: page_size as usize,
+            top: page_size,
             cursor: window.from,
             skip: 0,
             latest: window.from,
             rises: 0,
             in_order: true,
+            is_growing: false,
+            has_gap: false,
             seen: HashSet::new(),
         }
     }
 
     /// The page to ask for now.
     pub fn query(&self) -> Query {
-        Query { window: Window { from: self.cursor, ..self.window }, skip: self.skip }
+        Query { window: Window { from: self.cursor, ..self.window }, skip: self.skip, top: self.top }
     }
 
     /// True when every alert before one that was handed out has been handed out too.
     pub fn is_in_order(&self) -> bool {
-        self.in_order && self.rises >= RISES_TO_BELIEVE
+        self.in_order && !self.has_gap && self.rises >= RISES_TO_BELIEVE
+    }
+
+    /// Asks for half as many alerts from now on; false when a page has only one already.
+    pub fn halve_page(&mut self) -> bool {
+        self.top /= 2;
+        self.top > 0
     }
 
     /// Takes in a page: the time (where it has one) and identity of each element in the server's order.
     pub fn step(&mut self, page: &[(Option<OffsetDateTime>, Identity)], has_more: bool) -> Step {
-        let at_end = page.len() < self.page_size && !has_more;
+        let is_full = has_more || page.len() >= self.top as usize;
         let mut fresh = Vec::with_capacity(page.len());
         for (place, (time, identity)) in page.iter().enumerate() {
             if let Some(time) = *time {
@@ -120,13 +139,16 @@ impl Walk {
             self.seen.clear();
             (self.cursor, self.skip) = (self.window.from, 0);
             Next::Page
-        } else if at_end {
-            Next::End
-        } else if fresh.is_empty() && self.skip >= self.seen.len() {
-            Next::Stalled
-        } else {
+        } else if fresh.is_empty() && !page.is_empty() && (self.is_growing || self.skip >= self.seen.len()) {
+            self.go_round(is_full)
+        } else if is_full {
+            self.is_growing = false;
             self.turn(page);
             Next::Page
+        } else if self.has_gap {
+            Next::Stalled
+        } else {
+            Next::End
         };
         Step { fresh, next }
     }
@@ -134,13 +156,40 @@ impl Walk {
     /// Turns to the next page: it starts at the latest time once the order is believed and that time is a
     /// new one, and after what has been read otherwise.
     fn turn(&mut self, page: &[(Option<OffsetDateTime>, Identity)]) {
-        if self.is_in_order() && self.latest > self.cursor && self.latest < self.window.to {
-            self.cursor = self.latest;
-            self.skip = 0;
-            let at_cursor = page.iter().filter(|(time, _)| time.is_none_or(|time| time == self.cursor));
-            self.seen = at_cursor.map(|(_, identity)| *identity).collect();
+        if self.in_order
+            && self.rises >= RISES_TO_BELIEVE
+            && self.latest > self.cursor
+            && self.latest < self.window.to
+        {
+            self.move_to(self.latest, page);
         } else {
             self.skip += page.len();
+        }
+    }
+
+    fn move_to(&mut self, cursor: OffsetDateTime, page: &[(Option<OffsetDateTime>, Identity)]) {
+        (self.cursor, self.skip) = (cursor, 0);
+        let at_cursor = page.iter().filter(|(time, _)| time.is_none_or(|time| time >= cursor));
+        self.seen = at_cursor.map(|(_, identity)| *identity).collect();
+    }
+
+    /// A page of things seen before, where there should have been new ones or none: the server does not
+    /// skip. A larger page may hold what lies behind; failing that, the walk goes on after this time.
+    fn go_round(&mut self, is_full: bool) -> Next {
+        if is_full && self.top < LARGEST_PAGE {
+            (self.top, self.skip, self.is_growing) = ((self.top * 4).min(LARGEST_PAGE), 0, true);
+            Next::Page
+        } else if is_full
+            && self.in_order
+            && self.latest >= self.cursor
+            && self.latest + TICK < self.window.to
+        {
+            (self.has_gap, self.is_growing) = (true, false);
+            self.move_to(self.latest + TICK, &[]);
+            self.latest = self.cursor;
+            Next::Page
+        } else {
+            Next::Stalled
         }
     }
 }

@@ -25,6 +25,8 @@ fn the_defaults_are_those_of_the_table() {
     assert_eq!(config.start, Start::Ago(Duration::from_secs(24 * 3600)));
     assert_eq!(config.lookback, Duration::from_secs(3600));
     assert_eq!((config.page_size, config.run_budget), (1000, Duration::from_secs(480)));
+    assert!((config.quota_share - 0.8).abs() < f64::EPSILON);
+    assert_eq!(config.enrich_patience, Duration::from_secs(1800));
     let SinkConfig::DataCollector { url, log_name, .. } = config.sink else {
         panic!("one sink is configured")
     };
@@ -86,6 +88,8 @@ fn all_problems_are_reported_together_by_name_and_no_secret_is_shown() {
         ("MDATP_LOOKBACK", "long"),
         ("MDATP_PAGE_SIZE", "0"),
         ("MDATP_RUN_BUDGET", "0s"),
+        ("MDATP_QUOTA_SHARE", "1.5"),
+        ("MDATP_ENRICH_PATIENCE", "for ever"),
         ("MDATP_STATE", "blob:No"),
     ]])
     .expect_err("nearly everything is wrong");
@@ -104,6 +108,8 @@ fn all_problems_are_reported_together_by_name_and_no_secret_is_shown() {
             "MDATP_LOOKBACK",
             "MDATP_PAGE_SIZE",
             "MDATP_RUN_BUDGET",
+            "MDATP_QUOTA_SHARE",
+            "MDATP_ENRICH_PATIENCE",
             "MDATP_STATE",
         ]
     );

@@ -1,12 +1,15 @@
 //! The HTTP Data Collector API (documentation page "Send log data to Azure Monitor by using the HTTP
 //! Data Collector API"). Microsoft ended its support on 2026-09-14; it still works.
 
-use azure_core::time::to_rfc7231;
+use std::sync::{Mutex, PoisonError};
+
+use azure_core::time::{Duration, to_rfc7231};
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue,
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{AUTHORIZATION, CONTENT_TYPE},
 };
+use tracing::warn;
 
 use super::{accepted, signature::SigningKey};
 use crate::{
@@ -19,6 +22,16 @@ use crate::{
 /// The most bytes a post may have: 30 MB by the page's table of limits, taken as the smaller of the
 /// two things that can mean.
 pub const LIMIT: usize = 30_000_000;
+
+/// The most bytes of one field: 32 KB (same table); what is longer is cut wherever the limit falls.
+pub const FIELD_LIMIT: usize = 32_000;
+
+/// A post above this many bytes that is answered 404 is taken for too large, which is one of the two
+/// things the page says 404 means; a wrong URL is the other.
+pub const LARGE: usize = 1_000_000;
+
+/// A difference between the service's clock and ours that can be why a signature is not accepted.
+const SKEW: Duration = Duration::minutes(1);
 
 /// Said once when the program starts with this sink.
 pub const END_OF_SUPPORT: &str = "Microsoft ended support for the Data Collector API on 2026-09-14: posts \
@@ -37,20 +50,48 @@ pub struct DataCollector {
     key: SigningKey,
     url: String,
     log_name: String,
+    /// How far the service's clock is ahead of ours, once that has mattered.
+    ahead: Mutex<Duration>,
 }
 
 impl DataCollector {
     /// The custom log `log_name` (without `_CL`) of the workspace.
     pub fn new(workspace_id: String, key: SigningKey, url: &Endpoint, log_name: String) -> Self {
         let url = url.join(&format!("/api/logs?api-version={API_VERSION}"));
-        Self { workspace_id, key, url, log_name }
+        Self { workspace_id, key, url, log_name, ahead: Mutex::default() }
     }
 
-    /// Posts `body`, signed anew at each try with that moment's date.
+    /// Posts `body`, signed anew at each try with that moment's date. A signature refused while the clocks
+    /// differ is made once more with the service's time.
     pub async fn send(&self, body: Bytes, caller: &Caller) -> Result<usize, CallError> {
-        let target = Target { service: Service::DataCollector, what: "POST /api/logs", token: None };
+        let sent = self.post(body.clone(), caller).await;
+        let Err(CallError::Refused(refusal)) = &sent else { return sent };
+        let Some(date) = refusal.date.filter(|_| refusal.status == StatusCode::FORBIDDEN) else {
+            return sent;
+        };
+        let ahead = date - caller.now();
+        if (ahead - self.ahead()).abs() <= SKEW {
+            return sent;
+        }
+        warn!(
+            "this machine's clock is {} s {} the Data Collector API's, which does not accept the signature; \
+             signing with its time instead. Set the clock right",
+            ahead.abs().whole_seconds(),
+            if ahead.is_negative() { "ahead of" } else { "behind" },
+        );
+        *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) = ahead;
+        self.post(body, caller).await
+    }
+
+    fn ahead(&self) -> Duration {
+        *self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn post(&self, body: Bytes, caller: &Caller) -> Result<usize, CallError> {
+        let target =
+            Target { service: Service::DataCollector, what: "POST /api/logs", token: None, api: None };
         let request = |now| {
-            let date = to_rfc7231(&now);
+            let date = to_rfc7231(&(now + self.ahead()));
             let authorization = self.key.authorization(&self.workspace_id, body.len(), &date);
             Request::post(self.url.clone(), self.headers(&date, &authorization), body.clone())
         };

@@ -23,6 +23,9 @@ use crate::{
 /// custom logs). Of the SDKs one takes that as 1,000,000 and one as 1,048,576; the smaller is safe.
 pub const LIMIT: usize = 1_000_000;
 
+/// The most bytes of one field: 64 KB (same page), taken as the smaller of the two things that can mean.
+pub const FIELD_LIMIT: usize = 64_000;
+
 const API_VERSION: &str = "2023-01-01";
 
 /// A stream of a data collection rule.
@@ -55,6 +58,7 @@ impl LogsIngestion {
             service: Service::LogsIngestion,
             what: &self.what,
             token: Some((&self.credential, &self.scope)),
+            api: None,
         };
         let headers = HeaderMap::from_iter([
             (CONTENT_TYPE, HeaderValue::from_static("application/json")),

@@ -21,13 +21,12 @@ fn identity(number: u32) -> Identity {
 struct Server {
     keeps_order: bool,
     keeps_skip: bool,
-    cap: usize,
 }
 
-const GOOD: Server = Server { keeps_order: true, keeps_skip: true, cap: usize::MAX };
+const GOOD: Server = Server { keeps_order: true, keeps_skip: true };
 
 impl Server {
-    fn answer(self, list: &[Element], query: Query, page_size: usize) -> Vec<Element> {
+    fn answer(self, list: &[Element], query: Query) -> Vec<Element> {
         let mut hits: Vec<Element> = list
             .iter()
             .copied()
@@ -35,7 +34,7 @@ impl Server {
             .collect();
         hits.sort_by_key(|(at, number)| if self.keeps_order { (*at, *number) } else { (0, *number) });
         let skip = if self.keeps_skip { query.skip } else { 0 };
-        hits.into_iter().skip(skip).take(page_size.min(self.cap)).collect()
+        hits.into_iter().skip(skip).take(query.top as usize).collect()
     }
 }
 
@@ -45,7 +44,7 @@ fn walk(server: Server, list: &[Element], page_size: usize) -> (Vec<u32>, usize,
     let mut walk = Walk::new(window, u32::try_from(page_size).expect("a page size"));
     let mut out = Vec::new();
     for pages in 1..10_000 {
-        let page = server.answer(list, walk.query(), page_size);
+        let page = server.answer(list, walk.query());
         let keys: Vec<_> = page.iter().map(|(at, number)| (Some(time(*at)), identity(*number))).collect();
         let step = walk.step(&keys, false);
         out.extend(step.fresh.iter().map(|place| page[*place].1));
@@ -83,10 +82,41 @@ fn more_alerts_with_one_time_than_a_page_holds_are_reached_by_skip() {
 }
 
 #[test]
-fn a_server_that_repeats_a_page_for_ever_does_not_hold_the_walk() {
-    let list: Vec<Element> = (0..30).map(|n| (5, n)).collect();
-    let (out, pages, end) = walk(Server { keeps_skip: false, ..GOOD }, &list, 10);
-    assert_eq!((out.len(), pages, end), (10, 2, Next::Stalled));
+fn a_server_that_does_not_skip_is_asked_for_larger_pages() {
+    let mut list: Vec<Element> = (0..30).map(|n| (5, n)).collect();
+    list.extend((30..60).map(|n| (i64::from(n), n)));
+    let (mut out, pages, end) = walk(Server { keeps_skip: false, ..GOOD }, &list, 10);
+    out.sort_unstable();
+    assert_eq!((out, pages, end), ((0..60).collect(), 5, Next::End));
+}
+
+#[test]
+fn ties_beyond_the_largest_page_do_not_hold_up_what_comes_after_them() {
+    let mut list: Vec<Element> = (0..20).map(|n| (i64::from(n), n)).collect();
+    list.extend((20..12_000).map(|n| (30, n)));
+    list.extend((12_000..12_030).map(|n| (i64::from(n) - 11_900, n)));
+    let (out, _, end) = walk(Server { keeps_skip: false, ..GOOD }, &list, 1_000);
+    assert_eq!(end, Next::Stalled, "the gap is told");
+    let out: HashSet<u32> = out.into_iter().collect();
+    assert!((12_000..12_030).all(|n| out.contains(&n)));
+    assert!(out.len() > 10_000);
+}
+
+#[test]
+fn a_server_that_repeats_a_page_whatever_it_is_asked_does_not_hold_the_walk() {
+    let mut walk = Walk::new(Window { from: time(0), to: time(1_000) }, 10);
+    let page: Vec<_> = (0..10).map(|n| (Some(time(n)), identity(u32::try_from(n).expect("small")))).collect();
+    assert_eq!(walk.step(&page, false).fresh.len(), 10);
+    let ends: Vec<Next> = (0..3).map(|_| walk.step(&page, false).next).collect();
+    assert!(ends.contains(&Next::Stalled) && !ends.contains(&Next::End), "{ends:?}");
+}
+
+#[test]
+fn a_page_that_is_too_large_is_asked_for_in_halves_down_to_one() {
+    let mut walk = Walk::new(Window { from: time(0), to: time(9) }, 5);
+    assert!(walk.halve_page() && walk.query().top == 2);
+    assert!(walk.halve_page() && walk.query().top == 1);
+    assert!(!walk.halve_page());
 }
 
 #[test]
@@ -107,7 +137,7 @@ fn the_order_is_believed_only_after_enough_rises() {
         one.step(&keys, false);
     }
     assert!(one.is_in_order());
-    assert_eq!(one.query(), Query { window: Window { from: time(12), to: time(99) }, skip: 0 });
+    assert_eq!(one.query(), Query { window: Window { from: time(12), to: time(99) }, skip: 0, top: 6 });
 }
 
 proptest! {
@@ -136,7 +166,7 @@ proptest! {
         let mut walk = Walk::new(Window { from: time(0), to: time(1_000) }, u32::try_from(page_size).expect("small"));
         let mut out = HashSet::new();
         loop {
-            let page = GOOD.answer(&list, walk.query(), page_size);
+            let page = GOOD.answer(&list, walk.query());
             let keys: Vec<_> = page.iter().map(|(at, number)| (Some(time(*at)), identity(*number))).collect();
             let step = walk.step(&keys, false);
             for place in &step.fresh {

@@ -93,27 +93,3 @@ async fn a_damaged_checkpoint_fails_the_run_by_name_and_nothing_is_sent() {
         assert_eq!(std::fs::read_to_string(stage.state_file("checkpoint.json")).expect("still there"), text);
     }
 }
-
-#[tokio::test]
-async fn a_record_that_no_post_can_hold_is_set_aside_whole_and_the_rest_is_sent() {
-    let stage = Stage::with_alerts(Sink::LogsIngestion, 20, 2).await;
-    let created = crate::stage::minutes_ago(5);
-    let long = "x".repeat(1_000_000);
-    stage.cloud.add_alert(&format!(
-        r#"{{"id":"giant","alertCreationTime":"{created}","lastUpdateTime":"{created}","description":"{long}","evidence":[]}}"#
-    ));
-    let host = stage.host().await;
-    let report = succeed(&host.fire(Payload::regular()).await);
-    assert_eq!(
-        (&report["alertsSent"], &report["alertsSetAside"], &report["complete"]),
-        (&json!(20), &json!(1), &json!(true))
-    );
-    let aside = stage.set_aside();
-    assert_eq!(
-        (aside.len(), &aside[0]["id"], &aside[0]["record"]["description"]),
-        (1, &json!("giant"), &json!(long))
-    );
-    assert!(host.line_with("giant").await.contains("error"));
-    let again = succeed(&host.fire(Payload::regular()).await);
-    assert_eq!((&again["alertsSetAside"], &again["alertsAlreadySent"]), (&json!(0), &json!(21)));
-}

@@ -4,7 +4,10 @@
 //! name and key are the public ones of every emulator.
 
 mod install;
+mod relay;
 mod signature;
+
+pub use self::relay::Relay;
 
 use std::time::Duration;
 
@@ -73,13 +76,12 @@ impl Azurite {
 
     /// The account's address, without a slash at its end.
     pub fn account_url(&self) -> String {
-        format!("http://127.0.0.1:{}/{ACCOUNT}", self.port)
+        account_url(self.port)
     }
 
     /// A connection string with the account's key.
     pub fn connection_string(&self) -> String {
-        let url = self.account_url();
-        format!("DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint={url};")
+        connection_string(self.port)
     }
 
     /// A connection string with a signature instead of the key: everything in the blob service is allowed.
@@ -168,6 +170,15 @@ impl Azurite {
         request.headers_mut().insert(http::header::AUTHORIZATION, signed.parse().expect("base64 is ASCII"));
         self.connections.send(request).await.unwrap_or_else(|problem| panic!("Azurite: {problem}"))
     }
+}
+
+fn account_url(port: u16) -> String {
+    format!("http://127.0.0.1:{port}/{ACCOUNT}")
+}
+
+fn connection_string(port: u16) -> String {
+    let url = account_url(port);
+    format!("DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint={url};")
 }
 
 fn etag(headers: &HeaderMap) -> String {

@@ -1,8 +1,12 @@
 //! The services behind HTTP servers on this machine: a thin shell that turns bytes into a
-//! [`Request`], waits as long as the reaction says, and lets connections die as it says.
+//! [`crate::Request`], waits as long as the reaction says, and lets connections die as it says.
 
 mod body;
 mod exchange;
+mod outbox;
+mod responder;
+
+pub(crate) use self::responder::Responder;
 
 use std::net::Ipv4Addr;
 
@@ -12,9 +16,9 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::cloud::Cloud;
-use crate::request::Request;
 use crate::service::Service;
 use crate::settings::{ASSERTION_FILE, AUTHORITY_FILE, Endpoints, Route, Sink};
+use crate::steps::Steps;
 use crate::tenant;
 use crate::tls::Tls;
 
@@ -38,6 +42,11 @@ pub struct Served {
 impl Cloud {
     /// Listens on 127.0.0.1.
     pub async fn serve(&self, ports: Ports) -> Result<Served, String> {
+        self.serve_in_steps(ports, &Steps::default()).await
+    }
+
+    /// The same, and tells each step of each exchange.
+    pub async fn serve_in_steps(&self, ports: Ports, steps: &Steps) -> Result<Served, String> {
         let mut endpoints = match ports {
             Ports::Free => Endpoints { ports: [0; 5] },
             Ports::From(first) => Endpoints::from_port(first),
@@ -55,7 +64,7 @@ impl Cloud {
                 .map_err(|error| format!("the listener of {service:?} has no port: {error}"))?
                 .port();
             let acceptor = (service == Service::Entra).then(|| TlsAcceptor::from(tls.config.clone()));
-            servers.spawn(run(self.clone(), service, listener, acceptor));
+            servers.spawn(run(Responder::Cloud(self.clone(), service), steps.clone(), listener, acceptor));
         }
         Ok(Served { cloud: self.clone(), endpoints, files, _servers: servers })
     }
@@ -91,19 +100,24 @@ fn files(tls: &Tls) -> std::io::Result<TempDir> {
 }
 
 /// Accepts connections; the set they run in ends with this task.
-async fn run(cloud: Cloud, service: Service, listener: TcpListener, tls: Option<TlsAcceptor>) {
+pub(crate) async fn run(
+    responder: Responder,
+    steps: Steps,
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+) {
     let mut connections = JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             continue;
         };
         while connections.try_join_next().is_some() {}
-        let cloud = cloud.clone();
+        let (responder, steps) = (responder.clone(), steps.clone());
         match tls.clone() {
-            None => connections.spawn(exchange::run(cloud, service, stream, |stream| stream)),
+            None => connections.spawn(exchange::run(responder, steps, stream, |stream| stream)),
             Some(tls) => connections.spawn(async move {
                 if let Ok(stream) = tls.accept(stream).await {
-                    exchange::run(cloud, service, stream, |stream| stream.get_ref().0).await;
+                    exchange::run(responder, steps, stream, |stream| stream.get_ref().0).await;
                 }
             }),
         };

@@ -56,7 +56,7 @@ pub(super) fn books(measured: &Measured) {
         (
             "requests",
             "requests",
-            format!("{} to Defender and sink; {} faults, at Entra too", measured.requests, counts.faults),
+            format!("{} to Defender and sink; {} faults struck", measured.requests, counts.faults),
         ),
         (
             "bytes sent",

@@ -7,11 +7,15 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
+use super::outbox::Outbox;
+
 /// A body of a known length; if it is cut, it fails after the bytes it has.
 pub(super) struct ReplyBody {
     bytes: Option<Bytes>,
     promised: u64,
     cut: Option<Cut>,
+    /// Where a whole reply goes, and the call it answers.
+    out: Option<(Outbox, String)>,
 }
 
 enum Cut {
@@ -22,13 +26,23 @@ enum Cut {
 }
 
 impl ReplyBody {
-    pub fn whole(bytes: Bytes) -> Self {
-        Self { promised: bytes.len() as u64, bytes: Some(bytes), cut: None }
+    pub fn whole(bytes: Bytes, outbox: Outbox, call: String) -> Self {
+        let out = Some((outbox, call));
+        Self { promised: bytes.len() as u64, bytes: Some(bytes), cut: None, out }
     }
 
     /// Promises all of the bytes and gives the first ones.
     pub fn cut(bytes: &Bytes, kept: usize) -> Self {
-        Self { promised: bytes.len() as u64, bytes: Some(bytes.slice(..kept)), cut: Some(Cut::Flush) }
+        let promised = bytes.len() as u64;
+        Self { promised, bytes: Some(bytes.slice(..kept)), cut: Some(Cut::Flush), out: None }
+    }
+}
+
+impl Drop for ReplyBody {
+    fn drop(&mut self) {
+        if let Some((outbox, call)) = self.out.take() {
+            outbox.put(call);
+        }
     }
 }
 

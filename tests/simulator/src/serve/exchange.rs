@@ -1,4 +1,4 @@
-//! One connection: requests are read whole, shown to the cloud, and answered in turn.
+//! One connection: requests are read whole, shown to whom they are for, and answered in turn.
 
 use std::future::{Future, pending, poll_fn};
 use std::io;
@@ -13,25 +13,32 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::Request;
 use super::body::ReplyBody;
+use super::outbox::{Outbox, Telling};
+use super::responder::Responder;
 use crate::answer::Answer;
-use crate::clock;
-use crate::cloud::Cloud;
 use crate::reaction::{Outcome, Reaction};
-use crate::service::Service;
+use crate::steps::{Step, Steps};
 
 type Reply = Pin<Box<dyn Future<Output = io::Result<Response<ReplyBody>>> + Send>>;
 
 /// Serves a connection until the caller or a fault ends it; `socket` finds the socket to reset.
-pub(super) async fn run<S>(cloud: Cloud, service: Service, stream: S, socket: impl FnOnce(&S) -> &TcpStream)
-where
+pub(super) async fn run<S>(
+    responder: Responder,
+    steps: Steps,
+    stream: S,
+    socket: impl FnOnce(&S) -> &TcpStream,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let react = service_fn(move |request| -> Reply { Box::pin(reply(cloud.clone(), service, request)) });
+    let outbox = Outbox::default();
+    let stream = Telling { stream, outbox: outbox.clone(), peer: responder.peer(), steps: steps.clone() };
+    let react = service_fn(move |request| -> Reply {
+        Box::pin(reply(responder.clone(), steps.clone(), outbox.clone(), request))
+    });
     let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), react);
     let ended = poll_fn(|context| connection.poll_without_shutdown(context)).await;
-    let mut stream = connection.into_parts().io.into_inner();
+    let mut stream = connection.into_parts().io.into_inner().stream;
     match ended {
         // The peer may be gone already; there is nobody left to tell.
         Ok(()) => drop(stream.shutdown().await),
@@ -41,18 +48,24 @@ where
 }
 
 async fn reply(
-    cloud: Cloud,
-    service: Service,
+    responder: Responder,
+    steps: Steps,
+    outbox: Outbox,
     request: hyper::Request<Incoming>,
 ) -> io::Result<Response<ReplyBody>> {
-    let request = read(request).await?;
-    let Reaction { delay, outcome } = cloud.react(service, &request, clock::now());
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+    let (peer, call) = (responder.peer(), format!("{} {}", head.method, head.uri.path()));
+
+    steps.pass(peer, Step::Received, &call).await;
+    let Reaction { delay, outcome } = responder.react(head, body).await?;
     if let Ok(delay) = delay.try_into() {
         tokio::time::sleep(delay).await;
     }
+    steps.pass(peer, Step::Done, &call).await;
     match outcome {
         Outcome::Answer(Answer { status, headers, body }) => {
-            response(status, headers, ReplyBody::whole(body))
+            response(status, headers, ReplyBody::whole(body, outbox, call))
         }
         Outcome::CutBody(Answer { status, headers, body }, kept) => {
             response(status, headers, ReplyBody::cut(&body, kept))
@@ -60,13 +73,6 @@ async fn reply(
         Outcome::AcceptThenReset | Outcome::Reset => Err(io::Error::other("reset on purpose")),
         Outcome::Hang => pending().await,
     }
-}
-
-async fn read(request: hyper::Request<Incoming>) -> io::Result<Request> {
-    let (head, body) = request.into_parts();
-    let body = body.collect().await.map_err(io::Error::other)?;
-    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-    Ok(Request { headers: head.headers, body: body.to_bytes(), ..Request::new(head.method, target) })
 }
 
 fn response(status: u16, headers: HeaderMap, body: ReplyBody) -> io::Result<Response<ReplyBody>> {

@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 
 use super::*;
 use crate::fault::Fault;
+use crate::steps::{Peer, Step};
 
 const GET: &[u8] = b"GET /api/alerts HTTP/1.1\r\nhost: simulator\r\n\r\n";
 
@@ -88,4 +89,39 @@ async fn silence_lasts_until_the_servers_stop() {
     // Whether the socket ends with or without a reset is the kernel's choice.
     drop(stream.read_to_end(&mut bytes).await);
     assert_eq!(bytes, b"");
+}
+
+#[tokio::test]
+async fn every_exchange_is_told_in_three_steps() {
+    let cloud = Cloud::new(1);
+    let steps = Steps::default();
+    let served = cloud.serve_in_steps(Ports::Free, &steps).await.expect("free ports");
+    for reply in [None, Some(Fault::reset())] {
+        reply.into_iter().for_each(|fault| cloud.fault(fault));
+        drop(exchange(&mut connect(&served).await).await);
+    }
+    let told: Vec<_> = steps.moments().into_iter().map(|moment| (moment.number, moment.step)).collect();
+    let whole = [(0, Step::Received), (1, Step::Done), (2, Step::Replied)];
+    assert_eq!(told, [&whole[..], &[(3, Step::Received), (4, Step::Done)]].concat());
+    assert_eq!(steps.moments()[2].call, "GET /api/alerts");
+    assert_eq!(steps.moments()[2].peer, Peer::Service(Service::Defender));
+}
+
+#[tokio::test]
+async fn a_halted_world_neither_works_nor_replies_until_it_goes_on() {
+    for (step, works) in [(Step::Received, 0), (Step::Done, 1)] {
+        let cloud = Cloud::new(1);
+        let steps = Steps::new(move |moment| moment.step == step);
+        let served = cloud.serve_in_steps(Ports::Free, &steps).await.expect("free ports");
+        let mut held = connect(&served).await;
+        tokio::select! {
+            reply = exchange(&mut held) => panic!("a reply out of a halted world: {reply:?}"),
+            () = steps.halted() => {}
+        }
+        assert!(steps.is_halted());
+        assert_eq!(cloud.requests().len(), works);
+        steps.go_on();
+        exchange(&mut connect(&served).await).await.expect("a reply");
+        assert_eq!(cloud.requests().len(), works + 1);
+    }
 }

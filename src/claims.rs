@@ -1,0 +1,51 @@
+//! What an access token says about itself, to explain a refusal. It is read, never verified: that is the
+//! service's business, and nothing is decided by it.
+
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
+use serde::Deserialize;
+
+/// The claims that matter when a call is forbidden.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Claims {
+    /// Whom the token is for.
+    #[serde(default)]
+    pub aud: String,
+    /// The application roles it holds.
+    #[serde(default)]
+    pub roles: Vec<String>,
+}
+
+impl Claims {
+    /// The claims of `token`; none when it is no JSON web token, which is not ours to judge.
+    pub fn of(token: &str) -> Option<Self> {
+        let payload = token.split('.').nth(1)?;
+        serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?).ok()
+    }
+
+    /// The claims in words.
+    pub fn explain(&self) -> String {
+        match self.roles.as_slice() {
+            [] => format!("the token for {} holds no application roles", self.aud),
+            roles => format!("the token for {} holds the roles {}", self.aud, roles.join(", ")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_roles_are_read_and_what_is_no_token_is_left_alone() {
+        // {"alg":"none"} . {"aud":"https://api","roles":["Alert.Read.All"],"exp":1} by `base64 -w0 | tr +/ -_`
+        let token = "eyJhbGciOiJub25lIn0.eyJhdWQiOiJodHRwczovL2FwaSIsInJvbGVzIjpbIkFsZXJ0LlJlYWQuQWxsIl0sImV4cCI6MX0.c2ln";
+        let claims = Claims::of(token).expect("claims");
+        assert_eq!(claims.explain(), "the token for https://api holds the roles Alert.Read.All");
+        // {"aud":"a"}
+        let bare = Claims::of("x.eyJhdWQiOiJhIn0.y").expect("claims");
+        assert_eq!(bare.explain(), "the token for a holds no application roles");
+        for text in ["", "opaque", "a.b.c", "a..c"] {
+            assert_eq!(Claims::of(text), None, "{text}");
+        }
+    }
+}

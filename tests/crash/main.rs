@@ -1,0 +1,75 @@
+//! The real binary is killed with SIGKILL at every step of its work with the outside, started again, and
+//! held to its promises: nothing is lost, and at most the batch in flight repeats, byte for byte.
+//!
+//! Every run of the tests takes a sample of 40 points, chosen by `SEED`. All of them:
+//! `CRASH_POINTS=all cargo test --test crash -- --nocapture`. Any other value picks the points whose name
+//! contains it.
+
+mod crash;
+mod folder;
+mod point;
+mod promise;
+mod stage;
+
+use std::collections::BTreeMap;
+
+use futures::{StreamExt, stream};
+use simulator::{Sink, azurite::Azurite};
+
+use crate::{
+    point::Point,
+    stage::{Setting, Store},
+};
+
+/// Points in the sample of each setting.
+const SAMPLE: usize = 10;
+
+/// Crashes that are tried at the same time.
+const AT_ONCE: usize = 4;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_killed_at_any_step_loses_nothing_and_repeats_at_most_one_batch() {
+    let azurite = Azurite::start().await;
+    let seed = variable("SEED").and_then(|text| text.parse().ok()).unwrap_or(1);
+    let wish = variable("CRASH_POINTS");
+
+    let mut points = Vec::new();
+    for sink in [Sink::DataCollector, Sink::LogsIngestion] {
+        for store in [Store::Folder, Store::Blob] {
+            let setting = Setting { sink, store };
+            let steps = crash::rehearse(setting, &azurite).await.expect("undisturbed, all is well");
+            points.extend(chosen(point::all(setting, &steps), wish.as_deref(), seed));
+        }
+    }
+
+    let crashes = points.iter().map(|point| async { (point, crash::at(*point, &azurite).await) });
+    let crashes: Vec<_> = stream::iter(crashes).buffer_unordered(AT_ONCE).collect().await;
+    let mut counts = BTreeMap::new();
+    let mut broken = Vec::new();
+    for (point, outcome) in crashes {
+        match outcome {
+            Ok(end) => *counts.entry((point.setting.to_string(), end)).or_insert(0) += 1,
+            Err(problem) => broken.push(format!("{point}: {problem}")),
+        }
+    }
+    println!("{} points: {counts:#?}", points.len());
+    let broken = broken.join("\n");
+    assert!(broken.is_empty(), "SEED={seed} CRASH_POINTS={}\n{broken}", wish.unwrap_or_default());
+}
+
+/// Those of a setting's points that are asked for: a sample, unless there is a wish.
+fn chosen(mut points: Vec<Point>, wish: Option<&str>, seed: u64) -> Vec<Point> {
+    match wish {
+        Some("all") => {}
+        Some(part) => points.retain(|point| point.to_string().contains(part)),
+        None => {
+            fastrand::Rng::with_seed(seed).shuffle(&mut points);
+            points.truncate(SAMPLE);
+        }
+    }
+    points
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name)?.into_string().ok()
+}

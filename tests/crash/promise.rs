@@ -1,0 +1,92 @@
+//! The promises, against what the sink has accepted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use simulator::{Cloud, Moment, Peer, Step};
+
+use crate::{
+    crash::End,
+    point::is_post,
+    stage::{Stage, Store},
+};
+
+/// How things stood when the process died.
+pub struct Death {
+    /// Posts accepted.
+    posts: usize,
+    /// Steps told.
+    moments: Vec<Moment>,
+}
+
+impl Death {
+    pub fn of(cloud: &Cloud, moments: &[Moment]) -> Self {
+        Self { posts: cloud.received().len(), moments: moments.to_vec() }
+    }
+}
+
+/// The ids of the alerts that the sink has.
+pub fn delivered(cloud: &Cloud) -> BTreeSet<String> {
+    cloud.received().iter().flat_map(|post| &post.records).map(|record| id(record)).collect()
+}
+
+/// Judges what a run with this death in it has brought to the sink.
+pub fn judge(stage: &Stage, death: Option<&Death>) -> Result<End, String> {
+    let posts = stage.cloud.received();
+    let mut texts: BTreeMap<String, Vec<&String>> = BTreeMap::new();
+    for record in posts.iter().flat_map(|post| &post.records) {
+        texts.entry(id(record)).or_default().push(record);
+    }
+    let wanted = stage.cloud.alert_ids();
+    if !texts.keys().eq(&wanted) {
+        return Err(format!("{:?} were delivered of {wanted:?}", texts.keys()));
+    }
+    if let Some(text) = texts.values().find(|texts| texts.windows(2).any(|two| two[0] != two[1])) {
+        return Err(format!("a repeat is not the same record: {text:?}"));
+    }
+    if !stage.cloud.refused().is_empty() {
+        return Err(format!("refused: {:?}", stage.cloud.refused()));
+    }
+
+    let repeated: BTreeSet<_> = texts.iter().filter(|(_, texts)| texts.len() > 1).map(|(id, _)| id).collect();
+    if texts.values().any(|texts| texts.len() > 2) {
+        return Err("one death, and a record came three times".to_owned());
+    }
+    let last = death.and_then(|death| posts[..death.posts].last());
+    let in_flight: BTreeSet<String> = last.iter().flat_map(|post| &post.records).map(|text| id(text)).collect();
+    // Into a folder nobody can look: the batch may be saved or not.
+    let as_promised = match (death.map(|death| is_saved(stage, death)), repeated.is_empty()) {
+        (None | Some(Some(true)), nothing) => nothing,
+        (Some(Some(false)), _) => repeated.iter().copied().eq(&in_flight),
+        (Some(None), nothing) => nothing || repeated.iter().copied().eq(&in_flight),
+    };
+    match (as_promised, death.is_some(), repeated.is_empty()) {
+        (false, ..) => Err(format!("{repeated:?} were repeated, and in flight were {in_flight:?}")),
+        (true, false, _) => Ok(End::Missed),
+        (true, true, true) => Ok(End::NothingRepeated),
+        (true, true, false) => Ok(End::OneBatchRepeated),
+    }
+}
+
+/// Whether the last post accepted before the death had been saved; nobody knows of a folder, after a post.
+fn is_saved(stage: &Stage, death: &Death) -> Option<bool> {
+    let last = death.moments.iter().rposition(|moment| is_post(stage.setting.sink, moment, Step::Done));
+    let Some(last) = last else { return Some(true) };
+    match stage.setting.store {
+        Store::Blob => Some(death.moments[last..].iter().any(is_save)),
+        Store::Folder => None,
+    }
+}
+
+fn is_save(moment: &Moment) -> bool {
+    let Moment { peer, step, call, .. } = moment;
+    *peer == Peer::Storage
+        && *step == Step::Done
+        && call.starts_with("PUT ")
+        && call.ends_with("/checkpoint.json")
+}
+
+fn id(record: &str) -> String {
+    let record: Value = serde_json::from_str(record).expect("only JSON is accepted");
+    record["id"].as_str().expect("an alert has an id").to_owned()
+}

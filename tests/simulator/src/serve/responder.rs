@@ -1,0 +1,52 @@
+//! Who answers on a port: a service of the cloud, or the real store behind a relay.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, TRANSFER_ENCODING};
+use http::request::Parts;
+
+use crate::answer::Answer;
+use crate::clock;
+use crate::cloud::Cloud;
+use crate::connection::{Connections, Outgoing};
+use crate::reaction::{Outcome, Reaction};
+use crate::request::Request;
+use crate::service::Service;
+use crate::steps::Peer;
+
+#[derive(Clone)]
+pub(crate) enum Responder {
+    Cloud(Cloud, Service),
+    Storage(Arc<Connections>),
+}
+
+impl Responder {
+    pub fn peer(&self) -> Peer {
+        match self {
+            Self::Cloud(_, service) => Peer::Service(*service),
+            Self::Storage(_) => Peer::Storage,
+        }
+    }
+
+    pub async fn react(&self, head: Parts, body: Bytes) -> io::Result<Reaction> {
+        match self {
+            Self::Cloud(cloud, service) => {
+                let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+                let request = Request { headers: head.headers, body, ..Request::new(head.method, target) };
+                Ok(cloud.react(*service, &request, clock::now()))
+            }
+            Self::Storage(connections) => {
+                let body = if body.is_empty() { Outgoing::empty() } else { Outgoing::whole(body) };
+                let request = http::Request::from_parts(head, body);
+                let mut reply = connections.send(request).await.map_err(io::Error::other)?;
+                // These were about the way between relay and store.
+                reply.headers.remove(CONNECTION);
+                reply.headers.remove(TRANSFER_ENCODING);
+                let answer = Answer { status: reply.status, headers: reply.headers, body: reply.body };
+                Ok(Reaction::now(Outcome::Answer(answer)))
+            }
+        }
+    }
+}
