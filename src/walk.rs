@@ -4,7 +4,8 @@
 //! The list moves while it is read, so the walk goes by time rather than by offset: the next page
 //! starts at the last time of this one (`ge`, since many alerts can share a time) and skips what was
 //! seen. `$skip` serves for pages that share one time, and for a server that does not keep the order
-//! asked for; a larger `$top` for one that does not skip either.
+//! asked for; such pages overlap by one alert, which shows whether any has gone from before them. A
+//! larger `$top` serves for a server that does not skip either.
 
 use std::collections::HashSet;
 
@@ -19,6 +20,9 @@ const RISES_TO_BELIEVE: u32 = 12;
 
 /// The most alerts a page can have (List alerts API: the maximum value of `$top` is 10,000).
 pub const LARGEST_PAGE: u32 = 10_000;
+
+/// How often a walk begins a range again because alerts went from it while it was read.
+const RESTARTS: u32 = 8;
 
 /// The step between two times that Defender can tell apart.
 const TICK: Duration = Duration::nanoseconds(100);
@@ -70,7 +74,10 @@ pub struct Walk {
     top: u32,
     /// Where the present page range starts.
     cursor: OffsetDateTime,
+    /// How many alerts of this range have been read; the next page begins with the last of them.
     skip: usize,
+    last: Option<Identity>,
+    restarts: u32,
     latest: OffsetDateTime,
     rises: u32,
     /// False once a page was out of order; from then on only `$skip` is trusted.
@@ -91,6 +98,8 @@ impl Walk {
             top: page_size,
             cursor: window.from,
             skip: 0,
+            last: None,
+            restarts: 0,
             latest: window.from,
             rises: 0,
             in_order: true,
@@ -102,7 +111,16 @@ impl Walk {
 
     /// The page to ask for now.
     pub fn query(&self) -> Query {
-        Query { window: Window { from: self.cursor, ..self.window }, skip: self.skip, top: self.top }
+        let overlap = self.overlap();
+        Query {
+            window: Window { from: self.cursor, ..self.window },
+            skip: self.skip - usize::from(overlap),
+            top: (self.top + u32::from(overlap)).min(LARGEST_PAGE),
+        }
+    }
+
+    fn overlap(&self) -> bool {
+        self.skip > 0
     }
 
     /// True when every alert before one that was handed out has been handed out too.
@@ -118,7 +136,10 @@ impl Walk {
 
     /// Takes in a page: the time (where it has one) and identity of each element in the server's order.
     pub fn step(&mut self, page: &[(Option<OffsetDateTime>, Identity)], has_more: bool) -> Step {
-        let is_full = has_more || page.len() >= self.top as usize;
+        let is_full = has_more || page.len() >= self.query().top as usize;
+        let first = page.first().map(|(_, identity)| *identity);
+        let has_shifted = self.overlap() && first.is_none_or(|first| !self.seen.contains(&first));
+        let goes_on = !self.overlap() || first == self.last;
         let mut fresh = Vec::with_capacity(page.len());
         for (place, (time, identity)) in page.iter().enumerate() {
             if let Some(time) = *time {
@@ -133,19 +154,24 @@ impl Walk {
                 fresh.push(place);
             }
         }
-        let next = if !self.in_order && self.cursor > self.window.from {
+        let next = if has_shifted && self.restarts < RESTARTS {
+            // Alerts have gone from before this page, and others took their places unseen.
+            self.restarts += 1;
+            self.skip = 0;
+            Next::Page
+        } else if !self.in_order && self.cursor > self.window.from {
             // The order broke after the walk had moved on by it: what lies before the cursor may not
             // all have been seen. Begin again, by offset this time; alerts may be handed out twice.
             self.seen.clear();
             (self.cursor, self.skip) = (self.window.from, 0);
             Next::Page
-        } else if fresh.is_empty() && !page.is_empty() && (self.is_growing || self.skip >= self.seen.len()) {
+        } else if fresh.is_empty() && (self.is_growing || !goes_on) {
             self.go_round(is_full)
         } else if is_full {
             self.is_growing = false;
             self.turn(page);
             Next::Page
-        } else if self.has_gap {
+        } else if self.has_gap || has_shifted {
             Next::Stalled
         } else {
             Next::End
@@ -163,7 +189,8 @@ impl Walk {
         {
             self.move_to(self.latest, page);
         } else {
-            self.skip += page.len();
+            self.skip += page.len() - usize::from(self.overlap());
+            self.last = page.last().map(|(_, identity)| *identity);
         }
     }
 

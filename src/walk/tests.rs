@@ -60,8 +60,12 @@ fn a_short_page_ends_the_walk_unless_the_server_says_there_is_more() {
     let mut one = Walk::new(Window { from: time(0), to: time(9) }, 3);
     let page = [(Some(time(1)), identity(1))];
     assert_eq!(one.step(&page, true), Step { fresh: vec![0], next: Next::Page });
-    assert_eq!(one.query().skip, 1);
-    assert_eq!(one.step(&[], false), Step { fresh: vec![], next: Next::End });
+    assert_eq!(
+        (one.query().skip, one.query().top),
+        (0, 4),
+        "the next page begins with the last alert of this one"
+    );
+    assert_eq!(one.step(&page, false), Step { fresh: vec![], next: Next::End });
 }
 
 #[test]
@@ -87,7 +91,7 @@ fn a_server_that_does_not_skip_is_asked_for_larger_pages() {
     list.extend((30..60).map(|n| (i64::from(n), n)));
     let (mut out, pages, end) = walk(Server { keeps_skip: false, ..GOOD }, &list, 10);
     out.sort_unstable();
-    assert_eq!((out, pages, end), ((0..60).collect(), 5, Next::End));
+    assert_eq!((out, pages, end), ((0..60).collect(), 7, Next::End));
 }
 
 #[test]
@@ -129,11 +133,11 @@ fn what_lies_outside_the_window_is_not_handed_out() {
 #[test]
 fn the_order_is_believed_only_after_enough_rises() {
     let mut one = Walk::new(Window { from: time(0), to: time(99) }, 6);
-    for page in 0..2 {
+    // The second page begins with the last alert of the first.
+    for times in [1..=6, 6..=12] {
         assert!(!one.is_in_order());
-        let keys: Vec<_> = (1..=6)
-            .map(|n| (Some(time(page * 6 + n)), identity(u32::try_from(page * 6 + n).expect("small"))))
-            .collect();
+        let keys: Vec<_> =
+            times.map(|n| (Some(time(n)), identity(u32::try_from(n).expect("small")))).collect();
         one.step(&keys, false);
     }
     assert!(one.is_in_order());
@@ -178,5 +182,37 @@ proptest! {
             }
             if step.next != Next::Page { break }
         }
+    }
+
+    #[test]
+    fn what_stays_in_a_list_that_moves_is_handed_out_or_the_walk_says_that_it_is_not(
+        times in prop::collection::vec(0..40_i64, 1..80),
+        moves in prop::collection::vec((any::<prop::sample::Index>(), any::<bool>(), 0..40_i64), 0..40),
+        page_size in 1..20_u32,
+        keeps_order in any::<bool>(),
+    ) {
+        let mut list: Vec<Element> = times.into_iter().zip(0..).collect();
+        let mut staying: HashSet<u32> = list.iter().map(|(_, number)| *number).collect();
+        let server = Server { keeps_order, ..GOOD };
+        let mut walk = Walk::new(Window { from: time(0), to: time(1_000) }, page_size);
+        let mut out = HashSet::new();
+        let mut moves = moves.into_iter();
+        let end = loop {
+            let page = server.answer(&list, walk.query());
+            let keys: Vec<_> = page.iter().map(|(at, number)| (Some(time(*at)), identity(*number))).collect();
+            let step = walk.step(&keys, false);
+            out.extend(step.fresh.iter().map(|place| page[*place].1));
+            if step.next != Next::Page { break step.next }
+            match moves.next() {
+                // An update takes an alert out of the window; a new one comes in anywhere.
+                Some((index, true, _)) if !list.is_empty() => {
+                    let (_, number) = list.remove(index.index(list.len()));
+                    staying.remove(&number);
+                }
+                Some((_, _, at)) => list.push((at, 1_000 + u32::try_from(list.len()).expect("small"))),
+                None => {}
+            }
+        };
+        prop_assert!(end == Next::Stalled || staying.is_subset(&out), "lost {:?}", staying.difference(&out));
     }
 }
