@@ -22,6 +22,15 @@ impl Service {
         }
     }
 
+    /// The setting that says where the service is.
+    pub fn address_setting(self) -> &'static str {
+        match self {
+            Self::Defender => "MDATP_API_URL",
+            Self::DataCollector => "MDATP_COLLECTOR_URL",
+            Self::LogsIngestion => "MDATP_INGESTION_ENDPOINT",
+        }
+    }
+
     /// The mend for `status`, or an empty text where there is none to give.
     pub fn advice(self, status: u16) -> &'static str {
         match (self, status) {
@@ -67,7 +76,7 @@ pub fn sign_in_advice(text: &str) -> &'static str {
         ("AADSTS90002", "AZURE_TENANT_ID is not a tenant of this cloud: check it and MDATP_CLOUD"),
         (
             "AADSTS500011",
-            "the tenant has no such resource: check the scope, and that Defender for Endpoint is set up",
+            "the tenant has no such resource: check MDATP_API_SCOPE, and that Defender for Endpoint is set up",
         ),
         (
             "AADSTS70021",

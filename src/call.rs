@@ -91,7 +91,8 @@ impl fmt::Display for CallError {
             Self::OutOfTime => f.write_str("the run's time is over (MDATP_RUN_BUDGET)"),
             Self::Token(error) => error.fmt(f),
             Self::Unreachable { what, service, .. } => {
-                write!(f, "{} gave no whole reply to {what}", service.name())
+                let setting = service.address_setting();
+                write!(f, "{} gave no whole reply to {what} (if this lasts, check {setting})", service.name())
             }
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Unreadable { what, service, .. } => {

@@ -1,24 +1,27 @@
 //! The command line, beside the server that the Functions host starts.
 
-use std::{
-    io::{IsTerminal, Write},
-    process::ExitCode,
-    time::Duration,
-};
+mod run;
+mod set_aside;
+mod state;
 
-use clap::{Args, Parser, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
-use tracing::{error, info, warn};
+use std::{io::Write, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use tracing::{error, warn};
 
 use crate::{
-    app::App,
+    cause::chain,
     clock::Clock,
     config::{Config, SinkConfig, settings::Settings},
-    report::RunReport,
-    run::Purpose,
+    run::RunError,
+    services::Services,
     sink::data_collector::END_OF_SUPPORT,
     telemetry::{self, Audience},
 };
+
+pub use run::RunArgs;
+pub use set_aside::SetAsideCommand;
+pub use state::StateCommand;
 
 /// The exit code for settings that do not work, and for a start that is none (`EX_USAGE`).
 pub const EXIT_USAGE: u8 = 64;
@@ -27,6 +30,9 @@ pub const EXIT_USAGE: u8 = 64;
 ///
 /// Without a command it serves the Azure Functions host, which starts it and sets
 /// `FUNCTIONS_CUSTOMHANDLER_PORT`. All settings are environment variables; README lists them.
+///
+/// Every command ends with 0 when all went well, 1 when something did not, and 64 when the settings or the
+/// command line need mending.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub struct Cli {
@@ -40,20 +46,43 @@ pub struct Cli {
 pub enum Command {
     /// Forward what is new, without a Functions host.
     Run(RunArgs),
+    /// Show how far delivery has come, or begin again at another time.
+    #[command(subcommand)]
+    State(StateCommand),
+    /// List, show and send again what could not be delivered.
+    #[command(subcommand)]
+    SetAside(SetAsideCommand),
 }
 
-/// The options of `run`.
-#[derive(Debug, Args)]
-pub struct RunArgs {
-    /// One run, then exit: what `run` does anyway, for scripts that want to say it.
-    #[arg(long)]
-    pub once: bool,
-    /// Print the report as JSON on stdout.
-    #[arg(long)]
-    pub json: bool,
-    /// Fetch, enrich and merge, and print the records as JSON lines; send and save nothing.
-    #[arg(long)]
-    pub dry_run: bool,
+/// Does what the command says.
+pub async fn execute(command: &Command, settings: &Settings, clock: Clock) -> ExitCode {
+    telemetry::init(Audience::Person, settings, clock);
+    let config = match Config::parse(settings) {
+        Ok(config) => config,
+        Err(error) => {
+            error!("{error}");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    let open = || Services::build(&config, clock);
+    let done: Result<ExitCode, RunError> = async {
+        match command {
+            Command::Run(args) => Ok(run::run(args, config.clone(), clock).await),
+            Command::State(StateCommand::Show(args)) => state::show(args, &open()?).await,
+            Command::State(StateCommand::Reset(args)) => state::reset(args, &open()?).await,
+            Command::SetAside(SetAsideCommand::List(args)) => set_aside::list(args, &open()?).await,
+            Command::SetAside(SetAsideCommand::Show(args)) => set_aside::show(args, &open()?).await,
+            Command::SetAside(SetAsideCommand::Replay(args)) => {
+                warn_of_sink(&config);
+                set_aside::replay(args, &open()?, config.run_budget).await
+            }
+        }
+    }
+    .await;
+    done.unwrap_or_else(|error| {
+        error!("{}", chain(&error));
+        ExitCode::FAILURE
+    })
 }
 
 /// Says once what the operator should know about the sink.
@@ -63,55 +92,8 @@ pub fn warn_of_sink(config: &Config) {
     }
 }
 
-/// `mdatp-forward run`.
-pub async fn run(args: &RunArgs, settings: &Settings, clock: Clock) -> ExitCode {
-    telemetry::init(Audience::Person, settings, clock);
-    let config = match Config::parse(settings) {
-        Ok(config) => config,
-        Err(error) => {
-            error!("{error}");
-            return ExitCode::from(EXIT_USAGE);
-        }
-    };
-    warn_of_sink(&config);
-    let app = App::new(Ok(config), clock);
-    let bar = progress_bar(args);
-    let (report, result) = match args.dry_run {
-        true => app.run_once(Purpose::Show(&print_line)).await,
-        false => app.run_once(Purpose::Send(&|report| show_progress(&bar, report))).await,
-    };
-    bar.finish_and_clear();
-    match &result {
-        Ok(()) => info!("{report}"),
-        Err(_) => error!("{report}"),
-    }
-    if args.json {
-        print_line(
-            serde_json::to_string(&report).expect("numbers and texts can be written as JSON").as_bytes(),
-        );
-    }
-    if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
 fn print_line(line: &[u8]) {
     let mut out = std::io::stdout().lock();
     // A reader that has gone away (`| head`) is no fault.
     let _ = out.write_all(line).and_then(|()| out.write_all(b"\n"));
-}
-
-fn progress_bar(args: &RunArgs) -> ProgressBar {
-    if args.dry_run || !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(100));
-    bar.set_message("reading alerts");
-    bar
-}
-
-fn show_progress(bar: &ProgressBar, report: &RunReport) {
-    bar.set_message(format!("{} alerts read, {} sent", report.alerts_read, report.alerts_sent));
 }

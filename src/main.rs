@@ -5,7 +5,7 @@ use std::{future::Future, process::ExitCode, sync::Arc};
 use clap::Parser;
 use mdatp_forward::{
     app::App,
-    cli::{self, Cli, Command, EXIT_USAGE},
+    cli::{self, Cli, EXIT_USAGE},
     clock::Clock,
     config::{Config, settings::Settings},
     server,
@@ -24,7 +24,7 @@ async fn main() -> ExitCode {
         }
     };
     match cli.command {
-        Some(Command::Run(args)) => cli::run(&args, &Settings::Process, Clock::System).await,
+        Some(command) => cli::execute(&command, &Settings::Process, Clock::System).await,
         None => serve(&Settings::Process, Clock::System).await,
     }
 }

@@ -1,7 +1,7 @@
 //! A JSON object as a list of members whose values are slices of the text they came in: unknown
 //! members and the digits of numbers pass through untouched, and nothing is built to be thrown away.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, collections::HashMap, fmt};
 
 use serde::{
     Deserialize, Deserializer,
@@ -33,20 +33,45 @@ impl<'a> Object<'a> {
     pub fn get(&self, name: &str) -> Option<&'a RawValue> {
         self.0.iter().find(|member| member.name == name).map(|member| member.value)
     }
+}
 
+/// Up to so many members a name is looked for by going through them; beyond, by a table, or an object of
+/// a hundred thousand members would take minutes.
+const FEW: usize = 64;
+
+/// Puts together an object, each name once.
+struct Members<'a> {
+    list: Vec<Member<'a>>,
+    places: HashMap<Cow<'a, str>, usize>,
+}
+
+impl<'a> Members<'a> {
     fn put(&mut self, member: Member<'a>) {
-        match self.0.iter_mut().find(|known| known.name == member.name) {
-            Some(known) => known.value = member.value,
-            None => self.0.push(member),
+        let known = if self.list.len() < FEW {
+            self.list.iter().position(|known| known.name == member.name)
+        } else {
+            if self.places.is_empty() {
+                self.places = self.list.iter().map(|known| known.name.clone()).zip(0..).collect();
+            }
+            self.places.get(&member.name).copied()
+        };
+        match known {
+            Some(place) => self.list[place].value = member.value,
+            None => {
+                if self.list.len() >= FEW {
+                    self.places.insert(member.name.clone(), self.list.len());
+                }
+                self.list.push(member);
+            }
         }
     }
 }
 
 impl<'de> Deserialize<'de> for Object<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
+        struct Visit;
 
-        impl<'de> Visitor<'de> for Members {
+        impl<'de> Visitor<'de> for Visit {
             type Value = Object<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,15 +79,15 @@ impl<'de> Deserialize<'de> for Object<'de> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut object = Object(Vec::with_capacity(40));
+                let mut members = Members { list: Vec::with_capacity(40), places: HashMap::new() };
                 while let Some((Name(name), value)) = map.next_entry()? {
-                    object.put(Member { name, value });
+                    members.put(Member { name, value });
                 }
-                Ok(object)
+                Ok(Object(members.list))
             }
         }
 
-        deserializer.deserialize_map(Members)
+        deserializer.deserialize_map(Visit)
     }
 }
 
@@ -114,6 +139,17 @@ mod tests {
         let object = Object::parse(br#"{"a":1,"b":2,"a":3}"#).expect("an object");
         let members: Vec<(&str, &str)> = object.0.iter().map(|m| (m.name.as_ref(), m.value.get())).collect();
         assert_eq!(members, [("a", "3"), ("b", "2")]);
+    }
+
+    #[test]
+    fn an_object_of_very_many_members_keeps_them_all_once() {
+        let members = (0..100_000).map(|n| format!("\"m{}\":{n}", n % 60_000)).collect::<Vec<_>>().join(",");
+        let text = format!("{{{members}}}");
+        let object = Object::parse(text.as_bytes()).expect("an object");
+        assert_eq!(object.0.len(), 60_000);
+        assert_eq!(object.get("m39999").map(RawValue::get), Some("99999"));
+        assert_eq!(object.get("m40000").map(RawValue::get), Some("40000"));
+        assert_eq!(object.0[59_999].name, "m59999");
     }
 
     #[test]

@@ -217,13 +217,13 @@ mod tests {
                 now += Span::milliseconds(pause + 1);
             }
             for (quota, seconds) in [(100.0, 60), (1_500.0, 3_600)] {
-                let most = (1..).take_while(|n| f64::from(*n) <= quota * share).count().max(1);
+                let most = (1..=1_500).take_while(|n| f64::from(*n) <= quota * share).count().max(1);
                 for (first, one_more) in calls.iter().zip(calls.iter().skip(most)) {
                     prop_assert!(*one_more - *first > Span::seconds(seconds), "{} within {} s", most + 1, seconds);
                 }
             }
             if pauses.iter().all(|pause| *pause == 0) {
-                let hourly = (1..).take_while(|n| f64::from(*n) <= 1_500.0 * share).count().max(1);
+                let hourly = (1..=1_500).take_while(|n| f64::from(*n) <= 1_500.0 * share).count().max(1);
                 prop_assert!(calls.len() * 10 >= hourly * 3 * 8, "{} calls", calls.len());
             }
         }

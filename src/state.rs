@@ -2,9 +2,11 @@
 //! a folder. Both are object stores; a save succeeds only over the document that was loaded.
 
 mod blob;
+pub mod set_aside;
 
 use std::{fmt, path::Path as FsPath, sync::Arc};
 
+use azure_core::time::{OffsetDateTime, to_rfc3339};
 use bytes::Bytes;
 use object_store::{
     Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion,
@@ -135,6 +137,24 @@ impl StateStore {
     /// Keeps a copy of a checkpoint that cannot be used.
     pub async fn keep_damaged(&self, text: &[u8]) -> Result<(), StateError> {
         self.put(DAMAGED, text.to_vec(), PutMode::Overwrite).await.map(drop)
+    }
+
+    /// Puts `text` in the place of the checkpoint's document `before`, which is kept under another name;
+    /// that name is returned.
+    pub async fn reset(
+        &self,
+        text: Vec<u8>,
+        before: Option<&(Bytes, Version)>,
+        now: OffsetDateTime,
+    ) -> Result<Option<String>, StateError> {
+        let mut kept = None;
+        if let Some((old, _)) = before {
+            let name = format!("checkpoint.before-reset-{}.json", to_rfc3339(&now).replace(':', ""));
+            self.put(&name, old.to_vec(), PutMode::Create).await?;
+            kept = Some(name);
+        }
+        self.save(text, before.map(|(_, version)| version)).await?;
+        Ok(kept)
     }
 
     /// Writes a record that cannot be delivered, whole and with the reason.

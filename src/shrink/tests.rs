@@ -57,10 +57,12 @@ fn a_text_is_cut_between_escapes() {
 #[test]
 fn a_pair_of_surrogates_is_one_character() {
     assert_cut(r#""ab\ud83d\ude00cdefgh""#, 15, r#""ab""#);
-    assert_cut(r#""ab\uD83D\uDE00cdefgh""#, 16, r#""ab\uD83D\uDE00""#);
+    assert_cut(r#""ab\ud83d\ude00cdefgh""#, 16, r#""ab\ud83d\ude00""#);
+    assert_cut(r#""ab\uDBFF\uDFFFcdefgh""#, 15, r#""ab""#);
+    assert_cut(r#""ab\udbff\uDC00cdefgh""#, 15, r#""ab""#);
     // Two that make no pair are two characters.
     assert_cut(r#""ab\ud83d\ud83dcdefgh""#, 15, r#""ab\ud83d""#);
-    assert_cut(r#""ab\ude00\ud83dcdefgh""#, 15, r#""ab\ude00""#);
+    assert_cut(r#""ab\ude00\ude00cdefgh""#, 15, r#""ab\ude00""#);
     assert_cut(r#""ab\ud83d\nghijklmnop""#, 12, r#""ab\ud83d\n""#);
 }
 
@@ -69,6 +71,7 @@ fn an_array_loses_elements_from_its_end() {
     assert_cut("[1,22,333,4444]", 14, "[1,22,333]");
     assert_cut("[1,22,333,4444]", 10, "[1,22,333]");
     assert_cut("[1,22,333,4444]", 9, "[1,22]");
+    assert_cut("[ 1, 22\n, 333 ,\t4444 ]", 10, "[1,22,333]");
     assert_cut(r#"[{"a":"]"},{"b":"}\""},3]"#, 24, r#"[{"a":"]"},{"b":"}\""}]"#);
     assert_cut(r#"[1,"abcdefghijklmnop",2]"#, 20, "[1]");
 }
@@ -100,11 +103,18 @@ fn of_an_object_the_longest_members_are_cut() {
 fn an_object_of_many_members_loses_the_last() {
     assert_cut(r#"{"a":10,"b":20,"c":30,"d":40}"#, 22, r#"{"a":10,"b":20,"c":30}"#);
     assert_cut(r#"{"a":10,"b":20,"c":30,"d":40}"#, 21, r#"{"a":10,"b":20}"#);
+    // Rather four with something to read in them than six with little.
+    let object = |names: &str, count: usize| {
+        let text = "x".repeat(count);
+        let members: Vec<_> = names.chars().map(|name| format!(r#""{name}":"{text}""#)).collect();
+        format!("{{{}}}", members.join(","))
+    };
+    assert_cut(&object("abcdef", 100), 300, &object("abcd", 67));
 }
 
 #[test]
 fn a_member_inside_whose_name_is_too_long_goes_alone() {
-    assert_cut(r#"{"a":1,"abcdefghijklmnopqrstuvwxyz":2,"b":3}"#, 20, r#"{"a":1,"b":3}"#);
+    assert_cut(r#"{"a":1,"abcdefghijklmno":2,"b":3}"#, 20, r#"{"a":1,"b":3}"#);
 }
 
 #[test]
@@ -141,10 +151,11 @@ fn the_list_takes_the_place_of_one_that_came_along() {
 
 #[test]
 fn a_name_too_long_for_a_field_goes_and_is_listed_in_short() {
-    let record = format!(r#"{{"a":1,"{}":2,"b":3}}"#, "n".repeat(2_000));
+    let fits = "f".repeat(998);
+    let record = format!(r#"{{"{fits}":1,"{}":2,"b":3}}"#, "n".repeat(2_000));
     let short = "n".repeat(254);
-    let (record, fields) = shrink(&record, Limits { record: 10_000, field: 1_000 });
-    assert_eq!(record, format!(r#"{{"a":1,"b":3,"truncatedFields":["{short}"]}}"#));
+    let (record, fields) = shrink(&record, Limits { record: 1_500, field: 1_000 });
+    assert_eq!(record, format!(r#"{{"{fits}":1,"b":3,"truncatedFields":["{short}"]}}"#));
     assert_eq!(fields, [short]);
 }
 
@@ -160,6 +171,9 @@ fn a_record_too_long_in_all_gives_up_its_longest_fields() {
 
     assert_eq!(cut(whole.len() - 1), record(900, 674, 500) + r#","truncatedFields":["a"]}"#);
     assert_eq!(cut(1_900), record(900, 369, 369) + r#","truncatedFields":["a","c"]}"#);
+    // What was cut for its field need not be named again: all the room is used.
+    let long = record(900, 1_200, 1_200) + "}";
+    assert_eq!(shrink(&long, limits(1_900)).0, record(900, 369, 369) + r#","truncatedFields":["a","c"]}"#);
     // The title only when all others are gone.
     let left = r#"","a":"xx","b":"xx","c":"xx","truncatedFields":["title","a","b","c"]}"#;
     assert_eq!(cut(900), format!(r#"{{"title":"{}{left}"#, "x".repeat(900 - 10 - left.len())));
@@ -168,7 +182,7 @@ fn a_record_too_long_in_all_gives_up_its_longest_fields() {
 
 #[test]
 fn short_values_are_not_cut_when_it_costs_more_to_say_so() {
-    let flags: String = (0..10).map(|n| format!(r#""aNameThatIsRatherLong{n}":false,"#)).collect();
+    let flags = r#""aNameThatIsRatherLong":false,"anotherNameThatIsRatherLong":false,"#;
     let record = format!(r#"{{{flags}"text":"{}"}}"#, "x".repeat(400));
     let left = format!(r#"{{{flags}"text":"xx","truncatedFields":["text"]}}"#);
     assert_eq!(shrink(&record, Limits { record: left.len(), field: 1_000 }), (left, vec!["text".to_owned()]));
@@ -176,7 +190,7 @@ fn short_values_are_not_cut_when_it_costs_more_to_say_so() {
 
 #[test]
 fn what_cannot_be_helped_is_hopeless() {
-    let tiny: String = (0..10_000).map(|n| format!(r#""{n}":1,"#)).collect();
+    let tiny = r#""a":1,"#.repeat(10_000);
     for (record, limits) in [
         (format!(r#"{{{tiny}"a":1}}"#), Limits { record: 50_000, field: 1_000 }),
         (r#"{"a":"abcdefghijklm"}"#.to_owned(), Limits { record: 1_000, field: 3 }),
@@ -306,8 +320,9 @@ proptest! {
     }
 
     #[test]
-    fn no_more_of_a_text_goes_than_must(value in texts(), field in 4_usize..60) {
-        prop_assume!(value.len() > field);
+    fn no_more_of_a_text_goes_than_must(text in texts(), field in 4_usize..60) {
+        // Long enough not to fit, whatever was drawn.
+        let value = format!("{}{}\"", &text[..text.len() - 1], "x".repeat(60));
         let record = format!(r#"{{"a":{value}}}"#);
         let (text, _) = shrink(&record, Limits { record: 10_000, field });
         // No character has more than twelve bytes.

@@ -45,12 +45,11 @@ fn text(text: &str, limit: usize) -> String {
 /// The length of the character that the inside of a string begins with, however it is written.
 fn character_len(content: &str) -> usize {
     match content.as_bytes() {
-        // Two escapes that are one character: a high surrogate and a low one.
-        [b'\\', b'u', b'd' | b'D', b'8' | b'9' | b'a' | b'b' | b'A' | b'B', _, _, low @ ..]
-            if matches!(low, [b'\\', b'u', b'd' | b'D', b'c'..=b'f' | b'C'..=b'F', ..]) =>
-        {
-            12
-        }
+        // Two escapes are one character when a high surrogate comes before a low one.
+        [b'\\', b'u', b'd' | b'D', b'8'..=b'9' | b'a'..=b'b' | b'A'..=b'B', _, _, next @ ..] => match next {
+            [b'\\', b'u', b'd' | b'D', b'c'..=b'f' | b'C'..=b'F', ..] => 12,
+            _ => 6,
+        },
         [b'\\', b'u', ..] => 6,
         [b'\\', ..] => 2,
         _ => content.chars().next().map_or(1, char::len_utf8),

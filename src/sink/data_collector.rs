@@ -114,3 +114,69 @@ impl DataCollector {
         ])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, atomic::AtomicBool};
+
+    use azure_core::time::{OffsetDateTime, parse_rfc3339};
+    use futures::future::{BoxFuture, FutureExt};
+
+    use super::*;
+    use crate::{
+        clock::Clock,
+        deadline::Deadline,
+        http::{Exchange, ExchangeError, Http, Reply},
+    };
+
+    /// A service whose time is fixed, and which accepts posts dated within a minute of it only.
+    #[derive(Debug)]
+    struct Service {
+        time: &'static str,
+        dates: Mutex<Vec<String>>,
+    }
+
+    impl Exchange for Service {
+        fn exchange(&self, request: Request) -> BoxFuture<'_, Result<Reply, ExchangeError>> {
+            let date = request.headers["x-ms-date"].to_str().expect("ASCII").to_owned();
+            let status = if date == self.time { StatusCode::OK } else { StatusCode::FORBIDDEN };
+            self.dates.lock().expect("no holder panics").push(date);
+            let headers = HeaderMap::from_iter([(http::header::DATE, HeaderValue::from_static(self.time))]);
+            async move { Ok(Reply { status, headers, body: Bytes::new() }) }.boxed()
+        }
+    }
+
+    fn sink() -> DataCollector {
+        let url = Endpoint::parse("https://w.ods.example").expect("a URL");
+        let key = SigningKey::from_base64("a2V5").expect("a key");
+        DataCollector::new("w".to_owned(), key, &url, "MDATPAlerts".to_owned())
+    }
+
+    async fn send_at(our_time: OffsetDateTime, service: &Arc<Service>) -> Result<usize, CallError> {
+        let clock = Clock::Virtual { epoch: our_time, since: tokio::time::Instant::now() };
+        let deadline = Deadline::after(std::time::Duration::from_secs(60), Arc::new(AtomicBool::new(false)));
+        let caller = Caller::new(Http::InProcess(service.clone()), clock, deadline, 1.0);
+        sink().send(Bytes::from_static(b"[{}]"), &caller).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_signature_refused_for_a_wrong_clock_is_made_once_more_with_the_services_time() {
+        for ours in ["2026-11-24T03:00:00Z", "2026-11-24T09:00:00Z"] {
+            let service =
+                Arc::new(Service { time: "Tue, 24 Nov 2026 06:00:00 GMT", dates: Mutex::default() });
+            let sent = send_at(parse_rfc3339(ours).expect("a time"), &service).await;
+            assert_eq!(sent.expect("accepted the second time"), 4);
+            let dates = service.dates.lock().expect("no holder panics");
+            assert_eq!((dates.len(), dates[1].as_str()), (2, "Tue, 24 Nov 2026 06:00:00 GMT"));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_signature_refused_by_a_service_of_the_same_time_is_not_made_again() {
+        let service = Arc::new(Service { time: "Tue, 24 Nov 2026 06:00:00 GMT", dates: Mutex::default() });
+        let ours = parse_rfc3339("2026-11-24T06:00:30Z").expect("a time");
+        let refused = send_at(ours, &service).await.expect_err("refused");
+        assert!(refused.to_string().contains("MDATP_WORKSPACE_KEY"));
+        assert_eq!(service.dates.lock().expect("no holder panics").len(), 1);
+    }
+}

@@ -12,5 +12,8 @@ mod paging;
 mod repository;
 mod resume;
 mod secrets;
+mod set_aside;
 mod settings;
+mod setup_mistakes;
 mod stage;
+mod state_command;

@@ -1,0 +1,63 @@
+//! `mdatp-forward run`: one run without a Functions host.
+
+use std::{io::IsTerminal, process::ExitCode, time::Duration};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use tracing::{error, info};
+
+use super::{print_line, warn_of_sink};
+use crate::{app::App, clock::Clock, config::Config, report::RunReport, run::Purpose};
+
+/// The options of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// One run, then exit: what `run` does anyway, for scripts that want to say it.
+    #[arg(long)]
+    pub once: bool,
+    /// Print the report as JSON on stdout.
+    #[arg(long)]
+    pub json: bool,
+    /// Fetch, enrich and merge, and print the records as JSON lines; send and save nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Runs once.
+pub async fn run(args: &RunArgs, config: Config, clock: Clock) -> ExitCode {
+    warn_of_sink(&config);
+    let app = App::new(Ok(config), clock);
+    let bar = progress_bar(args);
+    let (report, result) = match args.dry_run {
+        true => app.run_once(Purpose::Show(&print_line)).await,
+        false => app.run_once(Purpose::Send(&|report| show_progress(&bar, report))).await,
+    };
+    bar.finish_and_clear();
+    match &result {
+        Ok(()) => info!("{report}"),
+        Err(_) => error!("{report}"),
+    }
+    if args.json {
+        print_line(
+            serde_json::to_string(&report).expect("numbers and texts can be written as JSON").as_bytes(),
+        );
+    }
+    if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn progress_bar(args: &RunArgs) -> ProgressBar {
+    if args.dry_run || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar.set_message("reading alerts");
+    bar
+}
+
+fn show_progress(bar: &ProgressBar, report: &RunReport) {
+    bar.set_message(format!("{} alerts read, {} sent", report.alerts_read, report.alerts_sent));
+}

@@ -1,0 +1,274 @@
+//! Sending again what was set aside. A document goes when the sink has accepted its record whole, so a
+//! replay that dies on the way repeats at most the batch in flight.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use azure_core::time::parse_rfc3339;
+use bytes::Bytes;
+use serde_json::value::RawValue;
+use tracing::{error, info};
+
+use crate::{
+    alert::Identity,
+    batch::{Batch, Delivery, Packer},
+    call::{CallError, Caller},
+    cause::{chain, one_line},
+    deadline::Deadline,
+    object::{Object, text_of},
+    run::RunError,
+    services::Services,
+    set_aside::{SENT_SHORTENED, SetAsideDocument},
+    shrink::{Fit, Limits, fit},
+    sink::Blame,
+    state::set_aside::Entry,
+    union::union,
+};
+
+/// What became of the documents.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Accepted.
+    pub accepted: usize,
+    /// Accepted before with less in them, which this sink would do again.
+    pub as_before: usize,
+    /// Still not delivered.
+    pub refused: usize,
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { accepted, as_before, refused } = self;
+        write!(f, "accepted {accepted} records, {refused} are still not delivered")?;
+        if *as_before > 0 {
+            write!(f, "; {as_before} were sent shortened before, and this sink takes no more of them")?;
+        }
+        Ok(())
+    }
+}
+
+/// A replay under way.
+pub struct Replay<'a> {
+    services: &'a Services,
+    budget: Duration,
+    packer: Packer,
+    /// The documents whose records are in the batch that is being packed or sent, in its order.
+    in_hand: VecDeque<InHand>,
+    /// What became of the documents so far.
+    pub tally: Tally,
+}
+
+struct InHand {
+    name: String,
+    /// What the document says once its record is accepted with less in it; none when it may go then.
+    after: Option<Vec<u8>>,
+}
+
+impl<'a> Replay<'a> {
+    /// A replay to the sink of `services` that gives each batch `budget`.
+    pub fn new(services: &'a Services, budget: Duration) -> Self {
+        let packer = Packer::new(services.sink.limit());
+        Self { services, budget, packer, in_hand: VecDeque::new(), tally: Tally::default() }
+    }
+
+    /// Sends the records of `entries`.
+    pub async fn send_all(&mut self, entries: &[Entry]) -> Result<(), RunError> {
+        let sink = &self.services.sink;
+        for Entry { name, .. } in entries {
+            // One that is gone has been replayed by somebody else.
+            let Some(text) = self.services.store.read_set_aside(name).await? else { continue };
+            match Attempt::of(&text, sink.wants_time_generated(), sink.limits()) {
+                Attempt::Send { record, after } => self.pack(name, &record, after).await?,
+                Attempt::AsBefore => self.tally.as_before += 1,
+                Attempt::Stays(reason) => self.stays(name, &reason),
+            }
+        }
+        match self.packer.take() {
+            Some(batch) => self.send(batch).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn pack(&mut self, name: &str, record: &[u8], after: Option<Vec<u8>>) -> Result<(), RunError> {
+        // Batches keep their order, which is how an acceptance finds its documents.
+        let delivery = Delivery { identity: Identity([0; Identity::BYTES]), time: None, reaches: None };
+        // A record within the limits fits into a batch.
+        if let Ok(Some(full)) = self.packer.push(record, delivery) {
+            self.send(full).await?;
+        }
+        self.in_hand.push_back(InHand { name: name.to_owned(), after });
+        Ok(())
+    }
+
+    /// Sends a batch; one refused for its size or for a record in it goes in halves, down to the record
+    /// at fault. Any other refusal would meet all the rest too, and ends the replay.
+    async fn send(&mut self, batch: Batch) -> Result<(), RunError> {
+        let Services { http, clock, quota_share, sink, .. } = self.services;
+        let mut waiting = vec![batch];
+        while let Some(batch) = waiting.pop() {
+            let deadline = Deadline::after(self.budget, Arc::new(AtomicBool::new(false)));
+            let caller = Caller::new(http.clone(), *clock, deadline, *quota_share);
+            match sink.send(Bytes::copy_from_slice(&batch.body), &caller).await {
+                Ok(_) => self.accepted(batch.deliveries.len()).await?,
+                Err(CallError::Refused(refusal)) => {
+                    match (sink.blame(&refusal, batch.body.len()), batch.halves()) {
+                        (Blame::None, _) => return Err(CallError::Refused(refusal).into()),
+                        (_, Some((first, second))) => waiting.extend([second, first]),
+                        (_, None) => {
+                            let refused = self.in_hand.pop_front();
+                            self.stays(
+                                &refused.map_or_else(String::new, |document| document.name),
+                                &refusal.to_string(),
+                            );
+                        }
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn accepted(&mut self, records: usize) -> Result<(), RunError> {
+        let store = &self.services.store;
+        self.tally.accepted += records;
+        for InHand { name, after } in self.in_hand.drain(..records) {
+            match after {
+                None => store.remove_set_aside(&name).await?,
+                Some(text) => store.rewrite_set_aside(&name, text).await?,
+            }
+        }
+        info!("{records} records are accepted");
+        Ok(())
+    }
+
+    fn stays(&mut self, name: &str, reason: &str) {
+        self.tally.refused += 1;
+        error!("{} stays set aside: {}", one_line(name, 200), one_line(reason, 400));
+    }
+}
+
+/// What to try with a document.
+#[derive(Debug, PartialEq, Eq)]
+enum Attempt {
+    /// Send this.
+    Send {
+        record: Vec<u8>,
+        /// The document to leave behind once the record is accepted, since there is less in it.
+        after: Option<Vec<u8>>,
+    },
+    /// Nothing: it was sent shortened, and would be again.
+    AsBefore,
+    /// Nothing: it cannot be sent, for this reason.
+    Stays(String),
+}
+
+impl Attempt {
+    fn of(text: &[u8], wants_time_generated: bool, limits: Limits) -> Self {
+        let document = match SetAsideDocument::from_json(text) {
+            Ok(document) => document,
+            Err(error) => return Self::Stays(format!("the document cannot be read: {}", chain(&error))),
+        };
+        let Ok(object) = Object::parse(document.record.get().as_bytes()) else {
+            return Self::Stays("its record is no JSON object, and the sink takes nothing else".to_owned());
+        };
+        let record = record(object, wants_time_generated);
+        match fit(&record, limits) {
+            Fit::Whole => Self::Send { record, after: None },
+            Fit::Shrunk { .. } if document.is_sent_shortened() => Self::AsBefore,
+            Fit::Shrunk { record, fields } => {
+                let reason = format!("{SENT_SHORTENED}: with less in {}", fields.join(", "));
+                let after = SetAsideDocument { reason: reason.into(), ..document }.to_json();
+                Self::Send { record, after: Some(after) }
+            }
+            Fit::Hopeless => Self::Stays("its record does not fit the sink, even shortened".to_owned()),
+        }
+    }
+}
+
+/// The record as a run would send it. `TimeGenerated` belongs to the sink, not to the record: one sink
+/// needs it, and for the other the name is reserved.
+fn record(mut object: Object<'_>, wants_time_generated: bool) -> Vec<u8> {
+    let is_time = |value: &&RawValue| text_of(value).is_some_and(|text| parse_rfc3339(&text).is_ok());
+    let stamp =
+        ["TimeGenerated", "alertCreationTime"].iter().find_map(|name| object.get(name).filter(is_time));
+    object.0.retain(|member| member.name != "TimeGenerated");
+    union(&object, None, stamp.filter(|_| wants_time_generated).map(RawValue::get))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { record: 200, field: 40 };
+
+    fn sent(record: &str, after: Option<&str>) -> Attempt {
+        Attempt::Send { record: record.into(), after: after.map(Into::into) }
+    }
+
+    #[test]
+    fn the_time_is_said_as_the_present_sink_wants_it() {
+        for (record, with, without) in [
+            (
+                r#"{"TimeGenerated":"2026-11-24T05:55:03.10Z","id":"a","n":1.50}"#,
+                r#"{"TimeGenerated":"2026-11-24T05:55:03.10Z","id":"a","n":1.50}"#,
+                r#"{"id":"a","n":1.50}"#,
+            ),
+            (
+                r#"{"id":"a","alertCreationTime":"2026-11-24T05:55:03Z"}"#,
+                r#"{"TimeGenerated":"2026-11-24T05:55:03Z","id":"a","alertCreationTime":"2026-11-24T05:55:03Z"}"#,
+                r#"{"id":"a","alertCreationTime":"2026-11-24T05:55:03Z"}"#,
+            ),
+            (
+                r#"{"id":"a","alertCreationTime":"soon"}"#,
+                r#"{"id":"a","alertCreationTime":"soon"}"#,
+                r#"{"id":"a","alertCreationTime":"soon"}"#,
+            ),
+        ] {
+            let document = format!(r#"{{"id":"a","reason":"refused","record":{record}}}"#);
+            assert_eq!(Attempt::of(document.as_bytes(), true, LIMITS), sent(with, None));
+            assert_eq!(Attempt::of(document.as_bytes(), false, LIMITS), sent(without, None));
+        }
+    }
+
+    #[test]
+    fn what_is_no_record_stays() {
+        for (document, reason) in [
+            ("", "cannot be read"),
+            (r#"{"id":"a","record":{}}"#, "cannot be read"),
+            (r#"{"id":null,"reason":"r","record":7}"#, "no JSON object"),
+            (r#"{"id":null,"reason":"r","record":"{}"}"#, "no JSON object"),
+        ] {
+            let attempt = Attempt::of(document.as_bytes(), true, LIMITS);
+            assert!(
+                matches!(&attempt, Attempt::Stays(why) if why.contains(reason)),
+                "{document}: {attempt:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_record_that_goes_shortened_stays_whole_here_and_goes_so_only_once() {
+        let long = "x".repeat(50);
+        let document = format!(r#"{{"id":"a","reason":"refused","record":{{"id":"a","text":"{long}"}}}}"#);
+        let Attempt::Send { record, after: Some(after) } = Attempt::of(document.as_bytes(), false, LIMITS)
+        else {
+            panic!("it is not sent shortened");
+        };
+        let short = "x".repeat(38);
+        let expected = format!(r#"{{"id":"a","text":"{short}","truncatedFields":["text"]}}"#);
+        assert_eq!(String::from_utf8_lossy(&record), expected);
+        let kept = format!(
+            r#"{{"id":"a","reason":"sent shortened: with less in text","record":{{"id":"a","text":"{long}"}}}}"#
+        );
+        assert_eq!(String::from_utf8_lossy(&after), kept);
+
+        assert_eq!(Attempt::of(&after, false, LIMITS), Attempt::AsBefore);
+        let whole = format!(r#"{{"id":"a","text":"{long}"}}"#);
+        assert_eq!(Attempt::of(&after, false, Limits { record: 200, field: 60 }), sent(&whole, None));
+    }
+}

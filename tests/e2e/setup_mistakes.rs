@@ -1,0 +1,129 @@
+//! Each row of README's table of messages: the mistake is made, and the message and mend come.
+
+use std::{fs, path::Path};
+
+use simulator::{Fault, Quirk, Role, Route, Service, Sink, azurite::Azurite, functions_host::Payload};
+
+use crate::stage::{Stage, fail};
+
+const OTHER_ID: &str = "00000000-0000-0000-0000-000000000001";
+
+/// The rows of README's table as message and mend, without their formatting.
+fn rows() -> Vec<(String, String)> {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("README");
+    let table = readme.split("| the message says | the mend |").nth(1).expect("the table");
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    rows.map(|row| {
+        let mut cells = row.trim_matches('|').split('|').map(|cell| cell.replace('`', "").trim().to_owned());
+        (cells.next().expect("a message"), cells.next().expect("a mend"))
+    })
+    .collect()
+}
+
+async fn error_of(stage: &Stage) -> String {
+    let error = fail(&stage.host().await.fire(Payload::regular()).await);
+    assert_eq!(stage.cloud.counts().records, 0, "{error}");
+    error
+}
+
+/// Makes the mistake that `message` is about.
+async fn provoke(message: &str) -> String {
+    let sink = if message.contains("Data Collector") { Sink::DataCollector } else { Sink::LogsIngestion };
+    let mut stage = Stage::with_route(sink, Route::ClientSecret).await;
+    // Entra's one-line errors; the other form's text is lost in the library.
+    stage.cloud.honour(Quirk::OneLineErrors, true);
+    stage.generate(3, 1);
+    match message {
+        "AADSTS7000215" => stage.set("AZURE_CLIENT_SECRET", "wrong"),
+        "AADSTS7000222" => stage.cloud.fault(
+            Fault::body(401, r#"{"error":"invalid_client","error_description":"AADSTS7000222: The provided client secret keys are expired.","error_codes":[7000222]}"#)
+                .on(Service::Entra)
+                .always(),
+        ),
+        "AADSTS700016" => stage.set("AZURE_CLIENT_ID", OTHER_ID),
+        "AADSTS90002" => stage.set("AZURE_TENANT_ID", OTHER_ID),
+        "AADSTS500011" => stage.set("MDATP_API_SCOPE", "https://nowhere.example/.default"),
+        "no token for" => stage.cloud.fault(Fault::html().on(Service::Entra).always()),
+        "Defender answered 403" => stage.cloud.deny_role(Role::AlertRead),
+        "Defender answered 401" => stage.cloud.fault(Fault::status(401).on(Service::Defender).always()),
+        "Defender answered 404 to GET /api/alerts" => {
+            let url = stage.served.url(Service::Defender) + "/elsewhere";
+            stage.set("MDATP_API_URL", &url);
+        }
+        "the Data Collector API answered 403" => stage.set("MDATP_WORKSPACE_KEY", "d3Jvbmcga2V5"),
+        "the Data Collector API answered 404" => {
+            let url = stage.served.url(Service::DataCollector) + "/elsewhere";
+            stage.set("MDATP_COLLECTOR_URL", &url);
+        }
+        "the Logs Ingestion API answered 403" => stage.cloud.deny_role(Role::MetricsPublisher),
+        "the Logs Ingestion API answered 404" => {
+            stage.set("MDATP_DCR_ID", "dcr-00000000000000000000000000000000");
+            let by_rule = error_of(&stage).await;
+            assert!(by_rule.contains(message), "{by_rule}");
+            stage.set("MDATP_DCR_ID", simulator::tenant::DCR_ID);
+            stage.set("MDATP_STREAM", "Custom-Other_CL");
+        }
+        "the Logs Ingestion API gave no whole reply" => stage.set("MDATP_INGESTION_ENDPOINT", "http://127.0.0.1:9"),
+        message if message.starts_with("loading checkpoint.json") => {
+            let azurite = Azurite::start().await;
+            stage.unset("MDATP_STATE");
+            let wrong = azurite.connection_string().replacen("AccountKey=Eby8", "AccountKey=Abc8", 1);
+            stage.set("AzureWebJobsStorage", &wrong);
+            return error_of(&stage).await;
+        }
+        message if message.starts_with("checkpoint") => {
+            fs::create_dir_all(stage.folder.path().join("state")).expect("a folder");
+            fs::write(stage.state_file("checkpoint.json"), "{").expect("written");
+        }
+        other => panic!("no test makes the mistake of the row {other:?}"),
+    }
+    error_of(&stage).await
+}
+
+#[tokio::test]
+async fn every_row_of_the_table_comes_true() {
+    let rows = rows();
+    assert!(rows.len() > 15, "{rows:?}");
+    for (message, mend) in rows {
+        // Told in full by tests of their own, and nothing to mend.
+        if mend.starts_with("nothing to mend") {
+            continue;
+        }
+        let error = provoke(&message).await;
+        for part in message.split('…').map(str::trim) {
+            assert!(error.contains(part), "{part:?} is not in {error:?}");
+        }
+        // The settings, roles and commands that the mend names are in the message too.
+        let named = |word: &&str| {
+            word.contains('_') && word.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+                || word.contains(".Read.All")
+        };
+        let words: Vec<&str> = mend.split([' ', ',', ':', ';']).filter(named).collect();
+        let told = words.iter().filter(|word| error.contains(**word)).count();
+        assert_eq!(told, words.len(), "{words:?} in {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_endpoint_that_is_down_slow_or_no_token_endpoint_fails_the_run_and_the_next_tick_delivers() {
+    for fault in [
+        Fault::status(503).always(),
+        Fault::html().always(),
+        Fault::reset().always(),
+        Fault::bad_json().always(),
+    ] {
+        let stage = Stage::with_route(Sink::LogsIngestion, Route::ClientSecret).await;
+        stage.generate(10, 1);
+        stage.cloud.fault(fault.clone().on(Service::Entra));
+        let host = stage.host().await;
+        let error = fail(&host.fire(Payload::regular()).await);
+        assert!(error.contains("no token for"), "{fault:?}: {error}");
+        stage.cloud.clear_faults();
+        assert!(host.fire(Payload::regular()).await.succeeded());
+        stage.assert_all_sent_once();
+    }
+    let stage = Stage::with_route(Sink::LogsIngestion, Route::ClientSecret).await;
+    stage.generate(10, 1);
+    stage.cloud.fault(Fault::slow(azure_core::time::Duration::seconds(2)).on(Service::Entra));
+    assert_eq!(stage.tick().await["alertsSent"], 10);
+}

@@ -1,0 +1,167 @@
+//! `mdatp-forward state`: how far delivery has come, and the way out when the checkpoint is damaged.
+
+use std::process::Output;
+
+use azure_core::time::{Duration, parse_rfc3339, to_rfc3339};
+use serde_json::{Value, json};
+use simulator::{Fault, Service, Sink, azurite::Azurite, functions_host::Payload};
+
+use crate::stage::{Stage, alert, fail, minutes_ago, now, succeed};
+
+#[track_caller]
+fn told(output: &Output, code: i32) -> String {
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
+    String::from_utf8_lossy(if code == 64 { &output.stderr } else { &output.stdout }).into_owned()
+}
+
+async fn show(stage: &Stage) -> Value {
+    serde_json::from_str(&told(&stage.command(&["state", "show", "--json"]).await, 0)).expect("JSON")
+}
+
+/// A stage for each kind of store, and the Azurite that must outlive the second.
+async fn both_stores(alerts: usize) -> (Azurite, [Stage; 2]) {
+    let azurite = Azurite::start().await;
+    let folder = Stage::with_alerts(Sink::DataCollector, alerts, 3).await;
+    let mut blob = Stage::with_alerts(Sink::DataCollector, alerts, 3).await;
+    blob.set("MDATP_STATE", "blob:forward/some/prefix");
+    blob.set("AzureWebJobsStorage", &azurite.connection_string());
+    (azurite, [folder, blob])
+}
+
+/// The names of the documents beside the checkpoint.
+async fn beside(stage: &Stage, azurite: &Azurite) -> Vec<(String, Vec<u8>)> {
+    let mut documents = Vec::new();
+    if stage.settings["MDATP_STATE"].starts_with("file:") {
+        for entry in std::fs::read_dir(stage.state_file("")).expect("a folder") {
+            let entry = entry.expect("an entry");
+            let name = entry.file_name().into_string().expect("a name");
+            documents.push((name, std::fs::read(entry.path()).expect("a document")));
+        }
+    } else {
+        for name in azurite.list_blobs("forward").await {
+            let (_, text) = azurite.get_blob("forward", &name).await.expect("a blob");
+            documents.push((name.trim_start_matches("some/prefix/").to_owned(), text.to_vec()));
+        }
+    }
+    documents.retain(|(name, _)| name.starts_with("checkpoint.before-reset-"));
+    documents
+}
+
+#[tokio::test]
+async fn show_tells_how_far_delivery_has_come() {
+    let (_azurite, stages) = both_stores(40).await;
+    for stage in stages {
+        let before = show(&stage).await;
+        assert_eq!((&before["watermark"], &before["damage"]), (&Value::Null, &Value::Null));
+        let text = told(&stage.command(&["state", "show"]).await, 0);
+        assert!(text.contains("MDATP_START"), "{text}");
+
+        let report = stage.tick().await;
+        let after = show(&stage).await;
+        assert_eq!(after["remembered"], 40);
+        let time = |text: &Value| parse_rfc3339(text.as_str().expect("a text")).expect("a time");
+        let watermark = time(&after["watermark"]);
+        assert!(time(&report["from"]) < watermark && watermark <= time(&report["to"]), "{after} {report}");
+        assert!((0..60).contains(&after["lagSeconds"].as_i64().expect("a lag")), "{after}");
+        assert_eq!(after["quota"]["alertList"], json!({"lastMinute": 1, "lastHour": 1}));
+
+        let text = told(&stage.command(&["state", "show"]).await, 0);
+        let watermark = after["watermark"].as_str().expect("a text");
+        for word in ["checkpoint.json", watermark, "40 alerts", "GET /api/alerts: 1 in the last minute"] {
+            assert!(text.contains(word), "{word}: {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_checkpoint_is_told_and_reset_is_the_way_out() {
+    let (azurite, stages) = both_stores(0).await;
+    for stage in stages {
+        stage.cloud.add_alert(&alert("old", None, &minutes_ago(30)));
+        stage.cloud.add_alert(&alert("new", None, &minutes_ago(10)));
+        assert_eq!(stage.tick().await["alertsSent"], 2);
+        let damaged = br#"{"version":1,"watermark":"20"#.to_vec();
+        match stage.settings["MDATP_STATE"].starts_with("file:") {
+            true => std::fs::write(stage.state_file("checkpoint.json"), &damaged).expect("written"),
+            false => drop(azurite.put_blob("forward", "some/prefix/checkpoint.json", damaged.clone()).await),
+        }
+        let text = told(&stage.command(&["state", "show"]).await, 1);
+        assert!(text.contains("not the JSON") && text.contains("state reset --to"), "{text}");
+        let text = told(&stage.command(&["state", "show", "--json"]).await, 1);
+        let shown: Value = serde_json::from_str(&text).expect("JSON");
+        assert!(shown["damage"].is_string() && shown["watermark"].is_null() && shown["remembered"].is_null());
+
+        let text = told(&stage.command(&["state", "reset", "--to", "20m"]).await, 0);
+        let kept = beside(&stage, &azurite).await;
+        let [(name, content)] = &kept[..] else { panic!("one document: {kept:?}") };
+        assert_eq!(content, &damaged);
+        assert!(text.contains(name) && text.contains("checkpoint.json"), "{text}");
+        assert_eq!(show(&stage).await["remembered"], 0);
+        assert_eq!(stage.tick().await["alertsSent"], 1);
+        assert_eq!(stage.sent_ids()[2..], ["new"]);
+
+        // To an exact time, over a sound checkpoint, whose calls still count.
+        let calls = show(&stage).await["quota"]["alertList"]["lastHour"].clone();
+        assert!(calls.as_u64() > Some(0));
+        let to = minutes_ago(40);
+        told(&stage.command(&["state", "reset", "--to", &to]).await, 0);
+        let shown = show(&stage).await;
+        assert_eq!((&shown["watermark"], &shown["knownFrom"]), (&json!(to), &json!(to)));
+        assert_eq!(shown["quota"]["alertList"]["lastHour"], calls);
+        assert_eq!(beside(&stage, &azurite).await.len(), 2);
+        assert_eq!(stage.tick().await["alertsSent"], 2);
+    }
+}
+
+#[tokio::test]
+async fn a_reset_before_the_first_run_sets_its_start() {
+    let (azurite, stages) = both_stores(0).await;
+    for stage in stages {
+        stage.cloud.add_alert(&alert("old", None, &minutes_ago(30)));
+        stage.cloud.add_alert(&alert("new", None, &minutes_ago(10)));
+        let text = told(&stage.command(&["state", "reset", "--to", "20m"]).await, 0);
+        assert!(text.contains("none before"), "{text}");
+        assert_eq!(beside(&stage, &azurite).await.len(), 0);
+        stage.tick().await;
+        assert_eq!(stage.sent_ids(), ["new"]);
+    }
+}
+
+#[tokio::test]
+async fn a_reset_that_makes_no_sense_changes_nothing() {
+    let stage = Stage::with_alerts(Sink::DataCollector, 5, 1).await;
+    stage.tick().await;
+    let before = std::fs::read(stage.state_file("checkpoint.json")).expect("a checkpoint");
+    let tomorrow = to_rfc3339(&(now() + Duration::days(1)));
+    for arguments in [
+        &["state", "reset"][..],
+        &["state", "reset", "--to", "yesterday"],
+        &["state", "reset", "--to", &tomorrow],
+        &["state", "reset", "--to", "1999-12-31T00:00:00Z"],
+        &["state", "reset", "--to", "100000years"],
+    ] {
+        told(&stage.command(arguments).await, 64);
+    }
+    assert_eq!(std::fs::read(stage.state_file("checkpoint.json")).expect("a checkpoint"), before);
+}
+
+#[tokio::test]
+async fn a_reset_stops_a_run_that_is_under_way_and_the_next_one_begins_there() {
+    let (_azurite, stages) = both_stores(30).await;
+    for stage in stages {
+        let host = stage.host().await;
+        let late = Duration::milliseconds(1_500);
+        stage.cloud.fault(Fault::slow(late).on(Service::DataCollector));
+        let run = host.fire(Payload::regular());
+        let reset = async {
+            while !stage.cloud.requests().iter().any(|seen| seen.fault.is_some()) {
+                tokio::task::yield_now().await;
+            }
+            told(&stage.command(&["state", "reset", "--to", "2h"]).await, 0);
+        };
+        let (invocation, ()) = tokio::join!(run, reset);
+        assert!(fail(&invocation).contains("another process"), "{invocation:#?}");
+        assert_eq!(show(&stage).await["remembered"], 0);
+        assert_eq!(succeed(&host.fire(Payload::regular()).await)["alertsSent"], 30);
+    }
+}
