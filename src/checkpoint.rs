@@ -55,16 +55,20 @@ impl Checkpoint {
         Window { from, to: now.max(from) }
     }
 
+    /// How many identities are remembered.
+    pub fn remembered(&self) -> usize {
+        self.delivered.len()
+    }
+
     /// True when `identity` has been delivered before.
     pub fn has(&self, identity: Identity) -> bool {
         self.delivered.contains(&identity)
     }
 
-    /// Remembers `identity`, an alert of `time` (the watermark, where it has none), as delivered.
-    pub fn deliver(&mut self, identity: Identity, time: Option<OffsetDateTime>) {
+    /// Remembers `identity`, an alert of `time`, as delivered.
+    pub fn deliver(&mut self, identity: Identity, time: OffsetDateTime) {
         if self.delivered.insert(identity) {
-            let minute = minute_of(time.unwrap_or(self.watermark));
-            self.by_minute.entry(minute).or_default().push(identity);
+            self.by_minute.entry(minute_of(time)).or_default().push(identity);
         }
     }
 
@@ -113,7 +117,7 @@ impl Checkpoint {
         for (minute, packed) in &document.delivered {
             let at = time(&format!("{minute}:00Z"))?;
             for identity in unpack(packed).ok_or_else(|| Damage::NoIdentities(minute.clone()))? {
-                checkpoint.deliver(identity, Some(at));
+                checkpoint.deliver(identity, at);
             }
         }
         Ok(checkpoint)
@@ -233,10 +237,10 @@ mod tests {
     fn identities_are_remembered_as_long_as_the_look_back_and_survive_the_document() {
         let mut checkpoint = Checkpoint::starting_at(at("2026-11-24T00:00:00Z"));
         let [old, kept, late] = [1, 2, 3].map(|n| Identity([n; Identity::BYTES]));
-        checkpoint.deliver(old, Some(at("2026-11-24T01:59:59.9Z")));
-        checkpoint.deliver(kept, Some(at("2026-11-24T02:00:59.9Z")));
+        checkpoint.deliver(old, at("2026-11-24T01:59:59.9Z"));
+        checkpoint.deliver(kept, at("2026-11-24T02:00:59.9Z"));
         checkpoint.advance(at("2026-11-24T03:00:30.0000001Z"), HOUR);
-        checkpoint.deliver(late, None);
+        checkpoint.deliver(late, at("2026-11-24T03:00:00Z"));
         assert_eq!([old, kept, late].map(|identity| checkpoint.has(identity)), [false, true, true]);
 
         let text = String::from_utf8(checkpoint.to_json()).expect("text");
@@ -265,7 +269,7 @@ mod tests {
             let mut identity = [0; Identity::BYTES];
             identity[..8].copy_from_slice(&number.to_be_bytes());
             let time = start + Duration::from_millis(36 * number);
-            checkpoint.deliver(Identity(identity), Some(time));
+            checkpoint.deliver(Identity(identity), time);
             if number % 1_000 == 0 {
                 checkpoint.advance(time, HOUR);
             }

@@ -27,7 +27,7 @@ use crate::{
     object::{Object, text_of},
     report::RunReport,
     services::Services,
-    set_aside::SetAside,
+    set_aside::{SENT_SHORTENED, SetAside},
     shrink::{Fit, fit},
     sink::Blame,
     state::{StateError, Version},
@@ -340,7 +340,7 @@ impl Run<'_> {
             Fit::Whole => record,
             Fit::Shrunk { record: shrunk, fields } => {
                 let reason = format!(
-                    "sent shortened: {} of its {} bytes fit, with less in {}",
+                    "{SENT_SHORTENED}: {} of its {} bytes fit, with less in {}",
                     shrunk.len(),
                     record.len(),
                     fields.join(", ")
@@ -482,7 +482,7 @@ impl Run<'_> {
         self.report.bytes_sent += bytes as u64;
         for delivery in &batch.deliveries {
             self.in_hand.remove(&delivery.identity);
-            self.checkpoint.deliver(delivery.identity, delivery.time);
+            self.deliver(delivery);
         }
         let walked = batch.deliveries.iter().filter_map(|delivery| delivery.reaches).max();
         self.advance(reached.max(walked));
@@ -492,6 +492,12 @@ impl Run<'_> {
             progress(&self.report);
         }
         Ok(())
+    }
+
+    /// An alert without a time is remembered as long as one of this moment.
+    fn deliver(&mut self, delivery: &Delivery) {
+        let time = delivery.time.or(self.report.to).unwrap_or(self.checkpoint.watermark);
+        self.checkpoint.deliver(delivery.identity, time);
     }
 
     /// Moves the watermark to `reached`, but not past an alert that stays behind.
@@ -554,7 +560,7 @@ impl Run<'_> {
     ) -> Result<(), RunError> {
         let aside = SetAside { identity: delivery.identity, id, reason, record };
         self.keep_aside(&aside).await?;
-        self.checkpoint.deliver(aside.identity, delivery.time);
+        self.deliver(&delivery);
         self.is_unsaved = true;
         self.report.alerts_set_aside += 1;
         let id = one_line(id.unwrap_or("(none)"), 200);

@@ -13,7 +13,12 @@ use object_store::{
     local::LocalFileSystem, memory::InMemory, path::Path,
 };
 
-use crate::{config::StateConfig, credential::Credential, http::Http, set_aside::SetAside};
+use crate::{
+    config::StateConfig,
+    credential::Credential,
+    http::Http,
+    set_aside::{SetAside, SetAsideDocument},
+};
 use blob::BlobContainer;
 
 /// The name of the checkpoint's document.
@@ -157,9 +162,15 @@ impl StateStore {
         Ok(kept)
     }
 
-    /// Writes a record that cannot be delivered, whole and with the reason.
+    /// Writes a record that cannot be delivered, whole and with the reason. A record that is kept already
+    /// stays as it is, and gets the new reason: what is refused may be what is left of it after shortening.
     pub async fn set_aside(&self, record: &SetAside<'_>) -> Result<(), StateError> {
-        self.put(&record.name(), record.to_json(), PutMode::Overwrite).await.map(drop)
+        let (name, kept) = (record.name(), self.read(&record.name()).await?);
+        let text = match kept.as_deref().map(SetAsideDocument::from_json) {
+            Some(Ok(whole)) => SetAsideDocument { reason: record.reason.into(), ..whole }.to_json(),
+            _ => record.to_json(),
+        };
+        self.put(&name, text, PutMode::Overwrite).await.map(drop)
     }
 
     /// A local folder has no compare-and-swap: the rename is atomic, and another process is noticed
@@ -170,6 +181,15 @@ impl StateStore {
         match now.as_deref() == expected {
             true => Ok(()),
             false => Err(self.error("saving", CHECKPOINT, Problem::Contended)),
+        }
+    }
+
+    async fn read(&self, name: &str) -> Result<Option<Bytes>, StateError> {
+        let fail = |error| self.error("reading", name, Problem::of(error));
+        match self.objects.get(&self.path(name)).await {
+            Ok(found) => found.bytes().await.map(Some).map_err(fail),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(fail(error)),
         }
     }
 

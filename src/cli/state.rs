@@ -4,13 +4,13 @@ use std::{collections::BTreeMap, fmt, process::ExitCode, time::Duration};
 
 use azure_core::time::{OffsetDateTime, parse_rfc3339, to_rfc3339};
 use clap::{Args, Subcommand};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tracing::error;
 
 use super::{EXIT_USAGE, print_line};
 use crate::{
-    alert::Identity, cause::chain, checkpoint::Checkpoint, config::Start, quota::Api, run::RunError,
-    services::Services, state::Problem,
+    cause::chain, checkpoint::Checkpoint, config::Start, quota::Api, run::RunError, services::Services,
+    state::Problem,
 };
 
 /// What to do with the checkpoint.
@@ -90,17 +90,6 @@ pub async fn reset(args: &ResetArgs, services: &Services) -> Result<ExitCode, Ru
     }
 }
 
-/// The number of identities in a checkpoint's document: base64, 4 characters for 3 bytes.
-fn remembered(text: &[u8]) -> Option<usize> {
-    #[derive(Deserialize)]
-    struct Document<'a> {
-        #[serde(borrow)]
-        delivered: BTreeMap<&'a str, &'a str>,
-    }
-    let document: Document<'_> = serde_json::from_slice(text).ok()?;
-    Some(document.delivered.values().map(|packed| packed.len() / (Identity::BYTES / 3 * 4)).sum())
-}
-
 /// A checkpoint that begins at `to`, unless a run would take it for damaged.
 fn beginning(to: Start, now: OffsetDateTime) -> Result<Checkpoint, String> {
     let time = match to {
@@ -150,7 +139,7 @@ impl Standing {
             watermark: checkpoint.map(|checkpoint| to_rfc3339(&checkpoint.watermark)),
             lag_seconds: checkpoint.map(|checkpoint| (now - checkpoint.watermark).whole_seconds()),
             known_from: checkpoint.map(|checkpoint| to_rfc3339(&checkpoint.known_from)),
-            remembered: checkpoint.and(text).and_then(remembered),
+            remembered: checkpoint.map(Checkpoint::remembered),
             quota: checkpoint
                 .into_iter()
                 .flat_map(|checkpoint| checkpoint.quota.used(now))

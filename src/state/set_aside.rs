@@ -40,13 +40,7 @@ impl StateStore {
 
     /// The text of a document that is set aside; none when it is gone.
     pub async fn read_set_aside(&self, name: &str) -> Result<Option<Bytes>, StateError> {
-        let file = file_name(name);
-        let fail = |error| self.error("reading", &file, Problem::of(error));
-        match self.objects.get(&self.path(&file)).await {
-            Ok(found) => found.bytes().await.map(Some).map_err(fail),
-            Err(StoreError::NotFound { .. }) => Ok(None),
-            Err(error) => Err(fail(error)),
-        }
+        self.read(&file_name(name)).await
     }
 
     /// Writes a document that is set aside anew.

@@ -138,7 +138,7 @@ async fn sign_in_mistakes_are_named_by_their_setting() {
             ("AZURE_CLIENT_SECRET", "wrong", "AZURE_CLIENT_SECRET"),
             ("AZURE_CLIENT_ID", "00000000-0000-0000-0000-000000000001", "AZURE_CLIENT_ID"),
             ("AZURE_TENANT_ID", "00000000-0000-0000-0000-000000000002", "AZURE_TENANT_ID"),
-            ("MDATP_API_SCOPE", "https://nowhere.example/.default", "scope"),
+            ("MDATP_API_SCOPE", "https://nowhere.example/.default", "MDATP_API_SCOPE"),
         ] {
             let mut stage = Stage::with_route(Sink::DataCollector, Route::ClientSecret).await;
             stage.cloud.honour(simulator::Quirk::OneLineErrors, one_line);

@@ -65,9 +65,11 @@ async fn a_record_that_the_sink_refuses_is_found_and_set_aside_with_its_reason_a
     let stage = Stage::with_alerts(Sink::DataCollector, 100, 5).await;
     let created = minutes_ago(20);
     // The Data Collector takes no such name of a member.
-    for id in ["poison-1", "poison-2"] {
+    // The second is too long besides, so that what is refused is less than what must be kept.
+    let long = "x".repeat(40_000);
+    for (id, description) in [("poison-1", ""), ("poison-2", long.as_str())] {
         stage.cloud.add_alert(&format!(
-            r#"{{"id":"{id}","alertCreationTime":"{created}","lastUpdateTime":"{created}","not a name":1,"evidence":[]}}"#
+            r#"{{"id":"{id}","alertCreationTime":"{created}","lastUpdateTime":"{created}","not a name":1,"description":"{description}","evidence":[]}}"#
         ));
     }
     let host = stage.host().await;
@@ -80,6 +82,8 @@ async fn a_record_that_the_sink_refuses_is_found_and_set_aside_with_its_reason_a
     for aside in stage.set_aside() {
         assert!(aside["reason"].as_str().is_some_and(|reason| reason.contains("answered 400")), "{aside}");
         assert_eq!(aside["record"]["not a name"], 1);
+        let whole = if aside["id"] == "poison-2" { long.as_str() } else { "" };
+        assert_eq!(aside["record"]["description"], whole);
     }
     let again = succeed(&host.fire(Payload::regular()).await);
     assert_eq!((&again["alertsSetAside"], &again["alertsAlreadySent"]), (&json!(0), &json!(102)));
@@ -250,5 +254,65 @@ async fn two_processes_on_one_folder_of_state_still_keep_the_promises() {
         sent.dedup();
         assert_eq!(sent.len(), 600);
         assert!(all - 600 <= largest, "{} repeats, and the largest batch has {largest}", all - 600);
+    }
+}
+
+/// List elements as no list should have them, between two good ones.
+#[tokio::test]
+async fn of_a_page_full_of_monsters_every_one_is_sent_or_kept_and_the_good_ones_arrive() {
+    let created = minutes_ago(5);
+    let with = |members: &str| {
+        format!(r#"{{{members},"alertCreationTime":"{created}","lastUpdateTime":"{created}"}}"#)
+    };
+    let (open, close) = ("[".repeat(1_000), "]".repeat(1_000));
+    let monsters = [
+        "17".to_owned(),
+        "null".to_owned(),
+        "[[]]".to_owned(),
+        r#""text""#.to_owned(),
+        "{}".to_owned(),
+        with(r#""id":null"#),
+        with(r#""id":7"#),
+        with(r#""id":{"a":1}"#),
+        with(r#""id":"\ud800""#),
+        with(r#""id":"twice","title":"a","title":"b""#),
+        with(r#""id":"digits","n":123456789012345678901234567890,"m":1e999,"o":-0.0"#),
+        with(r#""id":"surrogate","title":"\ud800 alone""#),
+        with(&format!(r#""id":"deep","domains":{open}{close}"#)),
+        with(r#""id":"nul\u0000","title":"a\u0000b""#),
+        with(&format!(r#""id":"long","description":"{}""#, "x".repeat(5_000_000))),
+        with(r#""id":"odd time","firstEventTime":"yesterday""#),
+        r#"{"id":"no time at all"}"#.to_owned(),
+        r#"{"id":"bad time","alertCreationTime":"2026-13-45T00:00:00Z"}"#.to_owned(),
+    ];
+    let page = format!(
+        r#"{{"value":[{},{},{}]}}"#,
+        alert("first", None, &created),
+        monsters.join(","),
+        alert("last", None, &created)
+    );
+    for sink in BOTH_SINKS {
+        let stage = Stage::new(sink).await;
+        stage.cloud.fault(Fault::body(200, &page).on(Service::Defender).matching("/api/alerts"));
+        let host = stage.host().await;
+        let report = succeed(&host.fire(Payload::regular()).await);
+        let count = |name: &str| report[name].as_u64().expect("a count");
+        assert_eq!(count("alertsRead"), 20);
+        assert_eq!(count("alertsSent") + count("alertsSetAside"), 20, "{report}");
+        assert_eq!(report["complete"], true);
+        let sent = stage.sent_ids();
+        for id in ["first", "last", "twice", "digits", "long", "odd time"] {
+            assert!(sent.iter().any(|sent| sent == id), "{id} is sent");
+        }
+        // What is no alert is kept, and so is the whole of what went shortened.
+        let whole = stage.set_aside_texts();
+        assert!(whole.iter().any(|aside| aside.starts_with(r#"{"id":"long","#)));
+        assert!(whole.len() as u64 > count("alertsSetAside"));
+        let peak = host.peak_bytes().expect("Linux");
+        assert!(peak < 200 << 20, "{peak} bytes");
+        // The next tick does not begin all over with them.
+        stage.cloud.fault(Fault::body(200, &page).on(Service::Defender).matching("/api/alerts"));
+        let again = succeed(&host.fire(Payload::regular()).await);
+        assert_eq!((&again["alertsSent"], &again["alertsSetAside"]), (&json!(0), &json!(0)), "{again}");
     }
 }

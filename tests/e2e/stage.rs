@@ -84,18 +84,30 @@ impl Stage {
         self.folder.path().join("state").join(name)
     }
 
+    /// The documents of what was set aside.
     pub fn set_aside(&self) -> Vec<Value> {
+        self.set_aside_texts().iter().map(|text| serde_json::from_str(text).expect("JSON")).collect()
+    }
+
+    /// The same as text, for records that no strict reader takes.
+    pub fn set_aside_texts(&self) -> Vec<String> {
         let Ok(folder) = std::fs::read_dir(self.state_file("set-aside")) else { return Vec::new() };
-        let read = |path| std::fs::read(path).expect("a document");
-        folder
-            .map(|entry| serde_json::from_slice(&read(entry.expect("an entry").path())).expect("JSON"))
-            .collect()
+        let read = |path| std::fs::read_to_string(path).expect("a document");
+        folder.map(|entry| read(entry.expect("an entry").path())).collect()
     }
 
     /// The ids of all records accepted, in order, repeats included.
     pub fn sent_ids(&self) -> Vec<String> {
-        let id = |record: Value| record["id"].as_str().expect("an id").to_owned();
-        self.cloud.records().into_iter().map(id).collect()
+        #[derive(serde::Deserialize)]
+        struct Record {
+            id: String,
+        }
+        let id = |record: &String| serde_json::from_str::<Record>(record).expect("a record with an id").id;
+        self.cloud
+            .received()
+            .iter()
+            .flat_map(|post| post.records.iter().map(id).collect::<Vec<_>>())
+            .collect()
     }
 
     /// Every alert of the cloud was accepted once, and nothing was refused for being wrong.
