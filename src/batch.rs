@@ -1,6 +1,7 @@
 //! Records packed into the bodies of posts: JSON arrays under a sink's limit, counted exactly. Pure.
 
 use azure_core::time::OffsetDateTime;
+use bytes::Bytes;
 
 use crate::alert::Identity;
 
@@ -20,7 +21,7 @@ pub struct Delivery {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
     /// The body, brackets and commas included.
-    pub body: Vec<u8>,
+    pub body: Bytes,
     /// What is in it, in its order.
     pub deliveries: Vec<Delivery>,
     /// Where each record begins in the body.
@@ -28,10 +29,6 @@ pub struct Batch {
 }
 
 impl Batch {
-    fn new() -> Self {
-        Self { body: Vec::new(), deliveries: Vec::new(), starts: Vec::new() }
-    }
-
     /// The text of the record at `place`.
     pub fn record(&self, place: usize) -> &[u8] {
         let start = self.starts[place];
@@ -43,23 +40,40 @@ impl Batch {
     /// The same records in two batches, in order; none for a batch of one.
     pub fn halves(&self) -> Option<(Batch, Batch)> {
         let middle = self.deliveries.len() / 2;
-        (middle > 0).then(|| (self.part(0..middle), self.part(middle..self.deliveries.len())))
+        Some((self.part(0..middle)?, self.part(middle..self.deliveries.len())?))
     }
 
-    fn part(&self, places: std::ops::Range<usize>) -> Batch {
-        let mut part = Batch::new();
+    fn part(&self, places: std::ops::Range<usize>) -> Option<Batch> {
+        let mut draft = Draft::default();
         for place in places {
-            part.add(self.record(place), self.deliveries[place]);
+            draft.add(self.record(place), self.deliveries[place]);
         }
-        part.body.push(b']');
-        part
+        draft.finish()
     }
+}
 
+/// A batch that is being written.
+#[derive(Debug, Default)]
+struct Draft {
+    body: Vec<u8>,
+    deliveries: Vec<Delivery>,
+    starts: Vec<usize>,
+}
+
+impl Draft {
     fn add(&mut self, record: &[u8], delivery: Delivery) {
         self.body.push(if self.body.is_empty() { b'[' } else { b',' });
         self.starts.push(self.body.len());
         self.body.extend_from_slice(record);
         self.deliveries.push(delivery);
+    }
+
+    fn finish(mut self) -> Option<Batch> {
+        if self.deliveries.is_empty() {
+            return None;
+        }
+        self.body.push(b']');
+        Some(Batch { body: self.body.into(), deliveries: self.deliveries, starts: self.starts })
     }
 }
 
@@ -71,13 +85,13 @@ pub struct TooLarge;
 #[derive(Debug)]
 pub struct Packer {
     limit: usize,
-    open: Batch,
+    draft: Draft,
 }
 
 impl Packer {
     /// A packer for bodies of at most `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Self { limit, open: Batch::new() }
+        Self { limit, draft: Draft::default() }
     }
 
     /// Adds a record. When it does not fit any more, the full batch is handed out first.
@@ -86,18 +100,15 @@ impl Packer {
         if record.len() + 2 > self.limit {
             return Err(TooLarge);
         }
-        let full = if self.open.body.len() + record.len() + 2 > self.limit { self.take() } else { None };
-        self.open.add(record, delivery);
+        let is_full = self.draft.body.len() + record.len() + 2 > self.limit;
+        let full = if is_full { self.take() } else { None };
+        self.draft.add(record, delivery);
         Ok(full)
     }
 
     /// The batch begun, if there is anything in it.
     pub fn take(&mut self) -> Option<Batch> {
-        if self.open.body.is_empty() {
-            return None;
-        }
-        self.open.body.push(b']');
-        Some(std::mem::replace(&mut self.open, Batch::new()))
+        std::mem::take(&mut self.draft).finish()
     }
 }
 
@@ -118,7 +129,7 @@ mod tests {
             batches.extend(packer.push(record.as_bytes(), delivery(0)).expect("it fits"));
         }
         batches.extend(packer.take());
-        batches.into_iter().map(|batch| String::from_utf8(batch.body).expect("text")).collect()
+        batches.into_iter().map(|batch| String::from_utf8(batch.body.to_vec()).expect("text")).collect()
     }
 
     #[test]

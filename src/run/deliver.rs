@@ -4,7 +4,6 @@
 use std::sync::atomic::Ordering;
 
 use azure_core::time::OffsetDateTime;
-use bytes::Bytes;
 use tracing::{debug, error, info, warn};
 
 use super::{Purpose, Run, RunError};
@@ -89,8 +88,7 @@ impl Run<'_> {
         let mut suspects = Vec::new();
         let mut waiting = vec![batch];
         while let Some(batch) = waiting.pop() {
-            let body = Bytes::copy_from_slice(&batch.body);
-            let refusal = match self.services.sink.send(body, &self.caller).await {
+            let refusal = match self.services.sink.send(batch.body.clone(), &self.caller).await {
                 Ok(bytes) => {
                     let reached = reached.filter(|_| waiting.is_empty() && suspects.is_empty());
                     self.remember(&batch, bytes, reached).await?;

@@ -9,7 +9,6 @@ use std::{
 };
 
 use azure_core::time::parse_rfc3339;
-use bytes::Bytes;
 use serde_json::value::RawValue;
 use tracing::{error, info};
 
@@ -112,7 +111,7 @@ impl<'a> Replay<'a> {
         while let Some(batch) = waiting.pop() {
             let deadline = Deadline::after(self.budget, Arc::new(AtomicBool::new(false)));
             let caller = Caller::new(http.clone(), *clock, deadline, *quota_share);
-            match sink.send(Bytes::copy_from_slice(&batch.body), &caller).await {
+            match sink.send(batch.body.clone(), &caller).await {
                 Ok(_) => self.accepted(batch.deliveries.len()).await?,
                 Err(CallError::Refused(refusal)) => {
                     match (sink.blame(&refusal, batch.body.len()), batch.halves()) {
