@@ -16,6 +16,9 @@ use crate::{
     run::Purpose,
 };
 
+/// How much of a body that is too long is read all the same, in bytes.
+const LONGEST_READ: usize = 16 * LIMIT;
+
 /// How long a stop waits for the run under way to save what it has in hand.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -103,7 +106,7 @@ async fn read<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>) -> Resul
     while let Some(chunk) = body.next().await {
         let mut chunk = chunk.map_err(|_| Reply::refusal(StatusCode::BAD_REQUEST, "the body is cut off"))?;
         length += chunk.remaining();
-        if length > 16 * LIMIT {
+        if length > LONGEST_READ {
             break;
         }
         while length <= LIMIT && chunk.has_remaining() {
