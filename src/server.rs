@@ -49,7 +49,11 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, signal: impl Future<Out
         // The reply of the run that has just ended still has to go out.
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
-    tokio::select! { () = server => {}, () = stop => {} }
+    tokio::select! {
+        // Nobody is connected any more, but a run may still be under way.
+        () = server => app.stop(PATIENCE).await,
+        () = stop => {}
+    }
 }
 
 fn routes(app: Arc<App>) -> impl Filter<Extract = (Response<String>,), Error = Infallible> + Clone {

@@ -9,7 +9,7 @@ use tracing::{debug, error, info, warn};
 use super::{Purpose, Run, RunError};
 use crate::{
     alert::{Alert, NoAlert},
-    batch::{Batch, Delivery},
+    batch::{Batch, Delivery, TooLarge},
     call::{CallError, Refusal},
     cause::{chain, one_line},
     object::{Object, text_of},
@@ -62,12 +62,19 @@ impl Run<'_> {
                 return self.set_aside(Some(&alert.id), &reason, &record, delivery).await;
             }
         };
-        // A record within the limits fits into a batch.
-        if let Ok(Some(batch)) = self.packer.push(&record, delivery) {
-            self.send(batch, None).await?;
+        match self.packer.push(&record, delivery) {
+            Ok(full) => {
+                if let Some(batch) = full {
+                    self.send(batch, None).await?;
+                }
+                self.in_hand.insert(delivery.identity);
+                Ok(())
+            }
+            Err(TooLarge) => {
+                let reason = format!("its {} bytes do not fit into a post", record.len());
+                self.set_aside(Some(&alert.id), &reason, &record, delivery).await
+            }
         }
-        self.in_hand.insert(delivery.identity);
-        Ok(())
     }
 
     /// Sends a batch and remembers what was accepted. `reached` is the time before which all is delivered
