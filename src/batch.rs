@@ -15,6 +15,16 @@ pub struct Delivery {
     /// With this alert, everything listed before this time is delivered; none while the order of the
     /// list is not believed.
     pub reaches: Option<OffsetDateTime>,
+    /// The state that is in it, where that is a newer one than the list named: an alert can change before
+    /// it is fetched by its id, and must not be sent again when the list names that state too.
+    pub newer: Option<(Identity, OffsetDateTime)>,
+}
+
+impl Delivery {
+    /// All identities that its acceptance delivers.
+    pub fn identities(&self) -> impl Iterator<Item = Identity> {
+        [Some(self.identity), self.newer.map(|(identity, _)| identity)].into_iter().flatten()
+    }
 }
 
 /// One post: a JSON array of records.
@@ -119,7 +129,7 @@ mod tests {
     use super::*;
 
     fn delivery(number: u8) -> Delivery {
-        Delivery { identity: Identity([number; Identity::BYTES]), time: None, reaches: None }
+        Delivery { identity: Identity([number; Identity::BYTES]), time: None, reaches: None, newer: None }
     }
 
     fn pack(limit: usize, records: &[&str]) -> Vec<String> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use azure_core::time::to_rfc3339;
 use http::StatusCode;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::de::Error;
 
 use crate::{
     advice::Service,
@@ -53,8 +54,10 @@ impl Defender {
     /// One alert with its evidence; none when the service does not know it any more.
     pub async fn alert(&self, id: &str, caller: &Caller) -> Result<Option<Alert>, CallError> {
         let what = format!("GET /api/alerts/{}", utf8_percent_encode(id, KEPT));
-        let read = |reply: &Reply| Ok(Alert::parse(reply.body.clone()).ok());
-        found(self.entity(id, &what, Api::Alert, caller, read).await).map(Option::flatten)
+        let read = |reply: &Reply| {
+            Alert::parse(reply.body.clone()).map_err(|no_alert| serde_json::Error::custom(no_alert.reason))
+        };
+        found(self.entity(id, &what, Api::Alert, caller, read).await)
     }
 
     /// One machine; none when the service does not know it (outside retention, merged, offboarded).

@@ -15,6 +15,8 @@
 //!
 //! Under all calls lie `call` (token, retries, errors with advice), `retry`, `credential` and `http`.
 
+#![forbid(unsafe_code)]
+
 pub mod advice;
 pub mod alert;
 pub mod app;

@@ -1,5 +1,7 @@
 //! The program: a custom handler for the Azure Functions host, and a command line.
 
+#![forbid(unsafe_code)]
+
 use std::{future::Future, process::ExitCode, sync::Arc};
 
 use clap::Parser;

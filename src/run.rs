@@ -275,6 +275,10 @@ impl Run<'_> {
                 identity: listed.identity(services.mode),
                 time,
                 reaches: time.filter(|_| is_in_order),
+                newer: alert
+                    .time(services.mode)
+                    .filter(|sent| Some(*sent) != time)
+                    .map(|sent| (alert.identity(services.mode), sent)),
             };
             if let MachineOf::Unknown = self.machines.of(alert) {
                 let age = alert.created.map(|created| services.clock.now() - created);

@@ -10,7 +10,7 @@ use azure_core::time::{OffsetDateTime, to_rfc3339};
 use bytes::Bytes;
 use object_store::{
     Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion,
-    local::LocalFileSystem, memory::InMemory, path::Path,
+    local::LocalFileSystem, path::Path,
 };
 
 use crate::{
@@ -98,8 +98,8 @@ impl StateStore {
         Ok(Self { objects: Arc::new(objects), prefix: String::new(), place, kind: Kind::Folder })
     }
 
-    /// A store in memory, shared by all that are handed the same `objects`.
-    pub fn in_memory(objects: Arc<InMemory>) -> Self {
+    /// A store over `objects` that have compare-and-swap, such as those in memory that a test shares.
+    pub fn in_memory(objects: Arc<dyn ObjectStore>) -> Self {
         Self { objects, prefix: String::new(), place: "memory".to_owned(), kind: Kind::Memory }
     }
 

@@ -67,7 +67,7 @@ impl Run<'_> {
                 if let Some(batch) = full {
                     self.send(batch, None).await?;
                 }
-                self.in_hand.insert(delivery.identity);
+                self.in_hand.extend(delivery.identities());
                 Ok(())
             }
             Err(TooLarge) => {
@@ -164,7 +164,9 @@ impl Run<'_> {
         self.report.alerts_sent += records as u64;
         self.report.bytes_sent += bytes as u64;
         for delivery in &batch.deliveries {
-            self.in_hand.remove(&delivery.identity);
+            for identity in delivery.identities() {
+                self.in_hand.remove(&identity);
+            }
             self.deliver(delivery);
         }
         let walked = batch.deliveries.iter().filter_map(|delivery| delivery.reaches).max();
@@ -181,6 +183,9 @@ impl Run<'_> {
     fn deliver(&mut self, delivery: &Delivery) {
         let time = delivery.time.or(self.report.to).unwrap_or(self.checkpoint.watermark);
         self.checkpoint.deliver(delivery.identity, time);
+        if let Some((identity, time)) = delivery.newer {
+            self.checkpoint.deliver(identity, time);
+        }
     }
 
     /// Moves the watermark to `reached`, but not past an alert that stays behind.
@@ -229,7 +234,7 @@ impl Run<'_> {
     }
 
     pub(super) async fn set_aside_no_alert(&mut self, no_alert: &NoAlert) -> Result<(), RunError> {
-        let delivery = Delivery { identity: no_alert.identity(), time: None, reaches: None };
+        let delivery = Delivery { identity: no_alert.identity(), time: None, reaches: None, newer: None };
         self.set_aside(None, &no_alert.reason, &no_alert.text, delivery).await
     }
 

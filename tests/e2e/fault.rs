@@ -58,11 +58,15 @@ async fn a_success_with_a_page_in_it_is_no_delivery() {
 #[tokio::test]
 async fn half_a_page_and_a_page_of_html_are_asked_for_again() {
     for fault in [Fault::bad_json(), Fault::html().times(2), Fault::cut_body(500)] {
-        for path in ["/api/alerts", "/api/machines"] {
-            let stage = Stage::with_alerts(Sink::DataCollector, 30, 4).await;
+        for path in ["/api/alerts?", "/api/machines", "/api/alerts/"] {
+            let mut stage = Stage::with_alerts(Sink::DataCollector, 30, 4).await;
+            if path == "/api/alerts/" {
+                stage.set("MDATP_ALERT_FETCH", "by-id");
+            }
             stage.cloud.fault(fault.clone().on(Service::Defender).matching(path));
             assert_eq!(stage.tick().await["alertsSent"], 30, "{fault:?}");
             stage.assert_all_sent_once();
+            assert!(stage.cloud.records().iter().all(|record| record["evidence"] != json!([])), "{path}");
         }
     }
 }

@@ -94,7 +94,8 @@ impl<'a> Replay<'a> {
 
     async fn pack(&mut self, name: &str, record: &[u8], after: Option<Vec<u8>>) -> Result<(), RunError> {
         // Batches keep their order, which is how an acceptance finds its documents.
-        let delivery = Delivery { identity: Identity([0; Identity::BYTES]), time: None, reaches: None };
+        let delivery =
+            Delivery { identity: Identity([0; Identity::BYTES]), time: None, reaches: None, newer: None };
         // A record within the limits fits into a batch.
         if let Ok(Some(full)) = self.packer.push(record, delivery) {
             self.send(full).await?;
