@@ -281,7 +281,9 @@ impl Run<'_> {
                     .map(|sent| (alert.identity(services.mode), sent)),
             };
             if let MachineOf::Unknown = self.machines.of(alert) {
-                let age = alert.created.map(|created| services.clock.now() - created);
+                // By Defender's own clock, as far as it tells: ours may be wrong.
+                let now = self.reached_at_most.unwrap_or_else(|| services.clock.now());
+                let age = alert.created.map(|created| now - created);
                 if age.is_some_and(|age| age < services.enrich_patience) {
                     self.hold(time);
                     continue;

@@ -13,18 +13,23 @@ use crate::{
     object::{Object, append_compact},
 };
 
+/// The member that the Logs Ingestion API takes a record's time from.
+const STAMP: &str = "TimeGenerated";
+
 /// The record's text. `stamp` is put first as `TimeGenerated`, which the Logs Ingestion API needs; it
 /// is the text of a JSON string.
 pub fn union(alert: &Object<'_>, machine: Option<&Machine>, stamp: Option<&str>) -> Vec<u8> {
     let mut record = Record { text: vec![b'{'] };
-    if let Some(stamp) = stamp {
-        record.put("TimeGenerated", stamp);
+    let members = machine.map_or(&[][..], |machine| &machine.members);
+    let mut added: Vec<(Cow<'_, str>, &str)> = Vec::with_capacity(members.len() + 1);
+    // An alert that came with such a member keeps its own.
+    if let Some(stamp) = stamp.filter(|_| alert.get(STAMP).is_none()) {
+        record.put(STAMP, stamp);
+        added.push((STAMP.into(), stamp));
     }
     for member in alert.0.iter().filter(|member| !member.name.starts_with("@odata.")) {
         record.put(&member.name, member.value.get());
     }
-    let members = machine.map_or(&[][..], |machine| &machine.members);
-    let mut added: Vec<(Cow<'_, str>, &str)> = Vec::with_capacity(members.len());
     for (name, value) in members {
         // A machine's `id` is what an alert calls `machineId`.
         let mut name = Cow::Borrowed(if name == "id" { "machineId" } else { name });

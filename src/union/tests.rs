@@ -67,6 +67,19 @@ fn the_time_stamp_comes_first() {
     );
 }
 
+#[test]
+fn a_time_stamp_never_doubles_a_member_of_that_name() {
+    let stamp = Some("\"2026\"");
+    let own = Object::parse(br#"{"id":"a","TimeGenerated":1}"#).expect("an object");
+    assert_eq!(union(&own, None, stamp), br#"{"id":"a","TimeGenerated":1}"#);
+    let machine = Machine::parse(&Bytes::from_static(br#"{"TimeGenerated":2}"#)).expect("a machine");
+    let bare = Object::parse(br#"{"id":"a"}"#).expect("an object");
+    assert_eq!(
+        union(&bare, Some(&machine), stamp),
+        br#"{"TimeGenerated":"2026","id":"a","machineTimeGenerated":2}"#
+    );
+}
+
 fn objects() -> impl Strategy<Value = BTreeMap<String, Value>> {
     let leaf = prop_oneof![
         Just(Value::Null),

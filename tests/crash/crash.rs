@@ -1,6 +1,6 @@
 //! One crash: run up to the point, die there, start again, and go on until all is delivered.
 
-use std::{pin::pin, time::Duration};
+use std::pin::pin;
 
 use serde_json::Value;
 use simulator::{
@@ -10,7 +10,7 @@ use simulator::{
 };
 
 use crate::{
-    folder::Watch,
+    folder::{self, Watch},
     point::{Point, When},
     promise::{self, Death},
     stage::{Setting, Stage},
@@ -24,58 +24,78 @@ const TICKS: usize = 5;
 pub enum End {
     NothingRepeated,
     OneBatchRepeated,
-    /// The change of the folder came and went between two looks, so nobody was killed.
+    /// Nobody was killed: the watch over a folder had missed a change.
     Missed,
 }
 
-/// The steps of a run that nothing disturbs.
-pub async fn rehearse(setting: Setting, azurite: &Azurite) -> Result<Vec<Moment>, String> {
+/// What a run that nothing disturbs looks like from outside.
+pub struct Rehearsal {
+    pub steps: Vec<Moment>,
+    /// How often the checkpoint's file was replaced, where it is one.
+    pub saves: usize,
+}
+
+/// Runs without a crash.
+pub async fn rehearse(setting: Setting, azurite: &Azurite) -> Result<Rehearsal, String> {
+    let never = When::Replaced(usize::MAX);
     let steps = Steps::default();
     let stage = Stage::set(setting, steps.clone(), azurite).await?;
-    let mut run = Run { host: stage.host().await?, stage, pause: Duration::ZERO, death: None };
-    for arrival in run.stage.arrivals() {
-        run.stage.arrive(arrival);
-        run.deliver().await?;
-    }
-    let moments = steps.moments();
-    match run.judge().await? {
-        End::Missed => Ok(moments),
+    let watch = watch(&stage, never);
+    match Run::begin(stage, never).await?.finish().await? {
+        End::Missed => Ok(Rehearsal { steps: steps.moments(), saves: watch.map_or(0, |watch| watch.seen()) }),
         other => Err(format!("nobody was to be killed: {other:?}")),
     }
 }
 
 /// Crashes at `point`.
 pub async fn at(point: Point, azurite: &Azurite) -> Result<End, String> {
-    let (number, pause) = match point.when {
-        When::Step(number, pause) => (Some(number), pause),
-        When::Folder(..) => (None, Duration::ZERO),
+    let number = match point.when {
+        When::Step(number, _) | When::HalfWritten(number) => Some(number),
+        When::Replaced(_) => None,
     };
     let steps = Steps::new(move |moment| number == Some(moment.number));
-    let stage = Stage::set(point.setting, steps.clone(), azurite).await?;
-    let _watch = match (point.when, stage.checkpoint_file()) {
-        (When::Folder(change, times), Some(file)) => Some(Watch::over(file, change, times, steps)),
-        _ => None,
-    };
-    let mut run = Run { host: stage.host().await?, stage, pause, death: None };
-    for arrival in run.stage.arrivals() {
-        run.stage.arrive(arrival);
-        run.deliver().await?;
-    }
-    match run.judge().await? {
+    let stage = Stage::set(point.setting, steps, azurite).await?;
+    let _watch = watch(&stage, point.when);
+    match Run::begin(stage, point.when).await?.finish().await? {
         End::Missed if number.is_some() => Err("the run never came to this step".to_owned()),
         end => Ok(end),
+    }
+}
+
+fn watch(stage: &Stage, when: When) -> Option<Watch> {
+    match (when, stage.checkpoint_file()) {
+        (When::Replaced(times), Some(file)) => Some(Watch::over(file, times, stage.steps.clone())),
+        _ => None,
     }
 }
 
 struct Run {
     stage: Stage,
     host: FunctionsHost,
-    /// From the halt of the world to the kill.
-    pause: Duration,
+    when: When,
     death: Option<Death>,
 }
 
 impl Run {
+    async fn begin(stage: Stage, when: When) -> Result<Self, String> {
+        Ok(Self { host: stage.host().await?, stage, when, death: None })
+    }
+
+    /// Everything arrives and is delivered, whatever dies. One more tick of one more process finds nothing
+    /// left to do.
+    async fn finish(mut self) -> Result<End, String> {
+        for arrival in self.stage.arrivals() {
+            self.stage.arrive(arrival);
+            self.deliver().await?;
+        }
+        self.host.restart().await?;
+        let report = self.deliver().await?;
+        if report["alertsSent"] != 0 {
+            return Err(format!("all was delivered, and then: {report}"));
+        }
+        promise::judge(&self.stage, self.death.as_ref())
+    }
+
     /// Fires until a run says that it is complete.
     async fn deliver(&mut self) -> Result<Value, String> {
         let mut last = Value::Null;
@@ -96,7 +116,7 @@ impl Run {
 
     /// One tick, in which the process may be killed and started again.
     async fn tick(&mut self) -> Result<Value, String> {
-        let Self { stage, host, .. } = &*self;
+        let Self { stage, host, when, death } = self;
         let mut firing = pin!(host.fire(Payload::Regular));
         let invocation = tokio::select! {
             invocation = &mut firing => Some(invocation),
@@ -108,25 +128,20 @@ impl Run {
                 other => Err(format!("a run failed although all is well: {other:?}")),
             };
         }
-        tokio::time::sleep(self.pause).await;
+        if let When::Step(_, pause) = when {
+            // Tokio's timer counts whole milliseconds only.
+            std::thread::sleep(*pause);
+        }
         host.kill().await;
-        let death = Death::of(&stage.cloud, &stage.steps.moments());
+        if let (When::HalfWritten(_), Some(file)) = (&*when, stage.checkpoint_file()) {
+            folder::half_write(&file).map_err(|problem| format!("{}: {problem}", file.display()))?;
+        }
+        *death = Some(Death::of(stage, *when));
         stage.steps.go_on();
         if invocation.is_none() {
             firing.await;
         }
         host.restart().await?;
-        self.death = Some(death);
         Ok(Value::Null)
-    }
-
-    /// What came of it, once all is delivered. One more tick of one more process finds nothing to do.
-    async fn judge(mut self) -> Result<End, String> {
-        self.host.restart().await?;
-        let report = self.deliver().await?;
-        if report["alertsSent"] != 0 {
-            return Err(format!("all was delivered, and then: {report}"));
-        }
-        promise::judge(&self.stage, self.death.as_ref())
     }
 }

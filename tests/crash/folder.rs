@@ -1,43 +1,45 @@
-//! Watches a checkpoint's file from outside, as closely as one can: a thread that looks without a pause.
+//! The folder of a checkpoint, from outside.
 
 use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
 };
 
 use simulator::Steps;
 
-use crate::point::Change;
-
-/// Looks until it is dropped.
+/// Watches the checkpoint's file until it is dropped, as closely as one can: a thread that looks without a
+/// pause.
 pub struct Watch {
     is_over: Arc<AtomicBool>,
+    seen: Arc<AtomicUsize>,
 }
 
 impl Watch {
-    /// Halts the world when `change` has shown itself `times` times.
-    pub fn over(file: PathBuf, change: Change, times: usize, steps: Steps) -> Self {
-        let is_over = Arc::new(AtomicBool::new(false));
-        let ends = is_over.clone();
+    /// Halts the world when `file` has been replaced `times` times.
+    pub fn over(file: PathBuf, times: usize, steps: Steps) -> Self {
+        let watch = Self { is_over: Arc::default(), seen: Arc::default() };
+        let (is_over, seen) = (watch.is_over.clone(), watch.seen.clone());
         thread::spawn(move || {
-            let (mut before, mut seen) = (None, 0);
-            while !ends.load(Ordering::Relaxed) {
-                let now = look(&file, change);
-                if now.is_some() && now != before {
-                    seen += 1;
-                }
-                if seen == times {
+            let mut before = None;
+            while !is_over.load(Ordering::Relaxed) {
+                let now = file.metadata().ok().map(|file| file.ino());
+                if now.is_some() && now != before && seen.fetch_add(1, Ordering::Relaxed) + 1 == times {
                     return steps.halt();
                 }
                 before = now;
             }
         });
-        Self { is_over }
+        watch
+    }
+
+    /// How often it has been replaced so far.
+    pub fn seen(&self) -> usize {
+        self.seen.load(Ordering::Relaxed)
     }
 }
 
@@ -47,14 +49,9 @@ impl Drop for Watch {
     }
 }
 
-/// The file that the change brings, by its number: it is there, or there in place of another.
-fn look(checkpoint: &Path, change: Change) -> Option<u64> {
-    let found = match change {
-        Change::Replaced => checkpoint.metadata(),
-        Change::Staged => {
-            let mut beside = checkpoint.parent()?.read_dir().ok()?.filter_map(Result::ok);
-            beside.find(|entry| entry.path() != checkpoint)?.metadata()
-        }
-    };
-    found.ok().map(|file| file.ino())
+/// Leaves what a death in the middle of a save leaves: the old checkpoint, and half of a new one beside it
+/// under the name that the store gives it.
+pub fn half_write(checkpoint: &Path) -> std::io::Result<()> {
+    let whole = std::fs::read(checkpoint)?;
+    std::fs::write(checkpoint.with_extension("json#1"), &whole[..whole.len() / 2])
 }

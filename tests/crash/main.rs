@@ -37,18 +37,19 @@ async fn a_process_killed_at_any_step_loses_nothing_and_repeats_at_most_one_batc
     for sink in [Sink::DataCollector, Sink::LogsIngestion] {
         for store in [Store::Folder, Store::Blob] {
             let setting = Setting { sink, store };
-            let steps = crash::rehearse(setting, &azurite).await.expect("undisturbed, all is well");
-            points.extend(chosen(point::all(setting, &steps), wish.as_deref(), seed));
+            let rehearsal = crash::rehearse(setting, &azurite).await.expect("undisturbed, all is well");
+            points.extend(chosen(point::all(setting, &rehearsal), wish.as_deref(), seed));
         }
     }
 
-    let crashes = points.iter().map(|point| async { (point, crash::at(*point, &azurite).await) });
+    let crash = async |point| (point, crash::at(point, &azurite).await);
+    let crashes = points.iter().copied().map(crash);
     let crashes: Vec<_> = stream::iter(crashes).buffer_unordered(AT_ONCE).collect().await;
     let mut counts = BTreeMap::new();
     let mut broken = Vec::new();
     for (point, outcome) in crashes {
         match outcome {
-            Ok(end) => *counts.entry((point.setting.to_string(), end)).or_insert(0) += 1,
+            Ok(end) => *counts.entry(format!("{}: {end:?}", point.setting)).or_insert(0) += 1,
             Err(problem) => broken.push(format!("{point}: {problem}")),
         }
     }

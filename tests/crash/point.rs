@@ -1,11 +1,15 @@
-//! When to kill. The steps of the exchanges are numbered by a run that nothing disturbs; a save into a
-//! folder is no exchange, so there the points lie in the pause after a post, and where the folder changes.
+//! When to kill. The steps of the exchanges are numbered by a run that nothing disturbs. A save into a folder
+//! is no exchange: there the points lie in the pause after a post, in the middle of the write, and where the
+//! checkpoint has just been replaced.
 
 use std::{fmt, time::Duration};
 
-use simulator::{Moment, Peer, Service, Sink, Step};
+use simulator::{Moment, Peer, Sink, Step};
 
-use crate::stage::{Setting, Store};
+use crate::{
+    crash::Rehearsal,
+    stage::{Setting, Store},
+};
 
 /// What comes after the reply to a post is a save of some hundred microseconds.
 const PAUSES: [u64; 6] = [100, 200, 400, 800, 1_600, 5_000];
@@ -21,17 +25,11 @@ pub struct Point {
 pub enum When {
     /// So long after the step of this number.
     Step(usize, Duration),
-    /// At this change of the folder's, counted from 1.
-    Folder(Change, usize),
-}
-
-/// A change that shows in the folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// A file beside the checkpoint appears, to replace it.
-    Staged,
-    /// The checkpoint is another file.
-    Replaced,
+    /// At the step of this number, and half of the new checkpoint has been written. That write is too short
+    /// to be hit, so its half is put there after the death.
+    HalfWritten(usize),
+    /// When the checkpoint's file has been replaced so often.
+    Replaced(usize),
 }
 
 impl fmt::Display for Point {
@@ -40,28 +38,22 @@ impl fmt::Display for Point {
     }
 }
 
-/// All points of a setting, by the steps of its undisturbed run.
-pub fn all(setting: Setting, steps: &[Moment]) -> Vec<Point> {
+/// All points of a setting.
+pub fn all(setting: Setting, Rehearsal { steps, saves }: &Rehearsal) -> Vec<Point> {
     let mut times: Vec<_> = steps.iter().map(|step| When::Step(step.number, Duration::ZERO)).collect();
     if setting.store == Store::Folder {
-        let posts: Vec<_> = steps.iter().filter(|moment| is_post(setting.sink, moment, Step::Replied)).collect();
-        for post in &posts {
+        let posts = |step| steps.iter().filter(move |moment| is_post(setting.sink, moment, step));
+        for post in posts(Step::Replied) {
             let pauses = PAUSES.map(Duration::from_micros);
             times.extend(pauses.map(|pause| When::Step(post.number, pause)));
         }
-        // One save for each post, and the one that pins the start.
-        for number in 1..=posts.len() + 1 {
-            times.extend([Change::Staged, Change::Replaced].map(|change| When::Folder(change, number)));
-        }
+        times.extend(posts(Step::Done).map(|post| When::HalfWritten(post.number)));
+        times.extend((1..=*saves).map(When::Replaced));
     }
     times.into_iter().map(|when| Point { setting, when }).collect()
 }
 
 /// Whether this is a step of a post to the sink.
 pub fn is_post(sink: Sink, moment: &Moment, step: Step) -> bool {
-    let service = match sink {
-        Sink::DataCollector => Service::DataCollector,
-        Sink::LogsIngestion => Service::LogsIngestion,
-    };
-    moment.peer == Peer::Service(service) && moment.step == step
+    moment.peer == Peer::Service(sink.service()) && moment.step == step
 }

@@ -7,7 +7,7 @@ use simulator::{Cloud, Moment, Peer, Step};
 
 use crate::{
     crash::End,
-    point::is_post,
+    point::{When, is_post},
     stage::{Stage, Store},
 };
 
@@ -15,13 +15,23 @@ use crate::{
 pub struct Death {
     /// Posts accepted.
     posts: usize,
-    /// Steps told.
-    moments: Vec<Moment>,
+    /// Whether the last of them had been saved; none when nobody can know.
+    is_saved: Option<bool>,
 }
 
 impl Death {
-    pub fn of(cloud: &Cloud, moments: &[Moment]) -> Self {
-        Self { posts: cloud.received().len(), moments: moments.to_vec() }
+    /// The process has just died in this way.
+    pub fn of(stage: &Stage, when: When) -> Self {
+        let posts = stage.cloud.received().len();
+        let moments = stage.steps.moments();
+        let last = moments.iter().rposition(|moment| is_post(stage.setting.sink, moment, Step::Done));
+        let is_saved = match (last, stage.setting.store, when) {
+            (None, ..) => Some(true),
+            (Some(last), Store::Blob, _) => Some(moments[last..].iter().any(is_save)),
+            (_, Store::Folder, When::HalfWritten(_)) => Some(false),
+            (_, Store::Folder, _) => None,
+        };
+        Self { posts, is_saved }
     }
 }
 
@@ -53,28 +63,19 @@ pub fn judge(stage: &Stage, death: Option<&Death>) -> Result<End, String> {
         return Err("one death, and a record came three times".to_owned());
     }
     let last = death.and_then(|death| posts[..death.posts].last());
-    let in_flight: BTreeSet<String> = last.iter().flat_map(|post| &post.records).map(|text| id(text)).collect();
-    // Into a folder nobody can look: the batch may be saved or not.
-    let as_promised = match (death.map(|death| is_saved(stage, death)), repeated.is_empty()) {
-        (None | Some(Some(true)), nothing) => nothing,
-        (Some(Some(false)), _) => repeated.iter().copied().eq(&in_flight),
-        (Some(None), nothing) => nothing || repeated.iter().copied().eq(&in_flight),
+    let in_flight: BTreeSet<String> =
+        last.iter().flat_map(|post| &post.records).map(|text| id(text)).collect();
+    let is_in_flight = repeated.iter().copied().eq(&in_flight);
+    let as_promised = match death.map_or(Some(true), |death| death.is_saved) {
+        Some(true) => repeated.is_empty(),
+        Some(false) => is_in_flight,
+        None => repeated.is_empty() || is_in_flight,
     };
     match (as_promised, death.is_some(), repeated.is_empty()) {
         (false, ..) => Err(format!("{repeated:?} were repeated, and in flight were {in_flight:?}")),
         (true, false, _) => Ok(End::Missed),
         (true, true, true) => Ok(End::NothingRepeated),
         (true, true, false) => Ok(End::OneBatchRepeated),
-    }
-}
-
-/// Whether the last post accepted before the death had been saved; nobody knows of a folder, after a post.
-fn is_saved(stage: &Stage, death: &Death) -> Option<bool> {
-    let last = death.moments.iter().rposition(|moment| is_post(stage.setting.sink, moment, Step::Done));
-    let Some(last) = last else { return Some(true) };
-    match stage.setting.store {
-        Store::Blob => Some(death.moments[last..].iter().any(is_save)),
-        Store::Folder => None,
     }
 }
 

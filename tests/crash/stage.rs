@@ -82,12 +82,13 @@ impl Stage {
     /// Defender raises these alerts, each a second after the one before.
     pub fn arrive(&self, numbers: std::ops::Range<usize>) {
         let machines = self.cloud.machine_ids();
-        let begin = clock::now() - Duration::from_secs(1_800);
+        let now = clock::now();
+        let begin = now - azure_core::time::Duration::nanoseconds(now.nanosecond().into());
         for number in numbers {
-            let created = to_rfc3339(&(begin + Duration::from_secs(number as u64)));
+            let age = Duration::from_secs(1_800 - number as u64);
+            let created = to_rfc3339(&(begin - age));
             let machine = &machines[number % machines.len()];
-            let description = format!("{number} ").repeat(DESCRIPTION).split_off(DESCRIPTION);
-            let description = &description[..DESCRIPTION];
+            let description = &format!("{number} ").repeat(DESCRIPTION / 2)[..DESCRIPTION];
             self.cloud.add_alert(&format!(
                 r#"{{"id":"da{number}","alertCreationTime":"{created}","lastUpdateTime":"{created}","severity":"High","description":"{description}","machineId":"{machine}","evidence":[]}}"#
             ));

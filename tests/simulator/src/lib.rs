@@ -12,6 +12,8 @@
 //! goes wrong is a plain value, a [`Fault`]; where a real service strays from its documents, a
 //! [`Quirk`] can be switched on. Afterwards the cloud tells what it saw.
 
+#![forbid(unsafe_code)]
+
 mod alert;
 mod answer;
 pub mod azurite;

@@ -1,9 +1,12 @@
 //! The simulator by hand: `cargo demo` shows the forwarder at work, `cargo simulator` lets others find the
 //! cloud on fixed ports.
 
+#![forbid(unsafe_code)]
+
 mod app_root;
 mod binary;
 mod demo;
+mod faults;
 mod serve_command;
 
 use std::process::ExitCode;
@@ -23,6 +26,8 @@ enum Command {
     Serve(serve_command::Options),
     /// Build mdatp-forward, run it for two ticks against the simulated cloud, and check what arrived.
     Demo(demo::Options),
+    /// Build mdatp-forward, put it through everything that goes wrong, and tell in a table what came of it.
+    Faults(faults::Options),
 }
 
 #[tokio::main]
@@ -30,6 +35,7 @@ async fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(options) => serve_command::run(options).await.map(|()| true),
         Command::Demo(options) => demo::run(options).await,
+        Command::Faults(options) => faults::run(options).await,
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -100,12 +100,7 @@ fn files(tls: &Tls) -> std::io::Result<TempDir> {
 }
 
 /// Accepts connections; the set they run in ends with this task.
-pub(crate) async fn run(
-    responder: Responder,
-    steps: Steps,
-    listener: TcpListener,
-    tls: Option<TlsAcceptor>,
-) {
+pub(crate) async fn run(responder: Responder, steps: Steps, listener: TcpListener, tls: Option<TlsAcceptor>) {
     let mut connections = JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else {

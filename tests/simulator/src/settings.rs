@@ -14,6 +14,16 @@ pub enum Sink {
     LogsIngestion,
 }
 
+impl Sink {
+    /// The service that it is.
+    pub fn service(self) -> Service {
+        match self {
+            Self::DataCollector => Service::DataCollector,
+            Self::LogsIngestion => Service::LogsIngestion,
+        }
+    }
+}
+
 /// The way to a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {

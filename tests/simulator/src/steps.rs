@@ -105,7 +105,7 @@ impl Steps {
     /// Tells a step, and comes back when the exchange may go on.
     pub(crate) async fn pass(&self, peer: Peer, step: Step, call: &str) {
         if self.tell(peer, step, call) {
-            pending().await
+            pending::<()>().await;
         }
     }
 

@@ -43,11 +43,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Telling<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Telling<S> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
     }
 

@@ -1,0 +1,45 @@
+//! `Retry-After`, whatever a server or a proxy writes there: a wait, or none.
+
+use std::time::Duration;
+
+use azure_core::time::{OffsetDateTime, parse_rfc3339};
+use http::{HeaderMap, HeaderValue, header::RETRY_AFTER};
+use mdatp_forward::retry::{Verdict, judge};
+
+/// `input` is the header's value.
+pub fn holds(input: &[u8]) {
+    let Ok(value) = HeaderValue::from_bytes(input) else { return };
+    let asking = HeaderMap::from_iter([(RETRY_AFTER, value)]);
+    let silent = HeaderMap::new();
+    for now in ["2026-11-24T06:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z"] {
+        let now = parse_rfc3339(now).expect("a time");
+        for status in [200, 304, 400, 401, 408, 500, 501, 599] {
+            assert_eq!(
+                judge(status, &asking, now),
+                judge(status, &silent, now),
+                "{status} has no header to obey"
+            );
+        }
+        for status in [429, 503] {
+            let Verdict::Again(wait) = judge(status, &asking, now) else {
+                panic!("{status} is not tried again")
+            };
+            is_asked_for(input, wait, now);
+        }
+    }
+}
+
+fn is_asked_for(value: &[u8], wait: Option<Duration>, now: OffsetDateTime) {
+    let text = String::from_utf8_lossy(value);
+    let text = text.trim();
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match wait {
+        _ if is_number => assert_eq!(wait.map(|wait| wait.as_secs()), text.parse().ok(), "{text}"),
+        Some(wait) if text.contains(',') => {
+            // A date has four digits for the year.
+            let longest = parse_rfc3339("9999-12-31T23:59:59.999999999Z").expect("a time") - now;
+            assert!(longest >= wait, "{text} is {wait:?} away");
+        }
+        _ => {}
+    }
+}

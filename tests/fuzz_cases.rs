@@ -1,0 +1,56 @@
+//! What the fuzz targets demand must be true of the cases that are kept: seeds they start from, and what
+//! they have found. Runs on any toolchain.
+
+use std::{fs, path::Path};
+
+#[path = "../fuzz/properties/lib.rs"]
+mod properties;
+
+/// Runs each document in `folder`, whose name tells which panicked.
+fn each_in(folder: &str, holds: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let mut count = 0;
+    for entry in fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+        let path = entry.expect("an entry").path();
+        println!("{}", path.display());
+        holds(&fs::read(&path).expect("a document"));
+        count += 1;
+    }
+    assert!(count > 0, "nothing in {}", folder.display());
+}
+
+#[test]
+fn invocation() {
+    each_in("fuzz/seeds/invocation", properties::invocation::holds);
+}
+
+#[test]
+fn page_union() {
+    each_in("fuzz/seeds/page_union", properties::page_union::holds);
+    each_in("tests/fixtures/defender", properties::page_union::holds);
+}
+
+#[test]
+fn shrink() {
+    each_in("fuzz/seeds/shrink", properties::shrink::holds);
+}
+
+#[test]
+fn connection_string() {
+    each_in("fuzz/seeds/connection_string", properties::connection_string::holds);
+}
+
+#[test]
+fn signing_key() {
+    each_in("fuzz/seeds/signing_key", properties::signing_key::holds);
+}
+
+#[test]
+fn retry_after() {
+    each_in("fuzz/seeds/retry_after", properties::retry_after::holds);
+}
+
+#[test]
+fn checkpoint() {
+    each_in("fuzz/seeds/checkpoint", properties::checkpoint::holds);
+}

@@ -1,0 +1,61 @@
+//! All that goes wrong in the table, as plain values.
+
+use simulator::{Fault, Service};
+
+/// A named trouble.
+pub(super) struct Trouble {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    /// How often an accepted post may be sent again, since its reply was lost or the process died.
+    pub(super) resends: usize,
+    /// How many alerts there are, if not as many as usual.
+    pub(super) alerts: Option<usize>,
+}
+
+/// What happens.
+pub(super) enum Kind {
+    /// These faults, at the services.
+    Faults(Vec<Fault>),
+    /// All tokens become worthless once the first alerts have been listed.
+    RevokedTokens,
+    /// The process dies when the sink has accepted its first post.
+    Kill,
+    /// Defender enforces its quotas.
+    Quotas,
+}
+
+/// The troubles for a sink, mildest first.
+pub(super) fn all(sink: Service) -> Vec<Trouble> {
+    let alerts = |fault: Fault| fault.on(Service::Defender).matching("/api/alerts");
+    let machines = |fault: Fault| fault.on(Service::Defender).matching("/api/machines");
+    let faults = |name, faults: &[Fault]| of(name, Kind::Faults(faults.to_vec()));
+    vec![
+        faults("none", &[]),
+        faults("sink: one 503", &[Fault::status(503).on(sink)]),
+        faults("sink: 429 twice, Retry-After 1", &[Fault::status(429).on(sink).times(2).retry_after("1")]),
+        faults("sink: five resets", &[Fault::reset().on(sink).times(5)]),
+        Trouble {
+            resends: 5,
+            ..faults(
+                "sink: reply lost after acceptance, five times",
+                &[Fault::lost_reply().on(sink).times(5)],
+            )
+        },
+        faults("sink: 500 for a while", &[Fault::status(500).on(sink).times(8)]),
+        faults("sink: 413 once", &[Fault::status(413).on(sink)]),
+        faults("sink: 400 once", &[Fault::status(400).on(sink)]),
+        faults("sink: a web page with status 200", &[Fault::html().on(sink)]),
+        faults("alerts: a page cut off", &[alerts(Fault::cut_body(100_000))]),
+        faults("alerts: a web page, twice", &[alerts(Fault::html()).times(2)]),
+        faults("machines: 503 three times", &[machines(Fault::status(503)).times(3)]),
+        of("tokens revoked in the middle", Kind::RevokedTokens),
+        faults("Entra down for a while", &[Fault::status(503).on(Service::Entra).times(8)]),
+        Trouble { resends: 1, ..of("killed while sending", Kind::Kill) },
+        of("Defender's quotas enforced", Kind::Quotas),
+        Trouble { alerts: Some(10_000), ..faults("10,000 alerts, size limits enforced", &[]) },
+    ]
+}
+
+fn of(name: &'static str, kind: Kind) -> Trouble {
+    Trouble { name, kind, resends: 0, alerts: None }
+}
