@@ -136,6 +136,20 @@ async fn a_token_that_is_refused_is_replaced_once_in_the_middle_of_a_run() {
 }
 
 #[tokio::test]
+async fn tokens_that_expire_in_the_middle_of_a_run_are_replaced() {
+    for route in [Route::ClientSecret, Route::ManagedIdentity] {
+        let mut stage = Stage::with_route(Sink::LogsIngestion, route).await;
+        stage.generate(60, 4);
+        stage.set("MDATP_PAGE_SIZE", "20");
+        stage.cloud.token_lifetime(azure_core::time::Duration::seconds(1));
+        let slow = Fault::slow(azure_core::time::Duration::milliseconds(600));
+        stage.cloud.fault(slow.on(Service::Defender).matching("/api/alerts").always());
+        assert_eq!(stage.tick().await["alertsSent"], 60);
+        stage.assert_all_sent_once();
+    }
+}
+
+#[tokio::test]
 async fn sign_in_mistakes_are_named_by_their_setting() {
     for one_line in [true, false] {
         for (name, value, mend) in [
