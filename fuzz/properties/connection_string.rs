@@ -10,13 +10,18 @@ use mdatp_forward::config::{
     storage::{BlobAccess, BlobAccount},
 };
 
-/// Long enough never to be part of what comes in.
+/// A key that comes in by no other way.
 const KEY: &str = "Um9zZXMgYXJlIHJlZCwga2V5cyBhcmUgc2VjcmV0";
 
 /// The lines of `input` are the connection string, the blob service's URI, the account's name and the
 /// client id, of which any may be empty.
 pub fn holds(input: &[u8]) {
     let Ok(input) = std::str::from_utf8(input) else { return };
+    // A fuzzer that sees what is compared with what will put the key into a URL, even in pieces: the
+    // blanks inside a URL do not count.
+    if input.chars().filter(|c| !c.is_control()).collect::<String>().contains(KEY) {
+        return;
+    }
     let names = ["", "__blobServiceUri", "__accountName", "__clientId"];
     let read = |cloud: &Cloud, with: &str| {
         let values = names.iter().zip(input.split('\n')).map(|(name, value)| {
