@@ -17,6 +17,10 @@ pub fn holds(input: &[u8]) {
             return;
         }
     };
+    assert!(checkpoint.known_from.year() >= 2016, "before Defender");
+    assert!(checkpoint.known_from <= checkpoint.watermark, "inverted");
+    assert!(checkpoint.watermark <= now + Duration::from_secs(300), "from the future");
+
     let text = checkpoint.to_json();
     let again = Checkpoint::from_json(&text, now).expect("what was written can be read");
     assert_eq!(again, checkpoint);
