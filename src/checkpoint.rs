@@ -151,11 +151,11 @@ impl fmt::Display for Damage {
                 write!(f, "its version is {version}, and this program knows version {VERSION}")
             }
             Self::NoTime(text) => write!(f, "{text:?} is no time"),
-            Self::NoIdentities(minute) => write!(f, "the identities of {minute} cannot be read"),
+            Self::NoIdentities(minute) => write!(f, "the identities of {minute:?} cannot be read"),
             Self::Inverted => f.write_str("its watermark lies before its beginning"),
-            Self::Absurd(time) => write!(f, "it begins at {time}, before Defender for Endpoint had alerts"),
+            Self::Absurd(time) => write!(f, "it begins at {time:?}, before Defender for Endpoint had alerts"),
             Self::FromTheFuture(time) => {
-                write!(f, "its watermark {time} is later than now: it is wrong, or this machine's clock is")
+                write!(f, "its watermark {time:?} is later than now: it is wrong, or this machine's clock is")
             }
         }
     }
@@ -304,7 +304,7 @@ mod tests {
             ),
             (
                 r#"{"version":1,"watermark":"2026-11-24T00:00:00Z","knownFrom":"2026-11-24T00:00:00Z","delivered":{"2026-11-24T00:00":"AAAA"}}"#,
-                "identities of 2026-11-24T00:00",
+                r#"identities of "2026-11-24T00:00""#,
             ),
             (
                 r#"{"version":1,"watermark":"2026-11-24T00:05:01Z","knownFrom":"2026-11-23T00:00:00Z","delivered":{}}"#,
