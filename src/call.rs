@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -165,12 +165,16 @@ impl Caller {
 
     /// The calls that count against the quotas now.
     pub fn quota(&self) -> Quota {
-        self.quota.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lock().clone()
     }
 
     /// Begins with the calls that earlier runs have made.
     pub fn begin_with(&self, quota: Quota) {
-        *self.quota.lock().unwrap_or_else(PoisonError::into_inner) = quota;
+        *self.lock() = quota;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Quota> {
+        self.quota.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many requests have been sent, repeats included.
@@ -202,7 +206,7 @@ impl Caller {
             }
             self.requests.fetch_add(1, Ordering::Relaxed);
             if let Some(api) = target.api {
-                self.quota.lock().unwrap_or_else(PoisonError::into_inner).record(api, self.clock.now());
+                self.lock().record(api, self.clock.now());
             }
             let exchanged = self.http.exchange(request, timeout).await;
 
@@ -262,10 +266,7 @@ impl Caller {
     async fn wait_for_quota(&self, target: Target<'_>) -> Result<(), CallError> {
         let Some(api) = target.api else { return Ok(()) };
         loop {
-            let wait = {
-                let quota = self.quota.lock().unwrap_or_else(PoisonError::into_inner);
-                quota.wait(api, self.quota_share, self.clock.now())
-            };
+            let wait = self.lock().wait(api, self.quota_share, self.clock.now());
             if wait.is_zero() {
                 return Ok(());
             }

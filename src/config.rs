@@ -13,7 +13,7 @@ use azure_core::{
     time::{OffsetDateTime, parse_rfc3339},
 };
 
-use crate::sink::signature::SigningKey;
+use crate::{sink::signature::SigningKey, walk::LARGEST_PAGE};
 use cloud::Cloud;
 use endpoint::Endpoint;
 use settings::Settings;
@@ -193,17 +193,11 @@ impl Config {
             "updated" => Ok(Mode::Updated),
             _ => Err("must be created or updated".to_owned()),
         });
-        let start = read.parsed("MDATP_START", "24h", |text| {
-            parse_rfc3339(text)
-                .map(Start::At)
-                .or_else(|_| duration(text).map(Start::Ago))
-                .map_err(|_| "must be an RFC 3339 time (2026-11-24T00:00:00Z) or a duration (24h)".to_owned())
-        });
+        let start = read.parsed("MDATP_START", "24h", Start::parse);
         let lookback = read.parsed("MDATP_LOOKBACK", "1h", duration);
         let page_size = read.parsed("MDATP_PAGE_SIZE", "1000", |text| {
-            // The API's own maximum for $top (List alerts API, "The maximum value is 10,000").
-            let size = text.parse().ok().filter(|size| (1..=10_000).contains(size));
-            size.ok_or("must be a whole number from 1 to 10000".to_owned())
+            let size = text.parse().ok().filter(|size| (1..=LARGEST_PAGE).contains(size));
+            size.ok_or_else(|| format!("must be a whole number from 1 to {LARGEST_PAGE}"))
         });
         let run_budget = read.parsed("MDATP_RUN_BUDGET", "8m", |text| {
             let budget = duration(text)?;
@@ -216,53 +210,40 @@ impl Config {
         let enrich_patience = read.parsed("MDATP_ENRICH_PATIENCE", "30m", duration);
         let state = read.state(&cloud);
 
-        match (
-            identity,
-            authority,
-            api_url,
-            sink,
-            fetch,
-            mode,
-            start,
-            lookback,
-            page_size,
-            run_budget,
-            quota_share,
-            enrich_patience,
-            state,
-        ) {
-            (
-                Some(identity),
-                Some(authority),
-                Some(api_url),
-                Some(sink),
-                Some(fetch),
-                Some(mode),
-                Some(start),
-                Some(lookback),
-                Some(page_size),
-                Some(run_budget),
-                Some(quota_share),
-                Some(enrich_patience),
-                Some(state),
-            ) if read.problems.is_empty() => Ok(Self {
-                identity,
-                authority,
-                api_url,
+        let problems = read.problems;
+        let config = || {
+            Some(Self {
+                identity: identity?,
+                authority: authority?,
+                api_url: api_url?,
                 api_scope,
-                sink,
-                fetch,
-                mode,
-                start,
-                lookback,
-                page_size,
-                run_budget,
-                quota_share,
-                enrich_patience,
-                state,
-            }),
-            _ => Err(SettingsError(read.problems)),
+                sink: sink?,
+                fetch: fetch?,
+                mode: mode?,
+                start: start?,
+                lookback: lookback?,
+                page_size: page_size?,
+                run_budget: run_budget?,
+                quota_share: quota_share?,
+                enrich_patience: enrich_patience?,
+                state: state?,
+            })
+        };
+        match config() {
+            Some(config) if problems.is_empty() => Ok(config),
+            _ => Err(SettingsError(problems)),
         }
+    }
+}
+
+impl Start {
+    /// A time or a duration, as `MDATP_START` has it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let ago = |_| duration(text).map(Start::Ago);
+        parse_rfc3339(text)
+            .map(Start::At)
+            .or_else(ago)
+            .map_err(|_| "must be an RFC 3339 time (2026-11-24T00:00:00Z) or a duration (24h)".to_owned())
     }
 }
 

@@ -1,9 +1,6 @@
 //! The machines of the alerts in hand, each looked up once a run.
 
-use std::{
-    collections::{BTreeSet, HashMap, HashSet},
-    sync::Arc,
-};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use futures::{StreamExt, stream};
 use http::StatusCode;
@@ -30,7 +27,7 @@ const FAILURES_TO_GIVE_UP: usize = 16;
 #[derive(Debug, Default)]
 pub struct Machines {
     /// None for a machine that the service does not know.
-    known: HashMap<String, Option<Arc<Machine>>>,
+    known: HashMap<String, Option<Machine>>,
     failed: HashSet<String>,
     takes_no_bulk: bool,
 }
@@ -84,7 +81,7 @@ impl Machines {
                         Some(_) => looked_up.found += 1,
                         None => looked_up.missing += 1,
                     }
-                    self.known.insert(id.to_owned(), machine.map(Arc::new));
+                    self.known.insert(id.to_owned(), machine);
                 }
                 Some((id, Err(error))) if error.is_passing() => {
                     self.failed.insert(id.to_owned());
@@ -118,7 +115,7 @@ impl Machines {
                 Ok(machines) => {
                     for (id, machine) in machines {
                         if wanted.remove(id.as_str()) {
-                            self.known.insert(id, Some(Arc::new(machine)));
+                            self.known.insert(id, Some(machine));
                             found += 1;
                         }
                     }

@@ -6,7 +6,7 @@
 //! the host's timer   POST /MdatpForward      server, invocation
 //! one run            the whole story         app, run
 //! fetch              GET /api/alerts         walk (which page), defender, alert
-//! enrich             GET /api/machines/{id}  enrich, machine
+//! enrich             GET /api/machines       enrich, machine
 //! merge              one record an alert     union, object
 //! sign, send         one post a batch        batch, sink
 //! remember           only what was accepted  checkpoint, state, set_aside

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, process::ExitCode, time::Duration};
 
-use azure_core::time::{OffsetDateTime, parse_rfc3339, to_rfc3339};
+use azure_core::time::{OffsetDateTime, to_rfc3339};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use tracing::error;
@@ -40,7 +40,7 @@ pub struct ShowArgs {
 #[derive(Debug, Args)]
 pub struct ResetArgs {
     /// Where to begin: a time (2026-11-24T00:00:00Z), or how long ago (24h).
-    #[arg(long, value_name = "TIME|DURATION", value_parser = start)]
+    #[arg(long, value_name = "TIME|DURATION", value_parser = Start::parse)]
     pub to: Start,
 }
 
@@ -99,14 +99,6 @@ fn beginning(to: Start, now: OffsetDateTime) -> Result<Checkpoint, String> {
     let time = time.filter(|time| time.year() > 0).ok_or("it begins before the year 1")?;
     let fresh = Checkpoint::starting_at(time);
     Checkpoint::from_json(&fresh.to_json(), now).map_err(|damage| damage.to_string())
-}
-
-fn start(text: &str) -> Result<Start, String> {
-    let ago = || humantime::parse_duration(text).map(Start::Ago);
-    parse_rfc3339(text)
-        .map(Start::At)
-        .or_else(|_| ago())
-        .map_err(|_| "must be an RFC 3339 time (2026-11-24T00:00:00Z) or a duration (24h)".to_owned())
 }
 
 /// How far delivery has come, for a reader.
@@ -180,14 +172,14 @@ mod tests {
 
     #[test]
     fn a_reset_begins_at_a_time_or_so_long_ago_but_never_where_a_run_would_refuse_to() {
-        let now = parse_rfc3339("2026-11-24T05:00:00Z").expect("a time");
+        let now = azure_core::time::parse_rfc3339("2026-11-24T05:00:00Z").expect("a time");
         for (text, begins) in [
             ("2026-11-20T01:00:00+02:00", "2026-11-19T23:00:00Z"),
             ("24h", "2026-11-23T05:00:00Z"),
             ("1h 30m", "2026-11-24T03:30:00Z"),
             ("0s", "2026-11-24T05:00:00Z"),
         ] {
-            let fresh = beginning(start(text).expect(text), now).expect(text);
+            let fresh = beginning(Start::parse(text).expect(text), now).expect(text);
             assert_eq!(
                 (to_rfc3339(&fresh.watermark), to_rfc3339(&fresh.known_from)),
                 (begins.to_owned(), begins.to_owned())
@@ -196,10 +188,10 @@ mod tests {
         for text in
             ["2026-11-25T00:00:00Z", "0000-01-01T00:00:00Z", "20years", "9000years", "500000000000years"]
         {
-            assert!(beginning(start(text).expect(text), now).is_err(), "{text}");
+            assert!(beginning(Start::parse(text).expect(text), now).is_err(), "{text}");
         }
         for text in ["", "yesterday", "2026-11-24", "-1h"] {
-            assert!(start(text).is_err(), "{text}");
+            assert!(Start::parse(text).is_err(), "{text}");
         }
     }
 }

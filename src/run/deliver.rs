@@ -164,9 +164,6 @@ impl Run<'_> {
         self.report.alerts_sent += records as u64;
         self.report.bytes_sent += bytes as u64;
         for delivery in &batch.deliveries {
-            for identity in delivery.identities() {
-                self.in_hand.remove(&identity);
-            }
             self.deliver(delivery);
         }
         let walked = batch.deliveries.iter().filter_map(|delivery| delivery.reaches).max();

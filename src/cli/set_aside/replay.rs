@@ -14,7 +14,7 @@ use tracing::{error, info};
 
 use crate::{
     alert::Identity,
-    batch::{Batch, Delivery, Packer},
+    batch::{Batch, Delivery, Packer, TooLarge},
     call::{CallError, Caller},
     cause::{chain, one_line},
     deadline::Deadline,
@@ -96,11 +96,15 @@ impl<'a> Replay<'a> {
         // Batches keep their order, which is how an acceptance finds its documents.
         let delivery =
             Delivery { identity: Identity([0; Identity::BYTES]), time: None, reaches: None, newer: None };
-        // A record within the limits fits into a batch.
-        if let Ok(Some(full)) = self.packer.push(record, delivery) {
-            self.send(full).await?;
+        match self.packer.push(record, delivery) {
+            Ok(full) => {
+                if let Some(batch) = full {
+                    self.send(batch).await?;
+                }
+                self.in_hand.push_back(InHand { name: name.to_owned(), after });
+            }
+            Err(TooLarge) => self.stays(name, "its record does not fit into a post"),
         }
-        self.in_hand.push_back(InHand { name: name.to_owned(), after });
         Ok(())
     }
 
