@@ -1,10 +1,17 @@
 //! The command line, beside the server that the Functions host starts.
 
+mod migrate;
 mod run;
+mod schema;
 mod set_aside;
 mod state;
 
-use std::{io::Write, process::ExitCode};
+use std::{
+    fs,
+    io::{Read, Write},
+    path::Path,
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 use tracing::{error, warn};
@@ -19,7 +26,9 @@ use crate::{
     telemetry::{self, Audience},
 };
 
+pub use migrate::MigrateArgs;
 pub use run::RunArgs;
+pub use schema::SchemaArgs;
 pub use set_aside::SetAsideCommand;
 pub use state::StateCommand;
 
@@ -44,6 +53,18 @@ pub struct Cli {
 /// A command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// What needs all settings.
+    #[command(flatten)]
+    Work(Work),
+    /// Print the table, the data collection rule and the functions for what is sent, or check given ones.
+    Schema(SchemaArgs),
+    /// Plan the way from the Data Collector API's table to the Logs Ingestion API.
+    Migrate(MigrateArgs),
+}
+
+/// A command that works on the services.
+#[derive(Debug, Subcommand)]
+pub enum Work {
     /// Forward what is new, without a Functions host.
     Run(RunArgs),
     /// Show how far delivery has come, or begin again at another time.
@@ -57,6 +78,16 @@ pub enum Command {
 /// Does what the command says.
 pub async fn execute(command: &Command, settings: &Settings, clock: Clock) -> ExitCode {
     telemetry::init(Audience::Person, settings, clock);
+    match command {
+        // These two ask nobody, and so need no settings.
+        Command::Schema(args) => schema::schema(args, settings),
+        Command::Migrate(args) => migrate::migrate(args),
+        Command::Work(work) => self::work(work, settings, clock).await,
+    }
+}
+
+/// Does what needs all settings.
+async fn work(command: &Work, settings: &Settings, clock: Clock) -> ExitCode {
     let config = match Config::parse(settings) {
         Ok(config) => config,
         Err(error) => {
@@ -67,12 +98,12 @@ pub async fn execute(command: &Command, settings: &Settings, clock: Clock) -> Ex
     let open = || Services::build(&config, clock);
     let done: Result<ExitCode, RunError> = async {
         match command {
-            Command::Run(args) => Ok(run::run(args, config.clone(), clock).await),
-            Command::State(StateCommand::Show(args)) => state::show(args, &open()?).await,
-            Command::State(StateCommand::Reset(args)) => state::reset(args, &open()?).await,
-            Command::SetAside(SetAsideCommand::List(args)) => set_aside::list(args, &open()?).await,
-            Command::SetAside(SetAsideCommand::Show(args)) => set_aside::show(args, &open()?).await,
-            Command::SetAside(SetAsideCommand::Replay(args)) => {
+            Work::Run(args) => Ok(run::run(args, config.clone(), clock).await),
+            Work::State(StateCommand::Show(args)) => state::show(args, &open()?).await,
+            Work::State(StateCommand::Reset(args)) => state::reset(args, &open()?).await,
+            Work::SetAside(SetAsideCommand::List(args)) => set_aside::list(args, &open()?).await,
+            Work::SetAside(SetAsideCommand::Show(args)) => set_aside::show(args, &open()?).await,
+            Work::SetAside(SetAsideCommand::Replay(args)) => {
                 warn_of_sink(&config);
                 set_aside::replay(args, &open()?, config.run_budget).await
             }
@@ -90,6 +121,16 @@ pub fn warn_of_sink(config: &Config) {
     if let SinkConfig::DataCollector { .. } = config.sink {
         warn!("{END_OF_SUPPORT}");
     }
+}
+
+/// The text of a file, or of stdin for `-`.
+fn read_document(file: &Path) -> Result<Vec<u8>, String> {
+    let mut text = Vec::new();
+    let read = match file.as_os_str() == "-" {
+        true => std::io::stdin().lock().read_to_end(&mut text).map(|_| text),
+        false => fs::read(file),
+    };
+    read.map_err(|error| format!("it cannot be read: {error}"))
 }
 
 fn print_line(line: &[u8]) {

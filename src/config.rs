@@ -13,7 +13,7 @@ use azure_core::{
     time::{OffsetDateTime, parse_rfc3339},
 };
 
-use crate::{sink::signature::SigningKey, walk::LARGEST_PAGE};
+use crate::{schema::Shape, sink::signature::SigningKey, walk::LARGEST_PAGE};
 use cloud::Cloud;
 use endpoint::Endpoint;
 use settings::Settings;
@@ -33,6 +33,8 @@ pub struct Config {
     pub api_scope: String,
     /// `MDATP_SINK` and the settings of the sink chosen.
     pub sink: SinkConfig,
+    /// `MDATP_RECORD_SHAPE` (default `native` for the Logs Ingestion API, else `union`).
+    pub shape: Shape,
     /// `MDATP_ALERT_FETCH` (default `list`).
     pub fetch: AlertFetch,
     /// `MDATP_MODE` (default `created`).
@@ -183,6 +185,7 @@ impl Config {
         let api_url = read.endpoint("MDATP_API_URL", cloud.api_url);
         let api_scope = read.text("MDATP_API_SCOPE", cloud.api_scope);
         let sink = read.sink(&cloud);
+        let shape = read.shape(sink.as_ref());
         let fetch = read.parsed("MDATP_ALERT_FETCH", "list", |text| match text {
             "list" => Ok(AlertFetch::List),
             "by-id" => Ok(AlertFetch::ById),
@@ -204,8 +207,8 @@ impl Config {
             if budget.is_zero() { Err("must be longer than nothing".to_owned()) } else { Ok(budget) }
         });
         let quota_share = read.parsed("MDATP_QUOTA_SHARE", "0.8", |text| {
-            let share = text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0);
-            share.ok_or("must be a number above 0, at most 1".to_owned())
+            let part = text.parse().ok().filter(|part| *part > 0.0 && *part <= 1.0);
+            part.ok_or("must be a number above 0, at most 1".to_owned())
         });
         let enrich_patience = read.parsed("MDATP_ENRICH_PATIENCE", "30m", duration);
         let state = read.state(&cloud);
@@ -218,6 +221,7 @@ impl Config {
                 api_url: api_url?,
                 api_scope,
                 sink: sink?,
+                shape: shape?,
                 fetch: fetch?,
                 mode: mode?,
                 start: start?,
@@ -373,6 +377,21 @@ impl Reader<'_> {
         Some(SinkConfig::DataCollector { workspace_id: id, key: key?, url: url?, log_name })
     }
 
+    fn shape(&mut self, sink: Option<&SinkConfig>) -> Option<Shape> {
+        let makes_its_columns = matches!(sink, Some(SinkConfig::DataCollector { .. }));
+        let default = if makes_its_columns { "union" } else { "native" };
+        self.parsed("MDATP_RECORD_SHAPE", default, |text| match text {
+            "union" => Ok(Shape::Union),
+            "native" | "classic" if makes_its_columns => Err(format!(
+                "{text} is for the Logs Ingestion API: the Data Collector API makes its columns itself, of \
+                 records in the shape union"
+            )),
+            "native" => Ok(Shape::Native),
+            "classic" => Ok(Shape::Classic),
+            _ => Err("must be union, native or classic".to_owned()),
+        })
+    }
+
     fn state(&mut self, cloud: &Cloud) -> Option<StateConfig> {
         let text = self.text("MDATP_STATE", "blob:mdatp-forward");
         if let Some(folder) = text.strip_prefix("file:").filter(|folder| !folder.is_empty()) {
@@ -412,7 +431,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 /// Letters, digits and underscore, at most 100 characters (Data Collector API, `Log-Type`). The
 /// service appends `_CL` itself, so a name that ends in it is nearly always a mistake.
-fn log_name(text: &str) -> Result<String, String> {
+pub fn log_name(text: &str) -> Result<String, String> {
     if text.len() > 100 || !text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
         Err("must be at most 100 letters, digits and underscores".to_owned())
     } else if text.to_ascii_uppercase().ends_with("_CL") {

@@ -38,7 +38,7 @@ impl Machine {
     fn of(object: &Object<'_>) -> Self {
         let members = object.0.iter().filter(|member| !member.name.starts_with("@odata.")).map(|member| {
             let mut value = Vec::new();
-            append_compact(&mut value, member.value.get());
+            append_compact(&mut value, member.value);
             // The bytes are those of a str, less some blanks.
             (member.name.clone().into_owned(), String::from_utf8_lossy(&value).into_owned())
         });

@@ -15,7 +15,7 @@ pub struct Member<'a> {
     /// The name, without quotes and escapes.
     pub name: Cow<'a, str>,
     /// The value's own text.
-    pub value: &'a RawValue,
+    pub value: &'a str,
 }
 
 /// The members of an object in their order. Of members with the same name the last one counts, in the
@@ -30,8 +30,21 @@ impl<'a> Object<'a> {
     }
 
     /// The value of the member called `name`.
-    pub fn get(&self, name: &str) -> Option<&'a RawValue> {
+    pub fn get(&self, name: &str) -> Option<&'a str> {
         self.0.iter().find(|member| member.name == name).map(|member| member.value)
+    }
+
+    /// The object's text, without blanks between its tokens.
+    pub fn to_json(&self) -> Vec<u8> {
+        let length: usize = self.0.iter().map(|member| member.name.len() + member.value.len() + 4).sum();
+        let mut text = Vec::with_capacity(length + 2);
+        text.push(b'{');
+        for Member { name, value } in &self.0 {
+            append_name(&mut text, name);
+            append_compact(&mut text, value);
+        }
+        text.push(b'}');
+        text
     }
 }
 
@@ -80,8 +93,8 @@ impl<'de> Deserialize<'de> for Object<'de> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Members { list: Vec::with_capacity(40), places: HashMap::new() };
-                while let Some((Name(name), value)) = map.next_entry()? {
-                    members.put(Member { name, value });
+                while let Some((Name(name), value)) = map.next_entry::<_, &RawValue>()? {
+                    members.put(Member { name, value: value.get() });
                 }
                 Ok(Object(members.list))
             }
@@ -97,8 +110,24 @@ struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// The text inside a value that is a JSON string; none for any other value, and for a string that is
 /// no Unicode text (a lone surrogate).
-pub fn text_of(value: &RawValue) -> Option<Cow<'_, str>> {
-    serde_json::from_str::<Name<'_>>(value.get()).ok().map(|name| name.0)
+pub fn text_of(value: &str) -> Option<Cow<'_, str>> {
+    serde_json::from_str::<Name<'_>>(value).ok().map(|name| name.0)
+}
+
+/// Appends the name of a member, and the comma before it if it is not the first in its object.
+pub fn append_name(out: &mut Vec<u8>, name: &str) {
+    if out.last().is_some_and(|last| *last != b'{') {
+        out.push(b',');
+    }
+    match name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        true => {
+            out.push(b'"');
+            out.extend_from_slice(name.as_bytes());
+            out.push(b'"');
+        }
+        false => out.extend_from_slice(serde_json::Value::from(name).to_string().as_bytes()),
+    }
+    out.push(b':');
 }
 
 /// Appends `text`, which is valid JSON, without the blanks between its tokens.
@@ -129,7 +158,7 @@ mod tests {
     #[test]
     fn members_keep_their_order_names_and_text() {
         let object = Object::parse(br#" { "a" : 1.50, "\u0062" : [1, 2], "c":null } "#).expect("an object");
-        let members: Vec<(&str, &str)> = object.0.iter().map(|m| (m.name.as_ref(), m.value.get())).collect();
+        let members: Vec<(&str, &str)> = object.0.iter().map(|m| (m.name.as_ref(), m.value)).collect();
         assert_eq!(members, [("a", "1.50"), ("b", "[1, 2]"), ("c", "null")]);
         assert!(matches!(object.0[0].name, Cow::Borrowed(_)));
     }
@@ -137,7 +166,7 @@ mod tests {
     #[test]
     fn of_members_with_one_name_the_last_counts() {
         let object = Object::parse(br#"{"a":1,"b":2,"a":3}"#).expect("an object");
-        let members: Vec<(&str, &str)> = object.0.iter().map(|m| (m.name.as_ref(), m.value.get())).collect();
+        let members: Vec<(&str, &str)> = object.0.iter().map(|m| (m.name.as_ref(), m.value)).collect();
         assert_eq!(members, [("a", "3"), ("b", "2")]);
     }
 
@@ -147,8 +176,8 @@ mod tests {
         let text = format!("{{{members}}}");
         let object = Object::parse(text.as_bytes()).expect("an object");
         assert_eq!(object.0.len(), 60_000);
-        assert_eq!(object.get("m39999").map(RawValue::get), Some("99999"));
-        assert_eq!(object.get("m40000").map(RawValue::get), Some("40000"));
+        assert_eq!(object.get("m39999"), Some("99999"));
+        assert_eq!(object.get("m40000"), Some("40000"));
         assert_eq!(object.0[59_999].name, "m59999");
     }
 

@@ -17,6 +17,8 @@ pub struct RunReport {
     pub alerts_already_sent: u64,
     /// Alerts, or elements that are none, kept in the state store because they cannot be delivered.
     pub alerts_set_aside: u64,
+    /// Values that did not fit their column and went to the one for all the rest.
+    pub values_misfit: u64,
     /// Machines read.
     pub machines_read: u64,
     /// Machines that Defender does not know.
@@ -86,7 +88,7 @@ mod tests {
         };
         assert_eq!(
             serde_json::to_string(&report).expect("JSON"),
-            r#"{"alertsRead":0,"alertsSent":0,"alertsAlreadySent":0,"alertsSetAside":0,"machinesRead":0,"machinesNotFound":0,"requests":0,"bytesSent":0,"from":"1970-01-01T00:00:00Z","to":null,"complete":false,"skipped":"alreadyRunning","error":null}"#
+            r#"{"alertsRead":0,"alertsSent":0,"alertsAlreadySent":0,"alertsSetAside":0,"valuesMisfit":0,"machinesRead":0,"machinesNotFound":0,"requests":0,"bytesSent":0,"from":"1970-01-01T00:00:00Z","to":null,"complete":false,"skipped":"alreadyRunning","error":null}"#
         );
     }
 }

@@ -10,11 +10,13 @@
 mod deliver;
 mod error;
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 
 use azure_core::time::OffsetDateTime;
 use futures::{StreamExt, TryStreamExt, stream};
-use serde_json::value::RawValue;
 use tracing::warn;
 
 pub use error::RunError;
@@ -31,7 +33,10 @@ use crate::{
     http::ExchangeError,
     object::Object,
     report::RunReport,
+    schema::extras,
     services::Services,
+    shape::Shaped,
+    shrink::Fit,
     state::Version,
     union::union,
     walk::{Next, Walk, Window},
@@ -74,6 +79,7 @@ pub async fn run(
         machine_failure: None,
         reached_at_most: None,
         packer: Packer::new(services.sink.limit()),
+        misfits: BTreeMap::new(),
         in_hand: HashSet::new(),
         machines: Machines::default(),
     };
@@ -83,6 +89,7 @@ pub async fn run(
         result => result,
     };
     run.save_calls().await;
+    run.tell_misfits();
     run.report.requests = run.caller.requests();
     run.report.error = result.as_ref().err().map(|error| chain(error));
     (run.report, result)
@@ -108,6 +115,8 @@ struct Run<'a> {
     /// The earliest time at which Defender says it answered this run.
     reached_at_most: Option<OffsetDateTime>,
     packer: Packer,
+    /// Of which members values did not fit their columns, and how many.
+    misfits: BTreeMap<&'static str, u64>,
     /// The identities in the batch that is being packed.
     in_hand: HashSet<Identity>,
     machines: Machines,
@@ -291,7 +300,7 @@ impl Run<'_> {
                 warn!("alert {} goes without its machine, which cannot be read", one_line(&alert.id, 200));
                 self.report.machines_not_found += 1;
             }
-            let record = self.merge(alert)?;
+            let record = self.make_record(alert)?;
             self.pack(alert, record, delivery).await?;
         }
         Ok(())
@@ -318,7 +327,8 @@ impl Run<'_> {
         Ok(stream::iter(fetches).buffered(CALLS_AT_ONCE).try_collect().await?)
     }
 
-    fn merge(&self, alert: &Alert) -> Result<Vec<u8>, RunError> {
+    /// Merges an alert with its machine, and writes the record in its shape.
+    fn make_record(&self, alert: &Alert) -> Result<Record, RunError> {
         let object = Object::parse(&alert.text).map_err(|_| RunError::Panicked)?;
         let stamp = (self.services.sink.wants_time_generated() && alert.created.is_some())
             .then(|| object.get("alertCreationTime"))
@@ -327,6 +337,49 @@ impl Run<'_> {
             MachineOf::Found(machine) => Some(machine),
             MachineOf::None | MachineOf::Unknown => None,
         };
-        Ok(union(&object, machine, stamp.map(RawValue::get)))
+        let union = union(&object, machine, stamp);
+        let shape = self.services.shape;
+        let Shaped { text, misfits } = shape.write(&union);
+        Ok(match shape.fit(&union, &text, self.services.sink.limits()) {
+            Fit::Whole => Record { text: Some(text), misfits, loss: None },
+            Fit::Shrunk { record, fields } => {
+                Record { text: Some(record), misfits, loss: Some(Loss { whole: union.to_json(), fields }) }
+            }
+            Fit::Hopeless => Record {
+                text: None,
+                misfits,
+                loss: Some(Loss { whole: union.to_json(), fields: Vec::new() }),
+            },
+        })
     }
+
+    /// Says once a run which values did not fit their columns: that the API has changed, or the schema is wrong.
+    fn tell_misfits(&self) {
+        if self.misfits.is_empty() {
+            return;
+        }
+        let members: Vec<_> = self.misfits.iter().map(|(name, count)| format!("{name} ({count})")).collect();
+        warn!(
+            "values of an unexpected type went to {}, nothing is lost: {}",
+            extras(self.services.shape).unwrap_or_default(),
+            members.join(", ")
+        );
+    }
+}
+
+/// A record, ready for the sink.
+struct Record {
+    /// None when it cannot be made to fit the sink.
+    text: Option<Vec<u8>>,
+    /// The members whose value did not fit its column.
+    misfits: Vec<&'static str>,
+    /// What it lost, to fit.
+    loss: Option<Loss>,
+}
+
+struct Loss {
+    /// The whole record, as the union has it.
+    whole: Vec<u8>,
+    /// The members that lost something.
+    fields: Vec<String>,
 }

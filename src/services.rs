@@ -12,6 +12,7 @@ use crate::{
     defender::Defender,
     http::Http,
     run::RunError,
+    schema::Shape,
     sink::Sink,
     state::StateStore,
 };
@@ -29,6 +30,8 @@ pub struct Services {
     pub sink: Sink,
     /// Where the checkpoint is.
     pub store: StateStore,
+    /// `MDATP_RECORD_SHAPE`
+    pub shape: Shape,
     /// `MDATP_ALERT_FETCH`
     pub fetch: AlertFetch,
     /// `MDATP_MODE`
@@ -72,6 +75,7 @@ impl Services {
             store,
             http,
             clock,
+            shape: config.shape,
             fetch: config.fetch,
             mode: config.mode,
             start: config.start,

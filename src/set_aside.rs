@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt::Write};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::alert::Identity;
+use crate::{alert::Identity, schema::Shape};
 
 /// The folder of the state store where the documents are.
 pub const FOLDER: &str = "set-aside";
@@ -23,6 +23,8 @@ pub struct SetAside<'a> {
     pub id: Option<&'a str>,
     /// Why it cannot be delivered.
     pub reason: &'a str,
+    /// The shape that the record is in.
+    pub shape: Shape,
     /// The whole record, or the element of the list that is no alert.
     pub record: &'a [u8],
 }
@@ -51,7 +53,8 @@ impl SetAside<'_> {
                 &text
             }
         };
-        SetAsideDocument { id: self.id.map(Cow::Borrowed), reason: self.reason.into(), record }.to_json()
+        let (id, reason, shape) = (self.id.map(Cow::Borrowed), self.reason.into(), self.shape);
+        SetAsideDocument { id, reason, shape, record }.to_json()
     }
 }
 
@@ -62,6 +65,9 @@ pub struct SetAsideDocument<'a> {
     pub id: Option<Cow<'a, str>>,
     /// Why the record could not be delivered, or not whole.
     pub reason: Cow<'a, str>,
+    /// The shape that the record is in; a union is not said to be one.
+    #[serde(default, skip_serializing_if = "is_union")]
+    pub shape: Shape,
     /// The whole record, or the element of the list that is no alert.
     #[serde(borrow)]
     pub record: &'a RawValue,
@@ -84,6 +90,11 @@ impl<'a> SetAsideDocument<'a> {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a field over like this")]
+fn is_union(shape: &Shape) -> bool {
+    *shape == Shape::Union
+}
+
 /// True when the document called `name`, without folder and `.json`, can be one of the alert `id`.
 pub fn may_be_of(name: &str, id: &str) -> bool {
     name.rsplit_once('.').is_some_and(|(begin, _)| begin == harmless(id))
@@ -103,6 +114,7 @@ mod tests {
             identity: Identity([0xab; Identity::BYTES]),
             id: Some("../da1 %2F_\"9"),
             reason: "too large",
+            shape: Shape::Union,
             record: br#"{"id":"x","n":1.50}"#,
         };
         assert_eq!(aside.name(), "set-aside/___da1__2F__9.abababababababababababab.json");
@@ -132,6 +144,7 @@ mod tests {
             identity: Identity([0; Identity::BYTES]),
             id: None,
             reason: "it is no JSON object",
+            shape: Shape::Union,
             record: b"{\"id\":\xff",
         };
         let text = aside.to_json();

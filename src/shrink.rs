@@ -37,12 +37,14 @@ pub enum Fit {
     Hopeless,
 }
 
-/// The member that names what was cut.
-const LIST: &str = "truncatedFields";
-
-/// By these an alert is found, told from others and dated: cut only when nothing else is left to cut.
-const IDENTIFYING: [&str; 7] =
-    ["id", "machineId", "TimeGenerated", "alertCreationTime", "lastUpdateTime", "title", "severity"];
+/// The members that a record's shape gives a part in this.
+#[derive(Debug, Clone, Copy)]
+pub struct Names<'a> {
+    /// The one that names what was cut.
+    pub list: &'a str,
+    /// By these an alert is found, told from others and dated: cut only when nothing else is left to cut.
+    pub identifying: &'a [&'a str],
+}
 
 /// The most bytes of a name in the list; a longer one is said in short. No column's name is as long.
 const NAME: usize = 256;
@@ -51,7 +53,7 @@ const NAME: usize = 256;
 const LEAST: usize = 4;
 
 /// Makes `record`, the text of one JSON object, fit the limits.
-pub fn fit(record: &[u8], limits: Limits) -> Fit {
+pub fn fit(record: &[u8], limits: Limits, names: &Names<'_>) -> Fit {
     if record.len() <= limits.field.min(limits.record) {
         return Fit::Whole;
     }
@@ -68,17 +70,17 @@ pub fn fit(record: &[u8], limits: Limits) -> Fit {
         return Fit::Hopeless;
     }
     for member in &mut members {
-        if is_name_too_long(member.name, limits) || member.is(&[LIST]) {
+        if is_name_too_long(member.name, limits) || member.is(&[names.list]) {
             (member.value, member.is_cut) = (None, true);
         } else if !member.fits(limits) {
             member.cut(limits.field);
         }
     }
-    let mut text = render(&members, limits.field);
+    let mut text = render(&members, names.list, limits.field);
     for is_identifying in [false, true] {
         if text.len() > limits.record {
-            squeeze(&mut members, is_identifying, text.len() - limits.record);
-            text = render(&members, limits.field);
+            squeeze(&mut members, names.identifying, is_identifying, text.len() - limits.record);
+            text = render(&members, names.list, limits.field);
         }
     }
     if text.len() > limits.record {
@@ -160,7 +162,7 @@ fn members(record: &str, limits: Limits) -> Option<Vec<Member<'_>>> {
 }
 
 /// The record's text, with the list as its last member.
-fn render(members: &[Member<'_>], field: usize) -> String {
+fn render(members: &[Member<'_>], list_name: &str, field: usize) -> String {
     let mut record = String::from("{");
     for member in members {
         if let Some(value) = &member.value {
@@ -169,16 +171,16 @@ fn render(members: &[Member<'_>], field: usize) -> String {
     }
     let names: Vec<_> = members.iter().filter(|member| member.is_cut).map(Member::listed).collect();
     let list = format!("[{}]", names.join(","));
-    record.extend(["\"", LIST, "\":", &value::cut(&list, field), "}"]);
+    record.extend(["\"", list_name, "\":", &value::cut(&list, field), "}"]);
     record
 }
 
 /// Cuts the longest of the identifying, or of the other, members until `over` bytes are gone; all of
 /// them as far as possible when that is not enough.
-fn squeeze(members: &mut [Member<'_>], is_identifying: bool, over: usize) {
+fn squeeze(members: &mut [Member<'_>], identifying: &[&str], is_identifying: bool, over: usize) {
     let mut longest: Vec<_> = members
         .iter_mut()
-        .filter(|member| member.is(&IDENTIFYING) == is_identifying && member.len() > LEAST + member.cost())
+        .filter(|member| member.is(identifying) == is_identifying && member.len() > LEAST + member.cost())
         .collect();
     let lengths = longest.iter().map(|member| Length { bytes: member.len(), cost: member.cost() }).collect();
     let level = level(lengths, over).unwrap_or(LEAST);

@@ -6,70 +6,40 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
 use crate::{
     machine::Machine,
-    object::{Object, append_compact},
+    object::{Member, Object, append_compact},
+    schema::TIME_GENERATED,
 };
 
-/// The member that the Logs Ingestion API takes a record's time from.
-const STAMP: &str = "TimeGenerated";
-
-/// The record's text. `stamp` is put first as `TimeGenerated`, which the Logs Ingestion API needs; it
-/// is the text of a JSON string.
-pub fn union(alert: &Object<'_>, machine: Option<&Machine>, stamp: Option<&str>) -> Vec<u8> {
-    let mut record = Record { text: vec![b'{'] };
+/// The record's members. `stamp`, the text of a JSON string, is put first as `TimeGenerated`, which the Logs
+/// Ingestion API takes a record's time from.
+pub fn union<'a>(alert: &Object<'a>, machine: Option<&'a Machine>, stamp: Option<&'a str>) -> Object<'a> {
     let members = machine.map_or(&[][..], |machine| &machine.members);
-    let mut added: Vec<(Cow<'_, str>, &str)> = Vec::with_capacity(members.len() + 1);
+    let mut record = Vec::with_capacity(alert.0.len() + members.len() + 1);
     // An alert that came with such a member keeps its own.
-    if let Some(stamp) = stamp.filter(|_| alert.get(STAMP).is_none()) {
-        record.put(STAMP, stamp);
-        added.push((STAMP.into(), stamp));
+    if let Some(value) = stamp.filter(|_| alert.get(TIME_GENERATED).is_none()) {
+        record.push(Member { name: TIME_GENERATED.into(), value });
     }
-    for member in alert.0.iter().filter(|member| !member.name.starts_with("@odata.")) {
-        record.put(&member.name, member.value.get());
-    }
+    record.extend(alert.0.iter().filter(|member| !member.name.starts_with("@odata.")).cloned());
     for (name, value) in members {
         // A machine's `id` is what an alert calls `machineId`.
         let mut name = Cow::Borrowed(if name == "id" { "machineId" } else { name });
         let is_said = loop {
-            let known = added.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
-            let Some(known) = alert.get(&name).map(RawValue::get).or(known) else { break false };
+            let known = record.iter().find(|member: &&Member<'_>| member.name == name);
+            let Some(known) = known.map(|member| member.value).or_else(|| alert.get(&name)) else {
+                break false;
+            };
             if same(known, value) {
                 break true;
             }
             name = Cow::Owned(machine_name(&name));
         };
         if !is_said {
-            record.put(&name, value);
-            added.push((name, value));
+            record.push(Member { name, value });
         }
     }
-    record.text.push(b'}');
-    record.text
-}
-
-struct Record {
-    text: Vec<u8>,
-}
-
-impl Record {
-    fn put(&mut self, name: &str, value: &str) {
-        if self.text.len() > 1 {
-            self.text.push(b',');
-        }
-        match name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-            true => {
-                self.text.push(b'"');
-                self.text.extend_from_slice(name.as_bytes());
-                self.text.push(b'"');
-            }
-            false => self.text.extend_from_slice(serde_json::Value::from(name).to_string().as_bytes()),
-        }
-        self.text.push(b':');
-        append_compact(&mut self.text, value);
-    }
+    Object(record)
 }
 
 /// `rbacGroupName` becomes `machineRbacGroupName`.

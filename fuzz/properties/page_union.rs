@@ -8,7 +8,6 @@ use mdatp_forward::{
     object::Object,
     union::union,
 };
-use serde_json::value::RawValue;
 
 use super::json::{Members, is_json, without_blanks};
 
@@ -44,9 +43,9 @@ pub fn holds(input: &[u8]) {
 
 fn is_merged(alert: &Alert, machine: Option<(&Machine, &Members<'_>)>) {
     let object = Object::parse(&alert.text).expect("an alert is an object");
-    let stamp = object.get("alertCreationTime").filter(|_| alert.created.is_some()).map(RawValue::get);
+    let stamp = object.get("alertCreationTime").filter(|_| alert.created.is_some());
     for stamp in [None, stamp] {
-        let record = union(&object, machine.map(|(machine, _)| machine), stamp);
+        let record = union(&object, machine.map(|(machine, _)| machine), stamp).to_json();
         let record = Members::of(&record).expect("a record is a JSON object");
 
         let mut names: Vec<&str> = record.0.iter().map(|(name, _)| name.as_str()).collect();

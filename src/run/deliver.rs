@@ -6,15 +6,15 @@ use std::sync::atomic::Ordering;
 use azure_core::time::OffsetDateTime;
 use tracing::{debug, error, info, warn};
 
-use super::{Purpose, Run, RunError};
+use super::{Loss, Purpose, Record, Run, RunError};
 use crate::{
     alert::{Alert, NoAlert},
     batch::{Batch, Delivery, TooLarge},
     call::{CallError, Refusal},
     cause::{chain, one_line},
     object::{Object, text_of},
+    schema::Shape,
     set_aside::{SENT_SHORTENED, SetAside},
-    shrink::{Fit, fit},
     sink::Blame,
 };
 
@@ -30,39 +30,43 @@ impl Run<'_> {
     pub(super) async fn pack(
         &mut self,
         alert: &Alert,
-        record: Vec<u8>,
+        record: Record,
         delivery: Delivery,
     ) -> Result<(), RunError> {
-        let limits = self.services.sink.limits();
-        let record = match fit(&record, limits) {
-            Fit::Whole => record,
-            Fit::Shrunk { record: shrunk, fields } => {
+        self.report.values_misfit += record.misfits.len() as u64;
+        for member in record.misfits {
+            *self.misfits.entry(member).or_default() += 1;
+        }
+        let id = Some(alert.id.as_str());
+        let text = match (record.text, record.loss) {
+            (Some(text), None) => text,
+            (Some(text), Some(Loss { whole, fields })) => {
                 let reason = format!(
                     "{SENT_SHORTENED}: {} of its {} bytes fit, with less in {}",
-                    shrunk.len(),
-                    record.len(),
+                    text.len(),
+                    whole.len(),
                     fields.join(", ")
                 );
-                self.keep_aside(&SetAside {
+                let aside = SetAside {
                     identity: delivery.identity,
-                    id: Some(&alert.id),
+                    id,
                     reason: &reason,
-                    record: &record,
-                })
-                .await?;
+                    shape: Shape::Union,
+                    record: &whole,
+                };
+                self.keep_aside(&aside).await?;
                 warn!("alert {} is {reason}", one_line(&alert.id, 200));
-                shrunk
+                text
             }
-            Fit::Hopeless => {
-                let reason = format!(
-                    "the record has {} bytes and cannot be shortened to {}",
-                    record.len(),
-                    limits.record
-                );
-                return self.set_aside(Some(&alert.id), &reason, &record, delivery).await;
+            (None, loss) => {
+                let whole = loss.map_or_else(Vec::new, |loss| loss.whole);
+                let limit = self.services.sink.limits().record;
+                let reason =
+                    format!("the record has {} bytes and cannot be shortened to {limit}", whole.len());
+                return self.set_aside(id, &reason, (Shape::Union, &whole), delivery).await;
             }
         };
-        match self.packer.push(&record, delivery) {
+        match self.packer.push(&text, delivery) {
             Ok(full) => {
                 if let Some(batch) = full {
                     self.send(batch, None).await?;
@@ -71,8 +75,8 @@ impl Run<'_> {
                 Ok(())
             }
             Err(TooLarge) => {
-                let reason = format!("its {} bytes do not fit into a post", record.len());
-                self.set_aside(Some(&alert.id), &reason, &record, delivery).await
+                let reason = format!("its {} bytes do not fit into a post", text.len());
+                self.set_aside(id, &reason, (self.services.shape, &text), delivery).await
             }
         }
     }
@@ -136,9 +140,11 @@ impl Run<'_> {
         }
         for (batch, refusal) in suspects {
             let object = Object::parse(batch.record(0)).unwrap_or_default();
-            let id = object.get("id").and_then(text_of).map(String::from);
+            let shape = self.services.shape;
+            let id = object.get(shape.id()).and_then(text_of).map(String::from);
             let reason = format!("refused: {refusal}");
-            self.set_aside(id.as_deref(), &reason, batch.record(0), batch.deliveries[0]).await?;
+            let record = (shape, batch.record(0));
+            self.set_aside(id.as_deref(), &reason, record, batch.deliveries[0]).await?;
             if let Some(held) = &mut self.held {
                 held.alerts -= 1;
             }
@@ -232,7 +238,7 @@ impl Run<'_> {
 
     pub(super) async fn set_aside_no_alert(&mut self, no_alert: &NoAlert) -> Result<(), RunError> {
         let delivery = Delivery { identity: no_alert.identity(), time: None, reaches: None, newer: None };
-        self.set_aside(None, &no_alert.reason, &no_alert.text, delivery).await
+        self.set_aside(None, &no_alert.reason, (Shape::Union, &no_alert.text), delivery).await
     }
 
     /// Gives up on a record for now: it is kept whole, and counts as dealt with.
@@ -240,10 +246,10 @@ impl Run<'_> {
         &mut self,
         id: Option<&str>,
         reason: &str,
-        record: &[u8],
+        (shape, record): (Shape, &[u8]),
         delivery: Delivery,
     ) -> Result<(), RunError> {
-        let aside = SetAside { identity: delivery.identity, id, reason, record };
+        let aside = SetAside { identity: delivery.identity, id, reason, shape, record };
         self.keep_aside(&aside).await?;
         self.deliver(&delivery);
         self.is_unsaved = true;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use simulator::{Cloud, Moment, Peer, Step};
+use simulator::{Cloud, Moment, Peer, Step, shape::alert_id};
 
 use crate::{
     crash::End,
@@ -89,5 +89,5 @@ fn is_save(moment: &Moment) -> bool {
 
 fn id(record: &str) -> String {
     let record: Value = serde_json::from_str(record).expect("only JSON is accepted");
-    record["id"].as_str().expect("an alert has an id").to_owned()
+    alert_id(&record).expect("an alert has an id").to_owned()
 }

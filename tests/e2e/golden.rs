@@ -50,7 +50,8 @@ fn every_documented_alert_merged_with_every_documented_machine_keeps_all_its_mem
     for alert in &alerts {
         for machine in &machines {
             let parsed = Machine::parse(&Bytes::copy_from_slice(machine.as_bytes())).expect("a machine");
-            let record = union(&Object::parse(alert.as_bytes()).expect("an alert"), Some(&parsed), None);
+            let record =
+                union(&Object::parse(alert.as_bytes()).expect("an alert"), Some(&parsed), None).to_json();
             let record: Members = serde_json::from_slice(&record).expect("a record");
             let (alert, machine): (Members, Members) =
                 (serde_json::from_str(alert).expect("JSON"), serde_json::from_str(machine).expect("JSON"));
@@ -77,7 +78,7 @@ fn every_documented_alert_merged_with_every_documented_machine_keeps_all_its_mem
 fn the_first_documented_alert_and_machine_make_the_record_on_file() {
     let alert = entities("get-alerts.example1.json").remove(0);
     let machine = Machine::parse(&Bytes::from(fixture("get-machine-by-id.fixed.json"))).expect("a machine");
-    let record = union(&Object::parse(alert.as_bytes()).expect("an alert"), Some(&machine), None);
+    let record = union(&Object::parse(alert.as_bytes()).expect("an alert"), Some(&machine), None).to_json();
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/record.example1.json");
     assert_eq!(
         String::from_utf8(record).expect("text"),

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use azure_core::time::{Duration, to_rfc3339};
 use serde_json::{Value, json};
+use simulator::shape::alert_id;
 use simulator::{
     Fault, Service, Sink,
     functions_host::{Level, Payload},
@@ -33,9 +34,14 @@ async fn a_record_or_field_beyond_the_sinks_limits_goes_shortened_and_is_kept_wh
         assert_eq!((&report["alertsSent"], &report["complete"]), (&json!(21), &json!(true)));
         stage.assert_all_sent_once();
         assert_eq!(stage.cloud.counts().truncated_fields, 0, "the service had nothing to cut");
-        let sent = stage.cloud.records().into_iter().find(|record| record["id"] == "giant").expect("sent");
-        assert_eq!(sent["truncatedFields"], json!(["description"]));
-        let text = sent["description"].as_str().expect("a text");
+        let sent = stage.cloud.records().into_iter().find(|record| alert_id(record) == Some("giant"));
+        let sent = sent.expect("sent");
+        let (list, description) = match sink {
+            Sink::DataCollector => ("truncatedFields", "description"),
+            Sink::LogsIngestion => ("TruncatedFields", "Description"),
+        };
+        assert_eq!(sent[list], json!([description]));
+        let text = sent[description].as_str().expect("a text");
         assert!(text.len() > 30_000 && long.starts_with(text));
         let aside = stage.set_aside();
         assert_eq!(

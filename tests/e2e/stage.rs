@@ -7,6 +7,10 @@ use std::{
 };
 
 use azure_core::time::{Duration, OffsetDateTime, to_rfc3339};
+use mdatp_forward::schema::{
+    Shape,
+    rule::{self, Place},
+};
 use serde_json::Value;
 use simulator::{
     Cloud, Ports, Route, Served, Sink, Volume,
@@ -15,6 +19,9 @@ use simulator::{
 use tempfile::TempDir;
 
 pub const BOTH_SINKS: [Sink; 2] = [Sink::DataCollector, Sink::LogsIngestion];
+
+/// The resource id of the simulated workspace.
+pub const WORKSPACE: &str = "/subscriptions/5d6a1a0e-9a3b-4c61-8a53-2d1e7f4b9c10/resourceGroups/security/providers/Microsoft.OperationalInsights/workspaces/sentinel";
 
 pub struct Stage {
     pub cloud: Cloud,
@@ -33,6 +40,11 @@ impl Stage {
         let cloud = Cloud::new(7);
         let served = cloud.serve(Ports::Free).await.expect("the cloud listens");
         let folder = tempfile::tempdir().expect("a folder");
+        if sink == Sink::LogsIngestion {
+            let place = Place { workspace: WORKSPACE, location: "westeurope" };
+            let rule = rule::document("MDATPAlerts", &rule::stream("MDATPAlerts"), Shape::Native, place);
+            cloud.deploy_rule(&rule.to_string()).expect("a rule that the service takes");
+        }
         let mut settings: BTreeMap<String, String> = served.settings(sink, route).into_iter().collect();
         let state = format!("file:{}", folder.path().join("state").display());
         settings.insert("MDATP_STATE".to_owned(), state);
@@ -100,6 +112,7 @@ impl Stage {
     pub fn sent_ids(&self) -> Vec<String> {
         #[derive(serde::Deserialize)]
         struct Record {
+            #[serde(alias = "AlertId", alias = "id_s")]
             id: String,
         }
         let id = |record: &String| serde_json::from_str::<Record>(record).expect("a record with an id").id;
@@ -119,6 +132,7 @@ impl Stage {
         assert_eq!(distinct, wanted.iter().collect(), "lost or made up");
         assert_eq!(sent.len(), distinct.len(), "sent twice");
         assert!(self.cloud.refused().is_empty(), "{:?}", self.cloud.refused());
+        assert!(self.cloud.lost_values().is_empty(), "{:?}", self.cloud.lost_values());
     }
 }
 

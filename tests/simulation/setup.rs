@@ -53,6 +53,8 @@ impl Setup {
         let mut settings = endpoints().settings(self.sink, Route::ManagedIdentity, Path::new(""));
         for (name, value) in [
             ("MDATP_STATE", "file:unused".to_owned()),
+            // Records are compared with alerts member by member; the other shapes have tests of their own.
+            ("MDATP_RECORD_SHAPE", "union".to_owned()),
             ("MDATP_MODE", if self.mode == Mode::Created { "created" } else { "updated" }.to_owned()),
             ("MDATP_ALERT_FETCH", if self.fetch == AlertFetch::List { "list" } else { "by-id" }.to_owned()),
             ("MDATP_PAGE_SIZE", self.page_size.to_string()),

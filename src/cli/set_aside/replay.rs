@@ -9,7 +9,6 @@ use std::{
 };
 
 use azure_core::time::parse_rfc3339;
-use serde_json::value::RawValue;
 use tracing::{error, info};
 
 use crate::{
@@ -20,9 +19,10 @@ use crate::{
     deadline::Deadline,
     object::{Object, text_of},
     run::RunError,
+    schema::{Shape, TIME_GENERATED},
     services::Services,
     set_aside::{SENT_SHORTENED, SetAsideDocument},
-    shrink::{Fit, Limits, fit},
+    shrink::{Fit, Limits},
     sink::Blame,
     state::set_aside::Entry,
     union::union,
@@ -76,11 +76,13 @@ impl<'a> Replay<'a> {
 
     /// Sends the records of `entries`.
     pub async fn send_all(&mut self, entries: &[Entry]) -> Result<(), RunError> {
-        let sink = &self.services.sink;
+        let Services { sink, shape, .. } = self.services;
+        let (limits, wants_time_generated) = (sink.limits(), sink.wants_time_generated());
+        let terms = Terms { shape: *shape, limits, wants_time_generated };
         for Entry { name, .. } in entries {
             // One that is gone has been replayed by somebody else.
             let Some(text) = self.services.store.read_set_aside(name).await? else { continue };
-            match Attempt::of(&text, sink.wants_time_generated(), sink.limits()) {
+            match Attempt::of(&text, terms) {
                 Attempt::Send { record, after } => self.pack(name, &record, after).await?,
                 Attempt::AsBefore => self.tally.as_before += 1,
                 Attempt::Stays(reason) => self.stays(name, &reason),
@@ -171,8 +173,16 @@ enum Attempt {
     Stays(String),
 }
 
+/// What decides over an attempt.
+#[derive(Debug, Clone, Copy)]
+struct Terms {
+    shape: Shape,
+    limits: Limits,
+    wants_time_generated: bool,
+}
+
 impl Attempt {
-    fn of(text: &[u8], wants_time_generated: bool, limits: Limits) -> Self {
+    fn of(text: &[u8], terms: Terms) -> Self {
         let document = match SetAsideDocument::from_json(text) {
             Ok(document) => document,
             Err(error) => return Self::Stays(format!("the document cannot be read: {}", chain(&error))),
@@ -180,9 +190,26 @@ impl Attempt {
         let Ok(object) = Object::parse(document.record.get().as_bytes()) else {
             return Self::Stays("its record is no JSON object, and the sink takes nothing else".to_owned());
         };
-        let record = record(object, wants_time_generated);
-        match fit(&record, limits) {
-            Fit::Whole => Self::Send { record, after: None },
+        match document.shape {
+            // What was refused in its shape is sent as it is; it fitted then.
+            shape if shape == terms.shape && shape != Shape::Union => {
+                Self::Send { record: object.to_json(), after: None }
+            }
+            Shape::Union => Self::of_union(object, document, terms),
+            shape => {
+                let shape = format!("{shape:?}").to_lowercase();
+                Self::Stays(format!(
+                    "it is in the shape {shape}: set MDATP_RECORD_SHAPE={shape} to replay it"
+                ))
+            }
+        }
+    }
+
+    fn of_union(object: Object<'_>, document: SetAsideDocument<'_>, terms: Terms) -> Self {
+        let record = stamped(object, terms.wants_time_generated);
+        let text = terms.shape.write(&record).text;
+        match terms.shape.fit(&record, &text, terms.limits) {
+            Fit::Whole => Self::Send { record: text, after: None },
             Fit::Shrunk { .. } if document.is_sent_shortened() => Self::AsBefore,
             Fit::Shrunk { record, fields } => {
                 let reason = format!("{SENT_SHORTENED}: with less in {}", fields.join(", "));
@@ -196,12 +223,12 @@ impl Attempt {
 
 /// The record as a run would send it. `TimeGenerated` belongs to the sink, not to the record: one sink
 /// needs it, and for the other the name is reserved.
-fn record(mut object: Object<'_>, wants_time_generated: bool) -> Vec<u8> {
-    let is_time = |value: &&RawValue| text_of(value).is_some_and(|text| parse_rfc3339(&text).is_ok());
+fn stamped(mut object: Object<'_>, wants_time_generated: bool) -> Object<'_> {
+    let is_time = |value: &&str| text_of(value).is_some_and(|text| parse_rfc3339(&text).is_ok());
     let stamp =
-        ["TimeGenerated", "alertCreationTime"].iter().find_map(|name| object.get(name).filter(is_time));
-    object.0.retain(|member| member.name != "TimeGenerated");
-    union(&object, None, stamp.filter(|_| wants_time_generated).map(RawValue::get))
+        [TIME_GENERATED, "alertCreationTime"].iter().find_map(|name| object.get(name).filter(is_time));
+    object.0.retain(|member| member.name != TIME_GENERATED);
+    union(&object, None, stamp.filter(|_| wants_time_generated))
 }
 
 #[cfg(test)]
@@ -209,6 +236,10 @@ mod tests {
     use super::*;
 
     const LIMITS: Limits = Limits { record: 200, field: 40 };
+
+    fn terms(wants_time_generated: bool, limits: Limits) -> Terms {
+        Terms { shape: Shape::Union, limits, wants_time_generated }
+    }
 
     fn sent(record: &str, after: Option<&str>) -> Attempt {
         Attempt::Send { record: record.into(), after: after.map(Into::into) }
@@ -234,8 +265,8 @@ mod tests {
             ),
         ] {
             let document = format!(r#"{{"id":"a","reason":"refused","record":{record}}}"#);
-            assert_eq!(Attempt::of(document.as_bytes(), true, LIMITS), sent(with, None));
-            assert_eq!(Attempt::of(document.as_bytes(), false, LIMITS), sent(without, None));
+            assert_eq!(Attempt::of(document.as_bytes(), terms(true, LIMITS)), sent(with, None));
+            assert_eq!(Attempt::of(document.as_bytes(), terms(false, LIMITS)), sent(without, None));
         }
     }
 
@@ -247,7 +278,7 @@ mod tests {
             (r#"{"id":null,"reason":"r","record":7}"#, "no JSON object"),
             (r#"{"id":null,"reason":"r","record":"{}"}"#, "no JSON object"),
         ] {
-            let attempt = Attempt::of(document.as_bytes(), true, LIMITS);
+            let attempt = Attempt::of(document.as_bytes(), terms(true, LIMITS));
             assert!(
                 matches!(&attempt, Attempt::Stays(why) if why.contains(reason)),
                 "{document}: {attempt:?}"
@@ -259,7 +290,8 @@ mod tests {
     fn a_record_that_goes_shortened_stays_whole_here_and_goes_so_only_once() {
         let long = "x".repeat(50);
         let document = format!(r#"{{"id":"a","reason":"refused","record":{{"id":"a","text":"{long}"}}}}"#);
-        let Attempt::Send { record, after: Some(after) } = Attempt::of(document.as_bytes(), false, LIMITS)
+        let Attempt::Send { record, after: Some(after) } =
+            Attempt::of(document.as_bytes(), terms(false, LIMITS))
         else {
             panic!("it is not sent shortened");
         };
@@ -271,8 +303,8 @@ mod tests {
         );
         assert_eq!(String::from_utf8_lossy(&after), kept);
 
-        assert_eq!(Attempt::of(&after, false, LIMITS), Attempt::AsBefore);
+        assert_eq!(Attempt::of(&after, terms(false, LIMITS)), Attempt::AsBefore);
         let whole = format!(r#"{{"id":"a","text":"{long}"}}"#);
-        assert_eq!(Attempt::of(&after, false, Limits { record: 200, field: 60 }), sent(&whole, None));
+        assert_eq!(Attempt::of(&after, terms(false, Limits { record: 200, field: 60 })), sent(&whole, None));
     }
 }

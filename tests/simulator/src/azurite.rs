@@ -3,7 +3,6 @@
 //! Nothing of it is imitated: the npm package of tests/azurite runs, with all data in memory. Its account
 //! name and key are the public ones of every emulator.
 
-mod install;
 mod relay;
 mod signature;
 
@@ -18,6 +17,7 @@ use tokio::process::Command;
 use crate::clock::now;
 use crate::connection::{Connections, Outgoing, Reply};
 use crate::console::Console;
+use crate::npm;
 use crate::process::Process;
 
 const ACCOUNT: &str = "devstoreaccount1";
@@ -51,7 +51,7 @@ impl Azurite {
     /// The same, for those who can go on without it.
     pub async fn try_start_on(port: u16) -> Result<Self, String> {
         const LISTENS: &str = "successfully listens on http://127.0.0.1:";
-        let folder = tokio::task::spawn_blocking(install::installed)
+        let folder = tokio::task::spawn_blocking(|| npm::installed("azurite", "azurite"))
             .await
             .map_err(|problem| problem.to_string())??;
         let console = Console::default();

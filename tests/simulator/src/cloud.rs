@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use azure_core::time::{Duration, OffsetDateTime};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::counts::Counts;
 use crate::fault::Fault;
@@ -14,6 +14,7 @@ use crate::quirk::Quirk;
 use crate::reaction::Reaction;
 use crate::request::Request;
 use crate::role::Role;
+use crate::rule::{self, LostValue};
 use crate::service::Service;
 use crate::tenant;
 use crate::world::World;
@@ -166,9 +167,23 @@ impl Cloud {
         self.world().held.push(role);
     }
 
-    /// Has the data collection rule declare one more stream.
+    /// Deploys a data collection rule: a `dataCollectionRules` resource of kind Direct, as a template or
+    /// `az monitor data-collection rule show` has it. From then on its streams are the only ones, and of each
+    /// record the table gets what the rule declares; the answer to a post does not tell. Until then there is
+    /// [`tenant::STREAM`], which takes any column.
+    ///
+    /// Refused, in the service's words, is a document that the service would refuse, and a transformation
+    /// other than the two that are known here. The rule that was there stays then.
+    pub fn deploy_rule(&self, document: &str) -> Result<(), String> {
+        let streams = rule::streams(document)?;
+        let streams = streams.into_iter().map(|(name, stream)| (name, Some(Arc::new(stream))));
+        self.world().streams = streams.collect();
+        Ok(())
+    }
+
+    /// Adds a stream that takes any column.
     pub fn declare_stream(&self, name: &str) {
-        self.world().streams.insert(name.to_owned());
+        self.world().streams.insert(name.to_owned(), None);
     }
 
     /// Makes all tokens issued so far worthless.
@@ -199,6 +214,19 @@ impl Cloud {
         let records = received.iter().flat_map(|post| &post.records);
         let parse = |record: &String| serde_json::from_str(record).expect("accepted JSON parses");
         records.map(parse).collect()
+    }
+
+    /// The rows that the tables behind a deployed rule have, in order, without the columns that are null:
+    /// what was not declared is not in them, nor what did not fit; what was too long is cut. Where the rule's
+    /// transformation fills `TimeGenerated`, each row has one. What came without a deployed rule is in no row.
+    pub fn rows(&self) -> Vec<Map<String, Value>> {
+        self.world().ledger.rows()
+    }
+
+    /// What the deployed rule kept from the tables, in order: the first 1,000. [`Counts::values_lost`] counts
+    /// them all.
+    pub fn lost_values(&self) -> Vec<LostValue> {
+        self.world().ledger.lost_values.clone()
     }
 
     /// The posts the sinks turned down.

@@ -39,4 +39,6 @@ pub struct Counts {
     pub truncated_fields: u64,
     /// Accepted records without a time the sink could take for `TimeGenerated`.
     pub without_time: u64,
+    /// Values of accepted records that the deployed rule kept from the table, or cut.
+    pub values_lost: u64,
 }

@@ -58,6 +58,7 @@ pub(crate) async fn run(options: Options) -> Result<bool, String> {
     let app_root = AppRoot::with(&binary)?;
 
     let cloud = Cloud::new(options.seed);
+    cloud.deploy_rule(&binary::rule(&binary)?)?;
     let served = cloud.serve(Ports::Free).await?;
     let sink = match options.sink {
         SinkName::DataCollector => Sink::DataCollector,

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use azure_core::time::OffsetDateTime;
 use http::{HeaderMap, Method};
+use serde_json::{Map, Value};
 
 use crate::counts::Counts;
+use crate::post::Record;
+use crate::rule::{LostValue, Stream};
 use crate::service::Service;
 
 /// A post that was accepted.
@@ -27,6 +30,12 @@ pub struct Received {
     pub records: Vec<String>,
     /// When it came.
     pub at: OffsetDateTime,
+}
+
+impl Received {
+    fn parsed(&self) -> impl Iterator<Item = Record<'_>> {
+        self.records.iter().map(|record| Record::parse(record).expect("only records are accepted"))
+    }
 }
 
 /// A post that was turned down by the service itself; faults are not among them.
@@ -59,6 +68,9 @@ pub struct Seen {
     pub at: OffsetDateTime,
 }
 
+/// How many of the values that a rule kept from its table are described; the others are only counted.
+const MOST_LOST_VALUES: usize = 1000;
+
 /// All that arrived, in order.
 #[derive(Default)]
 pub(crate) struct Ledger {
@@ -66,4 +78,34 @@ pub(crate) struct Ledger {
     pub refused: Vec<Refused>,
     pub seen: Vec<Seen>,
     pub counts: Counts,
+    /// The first values that a deployed rule kept from its table.
+    pub lost_values: Vec<LostValue>,
+    /// The posts that came to a stream of a deployed rule.
+    stored: Vec<(Arc<Received>, Arc<Stream>)>,
+}
+
+impl Ledger {
+    /// Takes a post through the stream it came to, and books what is lost on the way.
+    pub fn store(&mut self, received: Arc<Received>, stream: Arc<Stream>) {
+        for record in received.parsed() {
+            let lost = stream.row(&record, received.at).lost;
+            self.counts.values_lost += lost.len() as u64;
+            let room = MOST_LOST_VALUES - self.lost_values.len();
+            self.lost_values.extend(lost.into_iter().take(room).map(|(column, why)| LostValue {
+                stream: received.log_type_or_stream.clone(),
+                column,
+                why,
+                alert: record.alert_id(),
+            }));
+        }
+        self.stored.push((received, stream));
+    }
+
+    /// What the tables got. It is made anew each time, since it would fill as much memory as the posts.
+    pub fn rows(&self) -> Vec<Map<String, Value>> {
+        let rows = self.stored.iter().flat_map(|(received, stream)| {
+            received.parsed().map(|record| stream.row(&record, received.at).values)
+        });
+        rows.collect()
+    }
 }

@@ -1,7 +1,8 @@
 //! The Logs Ingestion endpoint of one data collection rule.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io::Read;
+use std::sync::Arc;
 
 use azure_core::time::OffsetDateTime;
 use flate2::read::MultiGzDecoder;
@@ -14,6 +15,7 @@ use crate::ledger::Received;
 use crate::post::{Record, records};
 use crate::refusal::Refusal;
 use crate::request::Request;
+use crate::rule::Stream;
 use crate::service::Service;
 use crate::tenant;
 use crate::token::{Resource, Tokens};
@@ -23,15 +25,18 @@ const MOST_BYTES: usize = 1_048_576;
 /// The most bytes that are kept of a field.
 pub(crate) const MOST_FIELD_BYTES: usize = 64 * 1024;
 
+/// The streams there are, and what a deployed rule declares of each; any column is taken where none did.
+pub(crate) type Streams = BTreeMap<String, Option<Arc<Stream>>>;
+
 /// Who may post where.
-pub(crate) struct Rule<'a> {
+pub(crate) struct Endpoint<'a> {
     pub tokens: &'a Tokens,
     /// Whether the caller is Monitoring Metrics Publisher on the rule.
     pub is_publisher: bool,
-    pub streams: &'a BTreeSet<String>,
+    pub streams: &'a Streams,
 }
 
-impl Rule<'_> {
+impl Endpoint<'_> {
     /// Accepts a post, or says why not.
     pub fn accept(&self, request: &Request, now: OffsetDateTime) -> Result<Received, Refusal> {
         let stream = self.route(request)?;
@@ -61,7 +66,7 @@ impl Rule<'_> {
         })
     }
 
-    /// The stream the path names, if this rule declares it.
+    /// The stream the path names, if the rule declares it.
     fn route(&self, request: &Request) -> Result<Option<String>, Refusal> {
         let segments = request.segments();
         let segments: Vec<_> = segments.iter().map(String::as_str).collect();
@@ -78,7 +83,7 @@ impl Rule<'_> {
                 return Err(Refusal::new(400, "InvalidApiVersion", message));
             }
         }
-        let known = rule == tenant::DCR_ID && self.streams.contains(stream);
+        let known = rule == tenant::DCR_ID && self.streams.contains_key(stream);
         Ok(known.then(|| stream.to_owned()))
     }
 
@@ -185,12 +190,12 @@ mod tests {
         }
 
         fn send(&self, request: &Request) -> Result<Received, (u16, String)> {
-            let rule = Rule {
+            let endpoint = Endpoint {
                 tokens: &self.tokens,
                 is_publisher: self.is_publisher,
-                streams: &BTreeSet::from([tenant::STREAM.to_owned()]),
+                streams: &Streams::from([(tenant::STREAM.to_owned(), None)]),
             };
-            let received = rule.accept(request, NOW);
+            let received = endpoint.accept(request, NOW);
             received.map_err(|refusal| (refusal.status, refusal.message))
         }
 

@@ -4,6 +4,7 @@ use azure_core::time::parse_rfc3339;
 use serde_json::value::RawValue;
 
 use crate::members::{Member, members};
+use crate::shape;
 
 /// The records of an array, or of a single object where a sink takes that too.
 pub(crate) fn records(body: &str) -> Result<Vec<&str>, String> {
@@ -30,9 +31,17 @@ impl<'a> Record<'a> {
 
     /// Whether the member of this name holds a date with a time.
     pub fn has_time(&self, name: &str) -> bool {
-        let member = self.0.iter().find(|member| member.name == name);
-        let text: Option<String> = member.and_then(|member| serde_json::from_str(member.value.get()).ok());
-        text.is_some_and(|text| parse_rfc3339(&text).is_ok())
+        self.text(name).is_some_and(|text| parse_rfc3339(&text).is_ok())
+    }
+
+    /// The id of the alert it is about, in whatever shape it is.
+    pub fn alert_id(&self) -> Option<String> {
+        shape::names("id").find_map(|name| self.text(&name))
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        let member = self.0.iter().find(|member| member.name == name)?;
+        serde_json::from_str(member.value.get()).ok()
     }
 
     /// The members that are longer than a sink keeps of a field.
@@ -43,7 +52,7 @@ impl<'a> Record<'a> {
 }
 
 /// The length of a field as a column keeps it: a text's own, for anything else that of its JSON.
-fn width(json: &str, limit: usize) -> usize {
+pub(crate) fn width(json: &str, limit: usize) -> usize {
     if json.len() <= limit {
         return json.len();
     }
@@ -70,6 +79,19 @@ mod tests {
         assert_eq!(record.fields_over(9), 1);
         assert_eq!(record.fields_over(8), 2);
         assert_eq!(record.fields_over(13), 0);
+    }
+
+    #[test]
+    fn the_alerts_id_is_found_in_each_shape() {
+        for (text, id) in [
+            (r#"{"id":"da1"}"#, Some("da1")),
+            (r#"{"MachineId":"m1","AlertId":"da1"}"#, Some("da1")),
+            (r#"{"id_s":"da1"}"#, Some("da1")),
+            (r#"{"id":7,"machineId":"m1"}"#, None),
+        ] {
+            let record = Record::parse(text).expect("a record");
+            assert_eq!(record.alert_id().as_deref(), id, "{text}");
+        }
     }
 
     #[test]

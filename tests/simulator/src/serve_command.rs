@@ -3,6 +3,7 @@
 
 mod arrivals;
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use azure_core::time::OffsetDateTime;
@@ -36,6 +37,10 @@ pub(crate) struct Options {
     /// How many come each minute
     #[arg(long, default_value_t = 4)]
     each_minute: u32,
+    /// Deploy this data collection rule (JSON): what it keeps from the table is told. Without one, any column
+    /// is taken
+    #[arg(long, value_name = "FILE")]
+    rule: Option<PathBuf>,
     /// Start no Azurite on port 10000, the storage that the Functions host needs
     #[arg(long)]
     no_storage: bool,
@@ -47,6 +52,9 @@ pub(crate) struct Options {
 /// Serves until Ctrl+C.
 pub(crate) async fn run(options: Options) -> Result<(), String> {
     let cloud = Cloud::new(options.seed);
+    if let Some(file) = &options.rule {
+        deploy(&cloud, file)?;
+    }
     let day = Duration::from_secs(23 * 3600);
     generate(&cloud, options.alerts, 20, clock::now() - day);
     let served = cloud.serve(Ports::From(options.port)).await?;
@@ -67,6 +75,12 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
     }
     drop(storage);
     Ok(())
+}
+
+fn deploy(cloud: &Cloud, file: &Path) -> Result<(), String> {
+    let document = std::fs::read_to_string(file).map_err(|problem| problem.to_string());
+    let deployed = document.and_then(|document| cloud.deploy_rule(&document));
+    deployed.map_err(|problem| format!("the data collection rule {}: {problem}", file.display()))
 }
 
 fn generate(cloud: &Cloud, alerts: usize, machines: usize, since: OffsetDateTime) {

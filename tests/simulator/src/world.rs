@@ -18,7 +18,7 @@ use crate::fault::Faults;
 use crate::generate::Generator;
 use crate::identity;
 use crate::ledger::{Ledger, Received, Refused, Seen};
-use crate::logs_ingestion::{self, Rule};
+use crate::logs_ingestion::{self, Endpoint, Streams};
 use crate::post::Record;
 use crate::quirk::Quirk;
 use crate::rate_limit::RateLimit;
@@ -36,7 +36,7 @@ pub(crate) struct World {
     pub generator: Generator,
     pub tokens: Tokens,
     pub held: Vec<Role>,
-    pub streams: BTreeSet<String>,
+    pub streams: Streams,
     pub quirks: BTreeSet<Quirk>,
     pub faults: Faults,
     pub limits: Option<BTreeMap<Api, RateLimit>>,
@@ -52,7 +52,7 @@ impl World {
             generator: Generator::new(seed),
             tokens: Tokens::new(seed.wrapping_add(1)),
             held: vec![Role::AlertRead, Role::MachineRead, Role::MetricsPublisher],
-            streams: BTreeSet::from([tenant::STREAM.to_owned()]),
+            streams: Streams::from([(tenant::STREAM.to_owned(), None)]),
             quirks: BTreeSet::from([Quirk::DeflateReplies]),
             faults: Faults::default(),
             limits: None,
@@ -100,14 +100,17 @@ impl World {
                 Err(refusal) => data_collector::error(self.refuse(service, &refusal, now)),
             },
             Service::LogsIngestion => {
-                let rule = Rule {
+                let endpoint = Endpoint {
                     tokens: &self.tokens,
                     is_publisher: self.held.contains(&Role::MetricsPublisher),
                     streams: &self.streams,
                 };
-                match rule.accept(request, now) {
+                match endpoint.accept(request, now) {
                     Ok(received) => {
-                        self.keep(received);
+                        let received = self.keep(received);
+                        if let Some(Some(stream)) = self.streams.get(&received.log_type_or_stream) {
+                            self.ledger.store(received, Arc::clone(stream));
+                        }
                         Answer::empty(204)
                     }
                     Err(refusal) => logs_ingestion::error(self.refuse(service, &refusal, now)),
@@ -155,14 +158,16 @@ impl World {
         answer
     }
 
-    fn keep(&mut self, received: Received) {
+    fn keep(&mut self, received: Received) -> Arc<Received> {
         let counts = &mut self.ledger.counts;
         counts.posts += 1;
         counts.records += received.records.len() as u64;
         counts.bytes += received.body_bytes as u64;
         counts.wire_bytes += received.wire_bytes as u64;
         look_inside(&received, counts);
-        self.ledger.received.push(Arc::new(received));
+        let received = Arc::new(received);
+        self.ledger.received.push(Arc::clone(&received));
+        received
     }
 
     fn refuse<'a>(&mut self, service: Service, refusal: &'a Refusal, now: OffsetDateTime) -> &'a Refusal {

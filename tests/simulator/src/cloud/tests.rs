@@ -3,10 +3,12 @@
 use azure_core::time::parse_rfc3339;
 use http::Method;
 use http::header::{DATE, RETRY_AFTER};
+use serde_json::json;
 
 use super::*;
 use crate::answer::Answer;
 use crate::reaction::Outcome;
+use crate::rule::Why;
 
 fn now() -> OffsetDateTime {
     parse_rfc3339("2026-11-24T06:00:00Z").expect("a time")
@@ -139,4 +141,81 @@ fn every_token_is_among_the_secrets() {
     for secret in [tenant::WORKSPACE_KEY, tenant::CLIENT_SECRET, &token["Bearer ".len()..]] {
         assert!(secrets.iter().any(|known| known == secret), "{secret}");
     }
+}
+
+/// A rule with these streams, each with a time, an id, a score and a text.
+fn rule(streams: &[&str]) -> String {
+    let columns = json!([
+        {"name": "TimeGenerated", "type": "datetime"},
+        {"name": "AlertId", "type": "string"},
+        {"name": "Score", "type": "long"},
+        {"name": "Text", "type": "string"},
+    ]);
+    let declared = streams.iter().map(|name| ((*name).to_owned(), json!({ "columns": columns })));
+    let workspace = "/subscriptions/s/resourceGroups/g/providers/Microsoft.OperationalInsights/workspaces/w";
+    json!({
+        "kind": "Direct",
+        "streamDeclarations": declared.collect::<Map<_, _>>(),
+        "destinations": {"logAnalytics": [{"name": "w", "workspaceResourceId": workspace}]},
+        "dataFlows": [{
+            "streams": streams,
+            "destinations": ["w"],
+            "transformKql": "source | extend TimeGenerated = iif(isnull(TimeGenerated), now(), TimeGenerated)",
+            "outputStream": "Custom-MDATPAlerts_CL",
+        }],
+    })
+    .to_string()
+}
+
+#[test]
+fn a_deployed_rule_says_nothing_and_keeps_what_it_does_not_declare_from_the_table() {
+    let cloud = Cloud::new(1);
+    let status =
+        |cloud: &Cloud, body| cloud.react(Service::LogsIngestion, &post(cloud, body), now()).status();
+    assert_eq!(status(&cloud, r#"[{"AlertId":"before","Other":1}]"#), Some(204));
+    assert!(cloud.rows().is_empty() && cloud.lost_values().is_empty());
+
+    cloud.deploy_rule(&rule(&[tenant::STREAM])).expect("a good rule");
+    let record = r#"{"AlertId":"da1","Score":"7","Other":1,"Title":"t"}"#;
+    assert_eq!(status(&cloud, r#"[{"AlertId":"da1","Score":"7","Other":1,"Title":"t"}]"#), Some(204));
+    assert_eq!(cloud.received()[1].records, [record]);
+    let row = json!({"AlertId": "da1", "TimeGenerated": "2026-11-24T06:00:00Z"});
+    assert_eq!(cloud.rows().into_iter().map(Value::Object).collect::<Vec<_>>(), [row]);
+    let lost = [("Score", Why::WrongType), ("Other", Why::NotDeclared), ("Title", Why::Reserved)];
+    let lost = lost.map(|(column, why)| LostValue {
+        stream: tenant::STREAM.to_owned(),
+        column: column.to_owned(),
+        why,
+        alert: Some("da1".to_owned()),
+    });
+    assert_eq!(cloud.lost_values(), lost);
+    assert_eq!(cloud.counts().values_lost, 3);
+
+    assert_eq!(status(&cloud, r#"[{"AlertId":"da2","Score":7}]"#), Some(204));
+    assert_eq!((cloud.rows().len(), cloud.counts().values_lost), (2, 3));
+    assert_eq!(status(&cloud, "[1]"), Some(400));
+}
+
+#[test]
+fn the_rule_decides_which_streams_there_are_and_a_refused_one_changes_nothing() {
+    let cloud = Cloud::new(1);
+    let status = || cloud.react(Service::LogsIngestion, &post(&cloud, "[]"), now()).status();
+    cloud.deploy_rule("{}").expect_err("no rule");
+    assert_eq!(status(), Some(204));
+    cloud.deploy_rule(&rule(&["Custom-Other"])).expect("a good rule");
+    assert_eq!(status(), Some(404));
+    cloud.deploy_rule(&rule(&["Custom-Other", tenant::STREAM])).expect("a good rule");
+    assert_eq!(status(), Some(204));
+}
+
+#[test]
+fn the_first_thousand_lost_values_are_described_and_all_are_counted() {
+    let cloud = Cloud::new(1);
+    cloud.deploy_rule(&rule(&[tenant::STREAM])).expect("a good rule");
+    let post = post(&cloud, r#"[{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1}]"#);
+    for _ in 0..200 {
+        assert_eq!(cloud.react(Service::LogsIngestion, &post, now()).status(), Some(204));
+    }
+    assert_eq!((cloud.lost_values().len(), cloud.counts().values_lost), (1000, 1400));
+    assert_eq!(cloud.lost_values()[999].alert, None);
 }

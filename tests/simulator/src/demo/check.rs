@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use simulator::functions_host::Outcome;
+use simulator::shape;
 
 use super::measured::{Measured, megabytes};
 
@@ -37,6 +38,11 @@ pub(super) fn all(measured: &Measured) -> Vec<Check> {
         found: format!("{} refused", measured.refused),
         kept: measured.refused == 0,
     });
+    checks.push(Check {
+        what: "the table gets every value",
+        found: format!("{} values lost", measured.counts.values_lost),
+        kept: measured.counts.values_lost == 0,
+    });
     let (sent, bytes) = (measured.reported("alertsSent"), measured.reported("bytesSent"));
     checks.push(Check {
         what: "both sides count the same",
@@ -53,7 +59,7 @@ pub(super) fn all(measured: &Measured) -> Vec<Check> {
 /// Every alert is accepted once, and nothing else is.
 fn once(expected: &[String], records: &[Value]) -> Check {
     let expected: BTreeSet<_> = expected.iter().map(String::as_str).collect();
-    let accepted: BTreeSet<_> = records.iter().filter_map(|record| record["id"].as_str()).collect();
+    let accepted: BTreeSet<_> = records.iter().filter_map(shape::alert_id).collect();
     let distinct = accepted.intersection(&expected).count();
     let (duplicates, lost) = (records.len() - distinct, expected.len() - distinct);
     Check {
@@ -101,7 +107,11 @@ mod tests {
                 "3 distinct alerts, duplicates 0, lost 0",
                 true,
             ),
-            (vec![json!({"id": "a"}), json!({"id": "b"})], "2 distinct alerts, duplicates 0, lost 1", false),
+            (
+                vec![json!({"AlertId": "a"}), json!({"id_s": "b"})],
+                "2 distinct alerts, duplicates 0, lost 1",
+                false,
+            ),
             (
                 vec![json!({"id": "a"}), json!({"id": "a"}), json!({"id": "b"}), json!({"id": "c"})],
                 "3 distinct alerts, duplicates 1, lost 0",

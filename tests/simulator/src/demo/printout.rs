@@ -1,7 +1,7 @@
 //! The demo's result as text.
 
-use simulator::Cloud;
 use simulator::functions_host::{FunctionsHost, Level};
+use simulator::{Cloud, shape};
 
 use super::check::Check;
 use super::indent::indent;
@@ -25,7 +25,10 @@ pub(super) fn complaints(host: &FunctionsHost) {
 pub(super) fn record(cloud: &Cloud) {
     let posts = cloud.received();
     let records = posts.iter().flat_map(|post| &post.records);
-    let merged = records.filter(|record| record.contains(r#""osPlatform":"#));
+    let merged = records.filter(|record| {
+        let record = serde_json::from_str(record).expect("only JSON is accepted");
+        shape::member(&record, "osPlatform").is_some()
+    });
     if let Some(record) = merged.min_by_key(|record| record.len()) {
         println!("\nOne record: an alert with its machine\n{}", indent(record));
     }

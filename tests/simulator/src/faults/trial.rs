@@ -6,11 +6,12 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use simulator::functions_host::{FunctionsHost, Invocation, Payload, Start};
-use simulator::{Cloud, Moment, Peer, Ports, Route, Service, Sink, Step, Steps, Volume, clock};
+use simulator::{Cloud, Moment, Peer, Ports, Route, Service, Sink, Step, Steps, Volume, clock, shape};
 
 use super::Options;
 use super::trouble::{Kind, Trouble};
 use crate::app_root::AppRoot;
+use crate::binary;
 
 /// Ticks after which nothing more is to be expected.
 const TICKS: usize = 10;
@@ -55,6 +56,7 @@ impl Trial {
     ) -> Result<Self, String> {
         let wanted = trouble.alerts.unwrap_or(options.alerts);
         let cloud = Cloud::new(options.seed);
+        cloud.deploy_rule(&binary::rule(binary)?)?;
         let until = clock::now();
         let since = until - Duration::from_secs(23 * 3600);
         cloud.generate(&Volume { alerts: wanted, machines: options.machines, since, until });
@@ -73,7 +75,7 @@ impl Trial {
         let (posts, counts) = (cloud.received(), cloud.counts());
         let texts = posts.iter().flat_map(|post| &post.records);
         let records = cloud.records();
-        let ids: BTreeSet<_> = records.iter().filter_map(|record| record["id"].as_str()).collect();
+        let ids: BTreeSet<_> = records.iter().filter_map(shape::alert_id).collect();
         let largest = posts.iter().map(|post| post.records.len()).max().unwrap_or_default();
         Ok(Self {
             name: trouble.name,

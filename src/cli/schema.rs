@@ -1,0 +1,126 @@
+//! `mdatp-forward schema`: the table, the rule and the functions for what this build sends, and whether a
+//! given table or rule takes all of it.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Args, ValueEnum};
+use tracing::{error, info};
+
+use super::{EXIT_USAGE, print_line, read_document};
+use crate::{
+    config::{log_name, settings::Settings},
+    schema::{
+        ColumnType, Shape,
+        check::Document,
+        columns, functions,
+        rule::{self, Place, TEMPLATE_LOCATION, TEMPLATE_WORKSPACE},
+        table,
+    },
+};
+
+/// The options of `schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// The columns: clean names, or those that the Data Collector API made.
+    #[arg(long, value_enum, default_value_t = Shape::Native)]
+    pub shape: Shape,
+    /// What to print.
+    #[arg(long, value_enum, default_value_t = Format::Columns)]
+    pub format: Format,
+    /// Compare a table or a data collection rule, as `az … show` prints it, with what this build sends. The exit
+    /// code is 1 when records would lose something. `-` reads stdin.
+    #[arg(long, value_name = "FILE", conflicts_with = "format")]
+    pub check: Option<PathBuf>,
+    /// The custom log's name without `_CL`; `MDATP_LOG_NAME` or `MDATPAlerts` when it is not given.
+    #[arg(long, value_name = "NAME")]
+    pub log_name: Option<String>,
+    /// The resource id of the workspace, for the rule.
+    #[arg(long, value_name = "ID", default_value = TEMPLATE_WORKSPACE, hide_default_value = true)]
+    pub workspace: String,
+    /// The workspace's region, for the rule.
+    #[arg(long, value_name = "REGION", default_value = TEMPLATE_LOCATION, hide_default_value = true)]
+    pub location: String,
+    /// Another table that the functions read too.
+    #[arg(long, value_name = "TABLE")]
+    pub also: Vec<String>,
+}
+
+/// What `schema` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// The columns to read: type, source and meaning.
+    Columns,
+    /// The body with which the Tables API makes the table.
+    Table,
+    /// The data collection rule, kind Direct.
+    Dcr,
+    /// The saved functions, which read either shape.
+    Kql,
+}
+
+/// Prints, or compares.
+pub fn schema(args: &SchemaArgs, settings: &Settings) -> ExitCode {
+    let name = args.log_name.clone().or_else(|| settings.get("MDATP_LOG_NAME"));
+    let name = match log_name(name.as_deref().unwrap_or("MDATPAlerts")) {
+        Ok(name) => name,
+        Err(problem) => {
+            error!("the log's name {problem}");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    let stream = settings.get("MDATP_STREAM").unwrap_or_else(|| rule::stream(&name));
+    if let Some(file) = &args.check {
+        return check(file, args.shape, &stream);
+    }
+    let json = |document| serde_json::to_string_pretty(&document).expect("texts can be written as JSON");
+    let place = Place { workspace: &args.workspace, location: &args.location };
+    let text = match args.format {
+        Format::Columns => list(args.shape),
+        Format::Table => json(table::document(&name, args.shape)),
+        Format::Dcr => json(rule::document(&name, &stream, args.shape, place)),
+        Format::Kql => functions::document(&name, &args.also),
+    };
+    print_line(text.trim_end().as_bytes());
+    ExitCode::SUCCESS
+}
+
+fn list(shape: Shape) -> String {
+    let columns = columns(shape);
+    let width = |length: fn(&crate::schema::Column) -> usize| columns.iter().map(length).max().unwrap_or(0);
+    let (name, source) = (width(|column| column.name.len()), width(|column| column.source.len()));
+    let mut lines = vec![format!("{:name$}  {:8}  {:source$}  meaning", "column", "type", "source")];
+    lines.extend(columns.iter().map(|column| {
+        let kind = ColumnType::name(column.kind);
+        format!("{:name$}  {kind:8}  {:source$}  {}", column.name, column.source, column.meaning)
+    }));
+    lines.join("\n")
+}
+
+fn check(file: &Path, shape: Shape, stream: &str) -> ExitCode {
+    let document = read_document(file).and_then(|text| Document::from_json(&text));
+    let document = match document {
+        Ok(document) => document,
+        Err(problem) => {
+            error!("{}: {problem}", file.display());
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    let differences = document.compare(shape, stream);
+    for difference in &differences {
+        print_line(difference.to_string().as_bytes());
+    }
+    let losses = differences.iter().filter(|difference| difference.loses()).count();
+    match losses {
+        0 => {
+            info!("{} takes all that is sent", file.display());
+            ExitCode::SUCCESS
+        }
+        losses => {
+            error!("{} would lose what is in {losses} places of the records", file.display());
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The way from a table of the Data Collector API to the Logs Ingestion API with its columns kept, step by
+//! step (documentation page "Migrate from the HTTP Data Collector API to the Logs Ingestion API").
+
+use std::fmt::Write;
+
+use super::{
+    Shape,
+    check::{Difference, Document},
+    columns,
+    rule::{API_VERSION, stream},
+    table::{Declared, Table},
+};
+
+/// What is to be done with a table, as text. `log_name` is its name without `_CL`.
+pub fn plan(log_name: &str, table: &Table) -> String {
+    let name = super::table::name(log_name);
+    let mut steps = Steps::default();
+    let is_classic = table.schema.table_sub_type.as_deref().is_none_or(|kind| kind == "Classic");
+    if is_classic {
+        steps.add(
+            "Migrate the table to data collection rules. This cannot be undone. Its columns and rows stay, and \
+             posts of the Data Collector API go on into the columns there are.",
+            &[format!(
+                "az monitor log-analytics workspace table migrate --resource-group GROUP \
+                 --workspace-name WORKSPACE --table-name {name}"
+            )],
+        );
+    }
+    let missing = missing(table);
+    if !missing.is_empty() {
+        // The update says what the columns are, so those there are must be said again.
+        let all = table.columns().iter().map(|known| (known.name.as_str(), known.kind.to_ascii_lowercase()));
+        let all = all.chain(missing.iter().map(|(name, kind)| (*name, (*kind).to_owned())));
+        let all: Vec<_> = all.map(|(name, kind)| format!("{name}={kind}")).collect();
+        steps.add(
+            &format!(
+                "Add the {} columns it does not have yet. From here on the Data Collector API can no longer \
+                 write to this table: stop the app first, and start it again after the last step. What is new \
+                 meanwhile is sent then.",
+                missing.len()
+            ),
+            &[
+                "az functionapp stop --resource-group GROUP --name APP".to_owned(),
+                format!(
+                    "az monitor log-analytics workspace table update --resource-group GROUP \
+                     --workspace-name WORKSPACE --name {name} --columns {}",
+                    all.join(" ")
+                ),
+            ],
+        );
+    }
+    steps.add(
+        "Deploy the data collection rule, in the region of the workspace. Keep immutableId and \
+         endpoints.logsIngestion of what it prints.",
+        &[
+            format!(
+                "mdatp-forward schema --shape classic --format dcr --log-name {log_name} --location REGION \
+                 --workspace WORKSPACE_RESOURCE_ID > dcr.json"
+            ),
+            format!(
+                "az rest --method put --body @dcr.json --url https://management.azure.com/subscriptions/\
+                 SUBSCRIPTION/resourceGroups/GROUP/providers/Microsoft.Insights/dataCollectionRules/\
+                 mdatp-forward?api-version={API_VERSION}"
+            ),
+        ],
+    );
+    steps.add(
+        "Let the app send to it. The role takes up to 30 minutes to work; until then runs fail with 403, and \
+         nothing is lost.",
+        &["az role assignment create --role \"Monitoring Metrics Publisher\" --assignee-principal-type \
+           ServicePrincipal --assignee-object-id PRINCIPAL_ID --scope RULE_RESOURCE_ID"
+            .to_owned()],
+    );
+    steps.add(
+        "Tell the app, and start it. The checkpoint goes on where it is: no alert is sent twice or left out.",
+        &[
+            format!(
+                "az functionapp config appsettings set --resource-group GROUP --name APP --settings \
+                 MDATP_SINK=logs-ingestion MDATP_RECORD_SHAPE=classic MDATP_LOG_NAME={log_name} \
+                 MDATP_STREAM={} MDATP_DCR_ID=IMMUTABLE_ID MDATP_INGESTION_ENDPOINT=ENDPOINT",
+                stream(log_name)
+            ),
+            "az functionapp start --resource-group GROUP --name APP".to_owned(),
+        ],
+    );
+    steps.add(
+        "Compare the table and the rule with what is sent.",
+        &[
+            format!(
+                "az monitor log-analytics workspace table show --resource-group GROUP \
+                 --workspace-name WORKSPACE --name {name} > table.json"
+            ),
+            "mdatp-forward schema --shape classic --check table.json".to_owned(),
+            "mdatp-forward schema --shape classic --check dcr.json".to_owned(),
+        ],
+    );
+
+    let mut text = format!("Migration of {name}, which has {} columns of its own", table.columns().len());
+    text.push_str(if is_classic { ".\n\n" } else { " and is migrated already.\n\n" });
+    text.push_str(&steps.text);
+    text.push_str(&unfilled(table));
+    text.push_str(
+        "\nid_s holds the alert's id in every row that mdatp-forward sends. A Logic App that merged with \
+         union(alert, machine) wrote the machine's id there, since the machine's member overwrote the alert's: \
+         in such rows the alert's id is gone. Queries that take id_s for the machine must use machineId_s, which \
+         holds the machine's id in both.\n",
+    );
+    text
+}
+
+/// The columns of the classic shape that the table lacks.
+fn missing(table: &Table) -> Vec<(&'static str, &'static str)> {
+    let differences = Document::Table(table.clone()).compare(Shape::Classic, "");
+    let missing = differences.into_iter().filter_map(|difference| match difference {
+        Difference::Missing(name, kind) => Some((name, kind.name())),
+        _ => None,
+    });
+    missing.collect()
+}
+
+/// Which of the table's own columns get no values any more, and which cannot take theirs.
+fn unfilled(table: &Table) -> String {
+    let mut text = String::new();
+    let is_filled =
+        |known: &&Declared| columns(Shape::Classic).iter().any(|column| column.name == known.name);
+    let unfilled: Vec<_> = table.columns().iter().filter(|known| !is_filled(known)).collect();
+    // Writing to a String cannot fail.
+    let _ = match unfilled.is_empty() {
+        true => writeln!(text, "Every existing column goes on being filled."),
+        false => {
+            writeln!(text, "These existing columns will no longer be filled; the rows they have keep them:")
+        }
+    };
+    for known in unfilled {
+        let _ = match instead(&known.name) {
+            Some(column) => writeln!(text, "   {}; such values are in {column}", known.name),
+            None => writeln!(text, "   {}; such values are in additionalFields_s", known.name),
+        };
+    }
+    for difference in Document::Table(table.clone()).compare(Shape::Classic, "") {
+        if let Difference::Narrow { name, declared, needed } = difference {
+            let _ = writeln!(
+                text,
+                "{name} is {declared} here and would have to be {}: a column cannot change its type, so its \
+                 values would be lost. Use another table.",
+                needed.name()
+            );
+        }
+    }
+    text
+}
+
+/// The column of the classic shape with the values of another column of the same member.
+fn instead(name: &str) -> Option<&'static str> {
+    let (path, _) = name.rsplit_once('_')?;
+    let same = |column: &&super::Column| column.name.rsplit_once('_').is_some_and(|(known, _)| known == path);
+    columns(Shape::Classic).iter().find(same).map(|column| column.name.as_ref())
+}
+
+#[derive(Default)]
+struct Steps {
+    count: usize,
+    text: String,
+}
+
+impl Steps {
+    fn add(&mut self, what: &str, commands: &[String]) {
+        self.count += 1;
+        let _ = writeln!(self.text, "{}. {what}", self.count);
+        for command in commands {
+            let _ = writeln!(self.text, "   {command}");
+        }
+        self.text.push('\n');
+    }
+}

@@ -1,0 +1,85 @@
+//! The table: as the Tables API takes it, and as `az` shows one.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Shape, columns};
+
+/// The body with which the Tables API (`PUT …/workspaces/{name}/tables/{table}`) makes the table of a log.
+pub fn document(log_name: &str, shape: Shape) -> Value {
+    let columns: Vec<_> = columns(shape)
+        .iter()
+        .map(|column| {
+            let description = format!("{}: {}", column.source, column.meaning);
+            json!({ "name": column.name, "type": column.kind.name(), "description": description })
+        })
+        .collect();
+    json!({
+        "properties": {
+            "plan": "Analytics",
+            "schema": { "name": name(log_name), "columns": columns },
+        },
+    })
+}
+
+/// The table's name, to which the service appends `_CL`.
+pub fn name(log_name: &str) -> String {
+    format!("{log_name}_CL")
+}
+
+/// A column that a table or a data collection rule declares.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Declared {
+    /// Its name.
+    pub name: String,
+    /// Its type, in whatever case.
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+/// A table as `az monitor log-analytics workspace table show` prints it, or as the API does, with
+/// `properties` around.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Table {
+    /// What is in it.
+    pub schema: TableSchema,
+}
+
+/// The schema of a [`Table`].
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TableSchema {
+    /// The table's name.
+    #[serde(default)]
+    pub name: String,
+    /// `Classic` for a table of the Data Collector API, `DataCollectionRuleBased` for a migrated one.
+    #[serde(default)]
+    pub table_sub_type: Option<String>,
+    /// Its own columns.
+    #[serde(default)]
+    pub columns: Option<Vec<Declared>>,
+    /// Those that every table has.
+    #[serde(default)]
+    pub standard_columns: Option<Vec<Declared>>,
+}
+
+impl Table {
+    /// Reads a table's document.
+    pub fn from_json(text: &[u8]) -> Result<Self, serde_json::Error> {
+        let mut document: Value = serde_json::from_slice(text)?;
+        if let Some(properties) = document.get_mut("properties") {
+            document = properties.take();
+        }
+        serde_json::from_value(document)
+    }
+
+    /// Its own columns.
+    pub fn columns(&self) -> &[Declared] {
+        self.schema.columns.as_deref().unwrap_or_default()
+    }
+
+    /// All columns, those of every table too.
+    pub fn all_columns(&self) -> impl Iterator<Item = &Declared> {
+        self.columns().iter().chain(self.schema.standard_columns.as_deref().unwrap_or_default())
+    }
+}

@@ -1,0 +1,276 @@
+//! The form in which a record is sent: as the union of alert and machine has it, or in the columns of a table.
+//! Pure.
+//!
+//! A data collection rule drops what it does not declare, and a value of the wrong type becomes null, both
+//! without a word. So whatever has no column of its own, or does not fit it, goes to the column for all the
+//! rest ([`schema::extras`]): nothing is lost on the way into the table. Nulls are left out, which is what a
+//! table makes of them.
+
+mod value;
+
+use crate::{
+    object::{Member, Object, append_compact, append_name},
+    schema::{self, FIELDS, Field, Kind, Part, Shape, TIME_GENERATED, TRUNCATED, classic_name},
+    shrink::{self, Fit, Limits, Names},
+};
+use value::fits;
+
+/// A record in its shape.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Shaped {
+    /// The text of one JSON object.
+    pub text: Vec<u8>,
+    /// The members whose value did not fit its column and went to the column for all the rest.
+    pub misfits: Vec<&'static str>,
+}
+
+/// How lists and objects are written into a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Containers {
+    AsTheyAre,
+    /// As a text that holds their JSON, which is how the Data Collector API kept them.
+    AsText,
+}
+
+impl Shape {
+    /// The name of the column, or member, that has the alert's id.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Union => "id",
+            Self::Native => "AlertId",
+            Self::Classic => "id_s",
+        }
+    }
+
+    /// Writes `record`, the union of alert and machine, in this shape.
+    pub fn write(self, record: &Object<'_>) -> Shaped {
+        match self {
+            Self::Union => Shaped { text: record.to_json(), misfits: Vec::new() },
+            Self::Native => Writer::new(self, Containers::AsTheyAre).write(record),
+            Self::Classic => Writer::new(self, Containers::AsText).write(record),
+        }
+    }
+
+    /// Makes `text`, which is `record` in this shape, fit the limits.
+    pub fn fit(self, record: &Object<'_>, text: &[u8], limits: Limits) -> Fit {
+        match self {
+            Self::Union => shrink::fit(text, limits, &UNION),
+            Self::Native => shrink::fit(text, limits, &NATIVE),
+            Self::Classic if text.len() <= limits.field.min(limits.record) => Fit::Whole,
+            Self::Classic => fit_classic(record, limits),
+        }
+    }
+}
+
+/// The names of the union.
+pub const UNION: Names<'static> = Names {
+    list: TRUNCATED,
+    identifying: &[
+        "id",
+        "machineId",
+        TIME_GENERATED,
+        "alertCreationTime",
+        "lastUpdateTime",
+        "title",
+        "severity",
+    ],
+};
+
+const NATIVE: Names<'static> = Names {
+    list: "TruncatedFields",
+    identifying: &[
+        "AlertId",
+        "MachineId",
+        TIME_GENERATED,
+        "AlertCreationTime",
+        "LastUpdateTime",
+        "AlertTitle",
+        "Severity",
+    ],
+};
+
+const CLASSIC: Names<'static> = Names {
+    list: "truncatedFields_s",
+    identifying: &[
+        "id_s",
+        "machineId_s",
+        TIME_GENERATED,
+        "alertCreationTime_t",
+        "lastUpdateTime_t",
+        "title_s",
+        "severity_s",
+    ],
+};
+
+/// JSON within a text must be cut as JSON, before it becomes a text. That makes it longer again, by how much
+/// shows only afterwards; so a record that is still too long is cut to less.
+fn fit_classic(record: &Object<'_>, limits: Limits) -> Fit {
+    let flat = Writer::new(Shape::Classic, Containers::AsTheyAre).write(record).text;
+    let mut aim = limits;
+    loop {
+        let (record, fields) = match shrink::fit(&flat, aim, &CLASSIC) {
+            Fit::Whole => (flat.clone(), Vec::new()),
+            Fit::Shrunk { record, fields } => (record, fields),
+            Fit::Hopeless => return Fit::Hopeless,
+        };
+        let Ok(columns) = Object::parse(&record) else { return Fit::Hopeless };
+        let text = with_texts(&columns);
+        match text.len().checked_sub(limits.record).filter(|over| *over > 0) {
+            None if fields.is_empty() => return Fit::Whole,
+            None => return Fit::Shrunk { record: text, fields },
+            // Never by so little that this takes long.
+            Some(over) => aim.record = aim.record.saturating_sub(over.max(aim.record / 16)),
+        }
+    }
+}
+
+fn with_texts(columns: &Object<'_>) -> Vec<u8> {
+    let mut text = vec![b'{'];
+    for Member { name, value } in &columns.0 {
+        append_name(&mut text, name);
+        append_value(&mut text, value, Containers::AsText);
+    }
+    text.push(b'}');
+    text
+}
+
+fn append_value(out: &mut Vec<u8>, value: &str, containers: Containers) {
+    if containers == Containers::AsTheyAre || !value.starts_with(['[', '{']) {
+        return append_compact(out, value);
+    }
+    let mut compact = Vec::with_capacity(value.len());
+    append_compact(&mut compact, value);
+    out.reserve(compact.len() + compact.len() / 8);
+    out.push(b'"');
+    // Valid JSON without blanks has nothing else that a JSON text must escape.
+    for byte in compact {
+        if matches!(byte, b'"' | b'\\') {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+    out.push(b'"');
+}
+
+/// Writes members into columns.
+struct Writer {
+    shape: Shape,
+    containers: Containers,
+    shaped: Shaped,
+    /// The members for the last column, as the text of an object that is still open.
+    rest: Vec<u8>,
+}
+
+impl Writer {
+    fn new(shape: Shape, containers: Containers) -> Self {
+        Self { shape, containers, shaped: Shaped::default(), rest: vec![b'{'] }
+    }
+
+    fn write(mut self, record: &Object<'_>) -> Shaped {
+        let length: usize = record.0.iter().map(|member| member.name.len() + member.value.len() + 8).sum();
+        self.shaped.text.reserve(length);
+        self.shaped.text.push(b'{');
+        let mut next = 0;
+        for Member { name, value } in &record.0 {
+            // Members come nearly in the order of the schema, so the one wanted is nearly always the next.
+            let place = (next..FIELDS.len()).chain(0..next).find(|place| FIELDS[*place].name == name);
+            match place.map(|place| (place, &FIELDS[place])) {
+                _ if *value == "null" => {}
+                Some((place, field)) => {
+                    next = place + 1;
+                    if !self.put(field, value) {
+                        self.shaped.misfits.push(field.name);
+                        self.put_rest(name, value);
+                    }
+                }
+                None => self.put_rest(name, value),
+            }
+        }
+        self.finish()
+    }
+
+    /// Puts a value into its column; false when it does not fit there.
+    fn put(&mut self, field: &Field, value: &str) -> bool {
+        match (self.shape, field.kind) {
+            (Shape::Classic, Kind::Object(parts)) => self.put_parts(field.name, parts, value),
+            (Shape::Classic, _) if field.name != TIME_GENERATED => {
+                self.put_classic(field.name, field.kind, value)
+            }
+            _ => {
+                let Some(fitting) = fits(field.kind, value) else { return false };
+                self.append(field.native, &fitting);
+                true
+            }
+        }
+    }
+
+    fn put_classic(&mut self, path: &str, kind: Kind, value: &str) -> bool {
+        let Some(fitting) = fits(kind, value) else { return false };
+        let (suffix, fitting) = match kind {
+            Kind::Text | Kind::List | Kind::Object(_) => ("s", fitting),
+            Kind::Guid => match value::dashed(&fitting) {
+                Some(guid) => ("g", guid),
+                None => ("s", fitting),
+            },
+            Kind::Whole if !value::is_exact_real(&fitting) => return false,
+            Kind::Whole => ("d", fitting),
+            Kind::Boolean => ("b", fitting),
+            Kind::Time => ("t", fitting),
+        };
+        self.append(&classic_name(path, suffix), &fitting);
+        true
+    }
+
+    /// Each part of an object has a column. What has none, or does not fit it, goes with the rest under the
+    /// object's own name.
+    fn put_parts(&mut self, path: &'static str, parts: &'static [Part], value: &str) -> bool {
+        let Some(object) = Some(value).filter(|value| value.starts_with('{')) else { return false };
+        let Ok(object) = Object::parse(object.as_bytes()) else { return false };
+        let mut left = Vec::new();
+        for Member { name, value } in object.0 {
+            let part = parts.iter().find(|part| part.name == name);
+            let is_put = value == "null"
+                || part.is_some_and(|part| {
+                    let is_put = self.put_classic(&format!("{path}_{}", part.name), part.kind, value);
+                    if !is_put {
+                        self.shaped.misfits.push(path);
+                    }
+                    is_put
+                });
+            if !is_put {
+                left.push(Member { name, value });
+            }
+        }
+        if !left.is_empty() {
+            let left = Object(left).to_json();
+            append_name(&mut self.rest, path);
+            self.rest.extend_from_slice(&left);
+        }
+        true
+    }
+
+    fn put_rest(&mut self, name: &str, value: &str) {
+        append_name(&mut self.rest, name);
+        append_compact(&mut self.rest, value);
+    }
+
+    fn append(&mut self, column: &str, value: &str) {
+        append_name(&mut self.shaped.text, column);
+        append_value(&mut self.shaped.text, value, self.containers);
+    }
+
+    fn finish(mut self) -> Shaped {
+        if self.rest.len() > 1
+            && let Some(column) = schema::extras(self.shape)
+        {
+            self.rest.push(b'}');
+            let rest = String::from_utf8_lossy(&self.rest).into_owned();
+            self.append(column, &rest);
+        }
+        self.shaped.text.push(b'}');
+        self.shaped
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,69 @@
+//! A Log Analytics workspace as the parser sees it: tables and saved functions, as the real binary prints them.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::parser::{self, Answer, FunctionText, Named, QueryText, Question};
+
+/// Tables, and the functions saved for them.
+#[derive(Clone)]
+pub struct Workspace {
+    tables: Vec<(String, Vec<Named>)>,
+    functions: Vec<FunctionText>,
+}
+
+impl Workspace {
+    /// The functions read all the tables; the first is the log's own.
+    pub fn new(tables: &[(&str, &[Named])]) -> Self {
+        let mut arguments = vec!["--format", "kql"];
+        for (name, _) in &tables[1..] {
+            arguments.extend(["--also", name]);
+        }
+        let tables = tables.iter().map(|(name, columns)| ((*name).to_owned(), columns.to_vec())).collect();
+        Self { tables, functions: functions(&schema(&arguments)) }
+    }
+
+    pub fn with_function(&self, name: &str, body: &str) -> Self {
+        let mut workspace = self.clone();
+        workspace.functions.push(FunctionText { name: name.to_owned(), body: body.to_owned() });
+        workspace
+    }
+
+    /// What the parser says of the functions and of these queries.
+    pub fn check(&self, queries: &[QueryText]) -> Answer {
+        let tables = self.tables.iter().cloned().collect();
+        parser::ask(&Question { tables, functions: &self.functions, queries })
+    }
+}
+
+/// The columns of the table in this shape.
+pub fn columns(shape: &str) -> Vec<Named> {
+    let text = schema(&["--shape", shape, "--format", "table"]);
+    let mut document: Value = serde_json::from_str(&text).expect("JSON");
+    let columns = document["properties"]["schema"]["columns"].take();
+    let mut columns: Vec<Named> = serde_json::from_value(columns).expect("columns");
+    for column in &mut columns {
+        // The one type that tables and Kusto call by different names.
+        if column.kind == "boolean" {
+            "bool".clone_into(&mut column.kind);
+        }
+    }
+    columns
+}
+
+/// The functions in a text that begins each with a line `// Function: NAME`.
+fn functions(text: &str) -> Vec<FunctionText> {
+    let function = |text: &str| {
+        let (name, body) = text.split_once('\n').expect("a name and a body");
+        FunctionText { name: name.trim().to_owned(), body: body.to_owned() }
+    };
+    text.split("// Function: ").skip(1).map(function).collect()
+}
+
+fn schema(arguments: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mdatp-forward"));
+    let output = command.arg("schema").args(arguments).env_clear().output().expect("the binary runs");
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+    String::from_utf8(output.stdout).expect("text")
+}

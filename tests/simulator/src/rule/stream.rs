@@ -1,0 +1,72 @@
+//! A stream of a deployed rule: what becomes of a record on its way into the table.
+
+use azure_core::time::{OffsetDateTime, to_rfc3339};
+use serde_json::{Map, Value};
+
+use super::column::{Columns, TIME, Type, is_reserved};
+use super::lost_value::Why;
+use super::transform::Transform;
+use crate::logs_ingestion::MOST_FIELD_BYTES;
+use crate::post::{Record, width};
+
+/// The columns of a stream, and the flow it takes.
+pub(crate) struct Stream {
+    columns: Columns,
+    transform: Transform,
+}
+
+/// A record as the table has it.
+pub(crate) struct Row {
+    /// The columns that are not null.
+    pub values: Map<String, Value>,
+    /// What of the record is not in them. A null is no loss.
+    pub lost: Vec<(String, Why)>,
+}
+
+impl Stream {
+    pub(super) fn new(columns: Columns, transform: Transform) -> Self {
+        Self { columns, transform }
+    }
+
+    /// What the table gets of a record that came at this time.
+    pub fn row(&self, record: &Record, at: OffsetDateTime) -> Row {
+        let mut row = Row { values: Map::new(), lost: Vec::new() };
+        for member in record.members() {
+            let (name, json) = (&member.name, member.value.get());
+            if json == "null" {
+                continue;
+            }
+            let (value, lost) = match self.columns.get(name) {
+                Some(column) => stored(column, json),
+                None if is_reserved(name) => (None, Some(Why::Reserved)),
+                None => (None, Some(Why::NotDeclared)),
+            };
+            row.values.extend(value.map(|value| (name.clone(), value)));
+            row.lost.extend(lost.map(|why| (name.clone(), why)));
+        }
+        if self.transform == Transform::FillTime && !row.values.contains_key(TIME) {
+            row.values.insert(TIME.to_owned(), to_rfc3339(&at).into());
+        }
+        row
+    }
+}
+
+/// The value as the column has it, and why that is not all of it.
+fn stored(column: Type, json: &str) -> (Option<Value>, Option<Why>) {
+    let Some(value) = column.hold(json) else { return (None, Some(Why::WrongType)) };
+    let is_text = matches!(column, Type::String | Type::Dynamic);
+    if !is_text || width(json, MOST_FIELD_BYTES) <= MOST_FIELD_BYTES {
+        return (Some(value), None);
+    }
+    // JSON without its end is a text like any other.
+    let mut text = match value {
+        Value::String(text) => text,
+        _ => json.to_owned(),
+    };
+    let end = (0..=MOST_FIELD_BYTES).rev().find(|at| text.is_char_boundary(*at));
+    text.truncate(end.unwrap_or_default());
+    (Some(text.into()), Some(Why::TooLong))
+}
+
+#[cfg(test)]
+mod tests;

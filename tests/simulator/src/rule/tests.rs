@@ -1,0 +1,149 @@
+//! Which documents are refused, one change away from a good one.
+
+use serde_json::json;
+
+use super::*;
+
+fn rule() -> Value {
+    json!({
+        "location": "westeurope",
+        "kind": "Direct",
+        "properties": {
+            "streamDeclarations": {
+                "Custom-A": {"columns": [
+                    {"name": "TimeGenerated", "type": "datetime"},
+                    {"name": "AlertId", "type": "string", "description": "the alert's id"},
+                ]},
+            },
+            "destinations": {"logAnalytics": [{
+                "name": "workspace",
+                "workspaceResourceId": "/subscriptions/s/resourceGroups/g/providers/Microsoft.OperationalInsights/workspaces/w",
+            }]},
+            "dataFlows": [{
+                "streams": ["Custom-A"],
+                "destinations": ["workspace"],
+                "transformKql": "source",
+                "outputStream": "Custom-A_CL",
+            }],
+        },
+    })
+}
+
+fn names(document: &Value) -> Result<Vec<String>, String> {
+    Ok(streams(&document.to_string())?.into_keys().collect())
+}
+
+#[test]
+fn a_rule_is_read_from_a_template_and_as_the_command_line_prints_it() {
+    let expected = Ok(vec!["Custom-A".to_owned()]);
+    let mut template = rule();
+    assert_eq!(names(&template), expected);
+    template["properties"]["destinations"]["logAnalytics"][0]["workspaceResourceId"] =
+        "[parameters('workspace')]".into();
+    assert_eq!(names(&template), expected);
+    let mut printed = template["properties"].take();
+    printed["kind"] = "Direct".into();
+    printed["endpoints"] = json!({"logsIngestion": "https://a-b1c2.westeurope-1.ingest.monitor.azure.com"});
+    assert_eq!(names(&printed), expected);
+}
+
+#[test]
+fn what_azure_would_refuse_is_refused_and_named() {
+    let flow = "/properties/dataFlows/0";
+    let streams = "/properties/streamDeclarations";
+    let destinations = "/properties/destinations/logAnalytics";
+    let column = "/properties/streamDeclarations/Custom-A/columns/1";
+    let columns = "/properties/streamDeclarations/Custom-A/columns";
+    let nothing = json!({"streamDeclarations": {}, "destinations": {"logAnalytics": []}, "dataFlows": []});
+    let named = |name: &str| json!({"name": name, "type": "string"});
+    let time = json!({"name": "TimeGenerated", "type": "datetime"});
+    let too_long = format!("A{}", "b".repeat(45));
+    for (at, value, message) in [
+        ("/kind", json!("Linux"), "InvalidPayload: .*kind 'Direct' .*\"Linux\""),
+        ("/properties/dataFlows", Value::Null, "InvalidRequestContent: .*null"),
+        ("/properties", json!({}), "InvalidRequestContent: .*`streamDeclarations`"),
+        ("/properties", nothing, "no stream is declared"),
+        (streams, json!({}), "'Custom-A' is not declared"),
+        (streams, json!({"A": {"columns": []}}), "'Custom-A' is not declared"),
+        ("/properties/dataFlows", json!([]), "no data flow takes this stream (properties.streamDeclarations"),
+        (column, json!({"name": "A", "type": "guid"}), "the column 'A' has the type 'guid'"),
+        (column, json!({"name": "A", "type": "String"}), "the column 'A' has the type 'String'"),
+        (column, named("_ResourceId"), "'_ResourceId' is"),
+        (column, named("id"), "'id' is reserved"),
+        (column, named("ID"), "'ID' is reserved"),
+        (column, named("_SubscriptionId"), "'_SubscriptionId' is"),
+        (column, named("tenantid"), "'tenantid' is reserved"),
+        (column, named("Type"), "'Type' is reserved"),
+        (column, named("uniqueId"), "'uniqueId' is reserved"),
+        (column, named("title"), "'title' is reserved"),
+        (column, named("1st"), "'1st' is not a letter"),
+        (column, named("_a"), "'_a' is not a letter"),
+        (column, named("a-b"), "'a-b' is not a letter"),
+        (column, named("é"), "'é' is not a letter"),
+        (column, named(""), "'' is not a letter"),
+        (column, named(&too_long), "bbb' is not a letter followed by at most 44"),
+        (columns, json!([time, named("A"), named("A")]), "the column 'A' is there twice"),
+        (columns, json!([named("A")]), "InvalidTransformOutput: .*no column 'TimeGenerated'"),
+        (
+            columns,
+            json!([named("TimeGenerated")]),
+            "InvalidTransformOutput: .*TimeGenerated [produced:'String', output:'DateTime']",
+        ),
+        (&format!("{flow}/streams"), json!(["Custom-B"]), "the stream 'Custom-B' is not declared"),
+        (&format!("{flow}/destinations"), json!(["other"]), "the destination 'other' is not declared"),
+        (&format!("{flow}/destinations"), json!([]), "a stream goes to one workspace"),
+        (
+            &format!("{flow}/destinations"),
+            json!(["workspace", "workspace"]),
+            "a stream goes to one workspace",
+        ),
+        (&format!("{flow}/outputStream"), json!("Custom-A"), "'Custom-A' is not 'Custom-<table>_CL'"),
+        (&format!("{flow}/outputStream"), json!("A_CL"), "'A_CL' is not 'Custom-<table>_CL'"),
+        (&format!("{flow}/outputStream"), json!("Custom-_CL"), "'Custom-_CL' is not"),
+        (&format!("{flow}/outputStream"), Value::Null, "'' is not 'Custom-<table>_CL'"),
+        (&format!("{flow}/transformKql"), json!("source | take 1"), "the simulator knows only"),
+        (&format!("{destinations}/0/workspaceResourceId"), json!("w"), "LinkedInvalidPropertyId: .*id 'w'"),
+        (destinations, json!([]), "the destination 'workspace' is not declared"),
+    ] {
+        let mut document = rule();
+        *document.pointer_mut(at).expect("it is there") = value.clone();
+        let refusal = names(&document).expect_err(&format!("{at} {value}"));
+        let parts: Vec<_> = message.split(".*").collect();
+        assert!(parts.iter().all(|part| refusal.contains(part)), "{at} {value}: {refusal}");
+    }
+}
+
+#[test]
+fn a_stream_is_declared_under_its_own_kind_of_name_and_flows_once() {
+    let mut document = rule();
+    let parts = &mut document["properties"];
+    parts["streamDeclarations"]["A"] = parts["streamDeclarations"]["Custom-A"].take();
+    parts["streamDeclarations"].as_object_mut().expect("an object").remove("Custom-A");
+    parts["dataFlows"][0]["streams"] = json!(["A"]);
+    let refusal = names(&document).expect_err("not Custom-");
+    assert!(refusal.contains("begins with 'Custom-'"), "{refusal}");
+
+    let mut document = rule();
+    let twice = document["properties"]["dataFlows"][0].clone();
+    document["properties"]["dataFlows"] = json!([twice, twice]);
+    let refusal = names(&document).expect_err("two flows");
+    assert!(refusal.contains("one data flow a stream"), "{refusal}");
+
+    let mut document = rule();
+    let twice = document["properties"]["destinations"]["logAnalytics"][0].clone();
+    document["properties"]["destinations"]["logAnalytics"] = json!([twice, twice]);
+    let refusal = names(&document).expect_err("two destinations");
+    assert!(refusal.contains("the destination 'workspace' is there twice"), "{refusal}");
+
+    for text in ["", "[]", "{}"] {
+        assert!(streams(text).is_err(), "{text:?}");
+    }
+}
+
+#[test]
+fn the_longest_name_is_taken() {
+    let mut document = rule();
+    let columns = &mut document["properties"]["streamDeclarations"]["Custom-A"]["columns"];
+    columns[1]["name"] = format!("A{}", "b".repeat(44)).into();
+    assert_eq!(names(&document), Ok(vec!["Custom-A".to_owned()]));
+}
