@@ -95,13 +95,15 @@ pub struct TooLarge;
 #[derive(Debug)]
 pub struct Packer {
     limit: usize,
+    target: usize,
     draft: Draft,
 }
 
 impl Packer {
-    /// A packer for bodies of at most `limit` bytes.
-    pub fn new(limit: usize) -> Self {
-        Self { limit, draft: Draft::default() }
+    /// A packer for bodies of at most `limit` bytes, and of no more than `target` unless a single record is
+    /// longer.
+    pub fn new(limit: usize, target: usize) -> Self {
+        Self { limit, target: target.min(limit), draft: Draft::default() }
     }
 
     /// Adds a record. When it does not fit any more, the full batch is handed out first.
@@ -110,7 +112,7 @@ impl Packer {
         if record.len() + 2 > self.limit {
             return Err(TooLarge);
         }
-        let is_full = self.draft.body.len() + record.len() + 2 > self.limit;
+        let is_full = self.draft.body.len() + record.len() + 2 > self.target;
         let full = if is_full { self.take() } else { None };
         self.draft.add(record, delivery);
         Ok(full)
@@ -133,7 +135,7 @@ mod tests {
     }
 
     fn pack(limit: usize, records: &[&str]) -> Vec<String> {
-        let mut packer = Packer::new(limit);
+        let mut packer = Packer::new(limit, limit);
         let mut batches = Vec::new();
         for record in records {
             batches.extend(packer.push(record.as_bytes(), delivery(0)).expect("it fits"));
@@ -148,12 +150,25 @@ mod tests {
         assert_eq!(pack(6, &["{}", "{}"]), ["[{}]", "[{}]"]);
         assert_eq!(pack(4, &["{}"]), ["[{}]"]);
         assert_eq!(pack(4, &[]), [""; 0]);
-        assert_eq!(Packer::new(3).push(b"{}", delivery(0)), Err(TooLarge));
+        assert_eq!(Packer::new(3, 3).push(b"{}", delivery(0)), Err(TooLarge));
+    }
+
+    #[test]
+    fn a_record_beyond_the_target_goes_alone_up_to_the_limit() {
+        let mut packer = Packer::new(12, 8);
+        let mut batches: Vec<_> = ["{}", "\"12345678\"", "{}"]
+            .iter()
+            .filter_map(|record| packer.push(record.as_bytes(), delivery(0)).expect("it fits"))
+            .collect();
+        batches.extend(packer.take());
+        let bodies: Vec<_> = batches.iter().map(|batch| &batch.body[..]).collect();
+        assert_eq!(bodies, [&b"[{}]"[..], b"[\"12345678\"]", b"[{}]"]);
+        assert_eq!(packer.push(b"\"123456789\"", delivery(0)), Err(TooLarge));
     }
 
     #[test]
     fn a_batch_falls_into_halves_down_to_single_records() {
-        let mut packer = Packer::new(100);
+        let mut packer = Packer::new(100, 100);
         for (number, record) in (0..).zip(["{\"a\":1}", "2", "\"three\""]) {
             packer.push(record.as_bytes(), delivery(number)).expect("it fits");
         }
@@ -174,7 +189,7 @@ mod tests {
             limit in 64..200_usize,
         ) {
             let records: Vec<String> = lengths.iter().map(|length| format!("\"{}\"", "x".repeat(*length))).collect();
-            let mut packer = Packer::new(limit);
+            let mut packer = Packer::new(1_000, limit);
             let mut batches = Vec::new();
             for (number, record) in (0..).zip(&records) {
                 batches.extend(packer.push(record.as_bytes(), delivery(number)).expect("it fits"));

@@ -55,6 +55,11 @@ impl Checkpoint {
         Window { from, to: now.max(from) }
     }
 
+    /// The identities that are remembered.
+    pub fn delivered(&self) -> &HashSet<Identity> {
+        &self.delivered
+    }
+
     /// How many identities are remembered.
     pub fn remembered(&self) -> usize {
         self.delivered.len()

@@ -51,6 +51,8 @@ pub struct Config {
     pub quota_share: f64,
     /// `MDATP_ENRICH_PATIENCE` (default 30m): how old an alert may get while its machine cannot be read.
     pub enrich_patience: Duration,
+    /// `MDATP_MACHINE_TTL` (default 1h): how long a machine is kept between runs.
+    pub machine_ttl: Duration,
     /// `MDATP_STATE` (default `blob:mdatp-forward`).
     pub state: StateConfig,
 }
@@ -211,6 +213,7 @@ impl Config {
             part.ok_or("must be a number above 0, at most 1".to_owned())
         });
         let enrich_patience = read.parsed("MDATP_ENRICH_PATIENCE", "30m", duration);
+        let machine_ttl = read.parsed("MDATP_MACHINE_TTL", "1h", duration);
         let state = read.state(&cloud);
 
         let problems = read.problems;
@@ -230,6 +233,7 @@ impl Config {
                 run_budget: run_budget?,
                 quota_share: quota_share?,
                 enrich_patience: enrich_patience?,
+                machine_ttl: machine_ttl?,
                 state: state?,
             })
         };

@@ -22,6 +22,9 @@ use crate::{
 /// What stays as it is in a part of a URL; ids are opaque and may hold anything.
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
+/// How many machines are asked for in a page of the fleet: about 1.5 MB.
+pub const FLEET_PAGE: usize = 1_000;
+
 /// The API of one tenant.
 #[derive(Debug)]
 pub struct Defender {
@@ -76,6 +79,14 @@ impl Defender {
         let url = self.url.join(&path);
         let answer = self.get(url, "GET /api/machines", Api::MachineList, caller, read).await;
         // An empty list may be answered 404.
+        found(answer.map(Some)).map(Option::unwrap_or_default)
+    }
+
+    /// A page of all machines, by id, from the place `skip` on. One that is not full is the last.
+    pub async fn fleet(&self, skip: usize, caller: &Caller) -> Result<Vec<(String, Machine)>, CallError> {
+        let url = self.url.join(&format!("/api/machines?$top={FLEET_PAGE}&$skip={skip}"));
+        let read = |reply: &Reply| Machine::parse_list(&reply.body);
+        let answer = self.get(url, "GET /api/machines", Api::MachineList, caller, read).await;
         found(answer.map(Some)).map(Option::unwrap_or_default)
     }
 

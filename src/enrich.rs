@@ -1,14 +1,18 @@
-//! The machines of the alerts in hand, each looked up once a run.
+//! The machines of the alerts in hand: each looked up once a run at most, and kept for the runs after it.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
+use azure_core::time::OffsetDateTime;
 use futures::{StreamExt, stream};
 use http::StatusCode;
 
 use crate::{
-    alert::Alert,
     call::{CallError, Caller},
-    defender::Defender,
+    defender::{Defender, FLEET_PAGE},
     machine::Machine,
 };
 
@@ -19,17 +23,37 @@ pub const CALLS_AT_ONCE: usize = 8;
 /// thirty is the number that shipped code has proven (Sentinel Triage Assistant).
 const IDS_A_CALL: usize = 30;
 
+/// With so many machines to ask for, listing the whole fleet instead may take fewer calls.
+const MANY: usize = 4 * IDS_A_CALL;
+
 /// After so many machines that could not be read, the machines API is taken to be down, and no more are
 /// asked for in this run.
 const FAILURES_TO_GIVE_UP: usize = 16;
 
-/// What has been looked up in this run.
-#[derive(Debug, Default)]
+/// The most bytes of machines that are kept: some five thousand machines.
+const MOST_BYTES: usize = 8_000_000;
+
+/// What is known of machines.
+#[derive(Debug)]
 pub struct Machines {
-    /// None for a machine that the service does not know.
-    known: HashMap<String, Option<Machine>>,
+    ttl: Duration,
+    known: HashMap<String, Known>,
+    /// The ids of `known`, the oldest first.
+    ages: VecDeque<String>,
+    bytes: usize,
+    /// Machines that the service does not know, in this run. Some of them it knows a little later.
+    missing: HashSet<String>,
+    /// Machines that could not be read in this run.
     failed: HashSet<String>,
     takes_no_bulk: bool,
+    /// True once listing the fleet has brought too little.
+    is_fleet_large: bool,
+}
+
+#[derive(Debug)]
+struct Known {
+    machine: Arc<Machine>,
+    read_at: OffsetDateTime,
 }
 
 /// What looking up brought.
@@ -44,10 +68,10 @@ pub struct LookedUp {
 }
 
 /// The machine of an alert.
-#[derive(Debug, Clone, Copy)]
-pub enum MachineOf<'a> {
+#[derive(Debug, Clone)]
+pub enum MachineOf {
     /// Here it is.
-    Found(&'a Machine),
+    Found(Arc<Machine>),
     /// The alert names none, or the service does not know it.
     None,
     /// The service failed to tell.
@@ -55,33 +79,73 @@ pub enum MachineOf<'a> {
 }
 
 impl Machines {
-    /// Looks up the machines of `alerts` that have not been looked up yet. A failure that concerns one
-    /// machine only does not keep the others.
+    /// Nothing yet; what will be known is kept for `ttl`.
+    pub fn new(ttl: Duration) -> Self {
+        Self {
+            ttl,
+            known: HashMap::new(),
+            ages: VecDeque::new(),
+            bytes: 0,
+            missing: HashSet::new(),
+            failed: HashSet::new(),
+            takes_no_bulk: false,
+            is_fleet_large: false,
+        }
+    }
+
+    /// Forgets what is too old at `now`, and what only counted for the run before.
+    pub fn begin_run(&mut self, now: OffsetDateTime) {
+        self.missing.clear();
+        self.failed.clear();
+        let ttl = self.ttl;
+        let is_old = |known: &Known| now - known.read_at >= ttl || known.read_at > now;
+        while self.ages.front().and_then(|id| self.known.get(id)).is_some_and(is_old) {
+            self.forget_oldest();
+        }
+    }
+
+    /// The machine called `id`, as far as it has been looked up.
+    pub fn get(&self, id: &str) -> MachineOf {
+        match self.known.get(id) {
+            Some(known) => MachineOf::Found(known.machine.clone()),
+            None if self.missing.contains(id) => MachineOf::None,
+            None => MachineOf::Unknown,
+        }
+    }
+
+    /// Looks up the machines called `ids` that are not known yet. A failure that concerns one machine only
+    /// does not keep the others.
     pub async fn look_up(
         &mut self,
-        alerts: &[Alert],
+        ids: impl Iterator<Item = &str>,
         defender: &Defender,
         caller: &Caller,
     ) -> Result<LookedUp, CallError> {
-        let mut wanted: BTreeSet<&str> = alerts
-            .iter()
-            .filter_map(|alert| alert.machine_id.as_deref())
-            .filter(|id| !self.known.contains_key(*id) && !self.failed.contains(*id))
-            .collect();
-        let mut looked_up =
-            LookedUp { found: self.in_bulk(&mut wanted, defender, caller).await?, ..Default::default() };
+        // Not later: what is looked up now is asked for next.
+        while self.bytes > MOST_BYTES {
+            self.forget_oldest();
+        }
+        let is_asked = |id: &&str| {
+            self.known.contains_key(*id) || self.missing.contains(*id) || self.failed.contains(*id)
+        };
+        let mut wanted: BTreeSet<&str> = ids.filter(|id| !is_asked(id)).collect();
+        let before = wanted.len();
+        self.in_the_fleet(&mut wanted, defender, caller).await?;
+        self.in_bulk(&mut wanted, defender, caller).await?;
+        let mut looked_up = LookedUp { found: (before - wanted.len()) as u64, ..LookedUp::default() };
         let look_ups: Vec<_> =
             wanted.into_iter().map(|id| async move { (id, defender.machine(id, caller).await) }).collect();
         let mut look_ups = stream::iter(look_ups).buffer_unordered(CALLS_AT_ONCE);
         while self.failed.len() < FAILURES_TO_GIVE_UP {
             match look_ups.next().await {
                 None => return Ok(looked_up),
-                Some((id, Ok(machine))) => {
-                    match machine {
-                        Some(_) => looked_up.found += 1,
-                        None => looked_up.missing += 1,
-                    }
-                    self.known.insert(id.to_owned(), machine);
+                Some((id, Ok(Some(machine)))) => {
+                    looked_up.found += 1;
+                    self.keep(id.to_owned(), machine, caller.now());
+                }
+                Some((id, Ok(None))) => {
+                    looked_up.missing += 1;
+                    self.missing.insert(id.to_owned());
                 }
                 Some((id, Err(error))) if error.is_passing() => {
                     self.failed.insert(id.to_owned());
@@ -93,6 +157,35 @@ impl Machines {
         Ok(looked_up)
     }
 
+    /// Lists the fleet, page by page, as long as a page brings more than a call for thirty ids would. A
+    /// failure decides nothing: what is still wanted is asked for by id.
+    async fn in_the_fleet(
+        &mut self,
+        wanted: &mut BTreeSet<&str>,
+        defender: &Defender,
+        caller: &Caller,
+    ) -> Result<(), CallError> {
+        let mut skip = 0;
+        while wanted.len() > MANY && !self.is_fleet_large {
+            let page = match defender.fleet(skip, caller).await {
+                Ok(page) => page,
+                Err(error @ (CallError::OutOfTime | CallError::Token(_))) => return Err(error),
+                Err(_) => Vec::new(),
+            };
+            let (before, length) = (wanted.len(), page.len());
+            for (id, machine) in page {
+                wanted.remove(id.as_str());
+                self.keep(id, machine, caller.now());
+            }
+            self.is_fleet_large = before - wanted.len() <= IDS_A_CALL;
+            if length < FLEET_PAGE {
+                break;
+            }
+            skip += length;
+        }
+        Ok(())
+    }
+
     /// Asks for many machines a call, which spares the quota, and takes those that come off `wanted`. A
     /// machine that does not come is asked for singly, as all are when the service refuses this form or
     /// fails at it; so its answer decides nothing alone.
@@ -101,22 +194,20 @@ impl Machines {
         wanted: &mut BTreeSet<&str>,
         defender: &Defender,
         caller: &Caller,
-    ) -> Result<u64, CallError> {
+    ) -> Result<(), CallError> {
         let plain = |id: &&str| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         let ids: Vec<&str> = wanted.iter().copied().filter(plain).collect();
         if self.takes_no_bulk || ids.len() < 2 {
-            return Ok(0);
+            return Ok(());
         }
         let calls: Vec<_> = ids.chunks(IDS_A_CALL).map(|ids| defender.machines(ids, caller)).collect();
         let mut calls = stream::iter(calls).buffer_unordered(CALLS_AT_ONCE);
-        let mut found = 0;
         while let Some(answer) = calls.next().await {
             match answer {
                 Ok(machines) => {
                     for (id, machine) in machines {
                         if wanted.remove(id.as_str()) {
-                            self.known.insert(id, Some(machine));
-                            found += 1;
+                            self.keep(id, machine, caller.now());
                         }
                     }
                 }
@@ -127,15 +218,22 @@ impl Machines {
                 Err(error) => return Err(error),
             }
         }
-        Ok(found)
+        Ok(())
     }
 
-    /// The machine of `alert`, as far as it has been looked up.
-    pub fn of(&self, alert: &Alert) -> MachineOf<'_> {
-        match alert.machine_id.as_deref().map(|id| self.known.get(id)) {
-            None | Some(Some(None)) => MachineOf::None,
-            Some(Some(Some(machine))) => MachineOf::Found(machine),
-            Some(None) => MachineOf::Unknown,
+    fn keep(&mut self, id: String, machine: Machine, read_at: OffsetDateTime) {
+        if self.known.contains_key(&id) {
+            return;
+        }
+        self.bytes += machine.bytes() + 2 * id.len();
+        self.ages.push_back(id.clone());
+        self.known.insert(id, Known { machine: Arc::new(machine), read_at });
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some(id) = self.ages.pop_front() else { return };
+        if let Some(known) = self.known.remove(&id) {
+            self.bytes -= known.machine.bytes() + 2 * id.len();
         }
     }
 }

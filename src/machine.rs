@@ -35,6 +35,12 @@ impl Machine {
         Ok(named.collect())
     }
 
+    /// About the memory it takes.
+    pub fn bytes(&self) -> usize {
+        const A_MEMBER: usize = 2 * size_of::<String>();
+        self.members.iter().map(|(name, value)| name.len() + value.len() + A_MEMBER).sum()
+    }
+
     fn of(object: &Object<'_>) -> Self {
         let members = object.0.iter().filter(|member| !member.name.starts_with("@odata.")).map(|member| {
             let mut value = Vec::new();

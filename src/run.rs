@@ -9,28 +9,30 @@
 
 mod deliver;
 mod error;
+mod read;
 
 use std::{
     collections::{BTreeMap, HashSet},
+    pin::pin,
     time::Duration,
 };
 
 use azure_core::time::OffsetDateTime;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::future::{Either, select};
+use tokio::sync::mpsc;
 use tracing::warn;
 
 pub use error::RunError;
 
 use crate::{
-    alert::{Alert, Identity, Page},
-    batch::{Delivery, Packer},
+    alert::{Alert, Identity},
+    batch::Packer,
     call::{CallError, Caller},
-    cause::{chain, one_line},
+    cause::chain,
     checkpoint::Checkpoint,
-    config::{AlertFetch, Start},
+    config::Start,
     deadline::Deadline,
-    enrich::{CALLS_AT_ONCE, MachineOf, Machines},
-    http::ExchangeError,
+    enrich::MachineOf,
     object::Object,
     report::RunReport,
     schema::extras,
@@ -39,12 +41,9 @@ use crate::{
     shrink::Fit,
     state::Version,
     union::union,
-    walk::{Next, Walk, Window},
+    walk::Window,
 };
-
-/// Alerts that are enriched together before any of them is merged. Between two such groups the run
-/// can end early without losing work.
-const GROUP: usize = 256;
+use read::Reader;
 
 /// A difference between Defender's clock and ours worth a warning.
 const SKEW: Duration = Duration::from_secs(60);
@@ -65,9 +64,10 @@ pub async fn run(
     deadline: Deadline,
     purpose: Purpose<'_>,
 ) -> (RunReport, Result<(), RunError>) {
+    let caller = Caller::new(services.http.clone(), services.clock, deadline, services.quota_share);
     let mut run = Run {
         services,
-        caller: Caller::new(services.http.clone(), services.clock, deadline, services.quota_share),
+        caller: &caller,
         purpose,
         report: RunReport::default(),
         checkpoint: Checkpoint::starting_at(services.clock.now()),
@@ -78,26 +78,27 @@ pub async fn run(
         held: None,
         machine_failure: None,
         reached_at_most: None,
-        packer: Packer::new(services.sink.limit()),
+        packer: Packer::new(services.sink.limit(), services.sink.target()),
         misfits: BTreeMap::new(),
         in_hand: HashSet::new(),
-        machines: Machines::default(),
     };
-    let result = match run.tell().await {
-        // Time is up. What was sent is saved, and the report says that there is more.
-        Err(RunError::Call(CallError::OutOfTime)) => Ok(()),
+    // Boxed: it is large, and callers should not have to know.
+    let result = match Box::pin(run.tell()).await {
+        // Time is up. What was sent is saved, and the report says that there is more. What was packed stays
+        // behind: if it overtook a batch that could not be sent, the watermark would pass that too.
+        Err(RunError::Call(CallError::OutOfTime)) => run.settle(None).await,
         result => result,
     };
     run.save_calls().await;
     run.tell_misfits();
-    run.report.requests = run.caller.requests();
+    run.report.requests = caller.requests();
     run.report.error = result.as_ref().err().map(|error| chain(error));
     (run.report, result)
 }
 
 struct Run<'a> {
     services: &'a Services,
-    caller: Caller,
+    caller: &'a Caller,
     purpose: Purpose<'a>,
     report: RunReport,
     checkpoint: Checkpoint,
@@ -119,7 +120,6 @@ struct Run<'a> {
     misfits: BTreeMap<&'static str, u64>,
     /// The identities in the batch that is being packed.
     in_hand: HashSet<Identity>,
-    machines: Machines,
 }
 
 struct Held {
@@ -133,16 +133,19 @@ impl Run<'_> {
         let window = self.checkpoint.window(self.services.lookback, self.services.clock.now());
         (self.report.from, self.report.to) = (Some(window.from), Some(window.to));
 
-        let is_read_to_its_end = match self.walk(window).await {
-            Err(RunError::Call(CallError::OutOfTime)) => false,
-            walked => walked?,
-        };
+        let read = self.forward_all(window).await?;
+        let is_read_to_its_end = matches!(read, Ok(true));
         // What was created after Defender answered could not be listed, whatever this clock says.
         let to = self.reached_at_most.map_or(window.to, |answered| answered.min(window.to));
         let reached = is_read_to_its_end.then_some(to);
         match self.packer.take() {
             Some(batch) => self.send(batch, reached).await?,
             None => self.settle(reached).await?,
+        }
+        match read {
+            Ok(_) | Err(CallError::OutOfTime) => {}
+            // What was read before is delivered all the same.
+            Err(error) => return Err(error.into()),
         }
         match self.held.take() {
             Some(Held { alerts, .. }) => {
@@ -182,72 +185,21 @@ impl Run<'_> {
         }
     }
 
-    /// Walks through the alerts of `window`. True when all of them were read; false when time is up, or
-    /// when the server repeats itself.
-    async fn walk(&mut self, window: Window) -> Result<bool, RunError> {
-        let services = self.services;
-        let mut walk = Walk::new(window, services.page_size);
-        loop {
-            if self.caller.deadline.is_near() {
-                return Ok(false);
+    /// Reads and delivers at the same time. The result tells how far reading came: to the end, not so far,
+    /// or to an error; an error of delivering ends both.
+    async fn forward_all(&mut self, window: Window) -> Result<Result<bool, CallError>, RunError> {
+        // One portion waits while one is read and one is delivered: memory is pages in flight, not backlog.
+        let (sender, portions) = mpsc::channel(1);
+        let delivered = self.checkpoint.delivered().clone();
+        let reader = Reader { services: self.services, caller: self.caller, delivered };
+        let reading = pin!(reader.read(window, sender));
+        let delivering = pin!(self.deliver_all(portions));
+        match select(delivering, reading).await {
+            Either::Left((delivered, _)) => delivered.map(|_| Ok(false)),
+            Either::Right((read, delivering)) => {
+                let are_all_delivered = delivering.await?;
+                Ok(read.map(|is_end| is_end && are_all_delivered))
             }
-            let Some(page) = self.fetch(&mut walk).await? else { continue };
-            let keys: Vec<_> = page
-                .elements
-                .iter()
-                .map(|element| match element {
-                    Ok(alert) => (alert.time(services.mode), alert.identity(services.mode)),
-                    Err(no_alert) => (None, no_alert.identity()),
-                })
-                .collect();
-            let step = walk.step(&keys, page.has_next_link);
-
-            let mut elements: Vec<_> = page.elements.into_iter().map(Some).collect();
-            let mut alerts = Vec::new();
-            for place in step.fresh {
-                self.report.alerts_read += 1;
-                if self.checkpoint.has(keys[place].1) {
-                    self.report.alerts_already_sent += 1;
-                } else if !self.in_hand.contains(&keys[place].1) {
-                    match elements[place].take() {
-                        Some(Ok(alert)) => alerts.push(alert),
-                        Some(Err(no_alert)) => self.set_aside_no_alert(&no_alert).await?,
-                        None => {}
-                    }
-                }
-            }
-            for group in alerts.chunks(GROUP) {
-                self.forward(group, walk.is_in_order()).await?;
-                if self.caller.deadline.is_near() {
-                    return Ok(false);
-                }
-            }
-            match step.next {
-                Next::Page => {}
-                Next::End => return Ok(true),
-                Next::Stalled => {
-                    warn!(
-                        "Defender answered with a full page of alerts that this run has seen already; the rest \
-                         of the list is left for the next run"
-                    );
-                    return Ok(false);
-                }
-            }
-        }
-    }
-
-    /// Fetches the next page; none when it was too large and is to be asked for in halves.
-    async fn fetch(&mut self, walk: &mut Walk) -> Result<Option<Page>, RunError> {
-        match self.services.defender.list(walk.query(), &self.caller).await {
-            Ok(page) => {
-                self.note_time(page.as_of);
-                Ok(Some(page))
-            }
-            Err(CallError::Unreachable { error: ExchangeError::TooLarge, .. }) if walk.halve_page() => {
-                warn!("{}; asking for {} alerts a page", ExchangeError::TooLarge, walk.query().top);
-                Ok(None)
-            }
-            Err(error) => Err(error.into()),
         }
     }
 
@@ -264,77 +216,14 @@ impl Run<'_> {
         }
     }
 
-    /// Enriches a group of new alerts, merges each with its machine, and sends what fills a batch.
-    async fn forward(&mut self, group: &[Alert], is_in_order: bool) -> Result<(), RunError> {
-        let services = self.services;
-        let whole = match services.fetch {
-            AlertFetch::List => None,
-            AlertFetch::ById => Some(self.fetch_each(group).await?),
-        };
-        let whole = whole.as_deref().unwrap_or(group);
-        let looked_up = self.machines.look_up(whole, &services.defender, &self.caller).await?;
-        self.report.machines_read += looked_up.found;
-        self.report.machines_not_found += looked_up.missing;
-        self.machine_failure = looked_up.failure.or(self.machine_failure.take());
-
-        // The list's own alert says where the walk is; the one fetched by id may be newer.
-        for (listed, alert) in group.iter().zip(whole) {
-            let time = listed.time(services.mode);
-            let delivery = Delivery {
-                identity: listed.identity(services.mode),
-                time,
-                reaches: time.filter(|_| is_in_order),
-                newer: alert
-                    .time(services.mode)
-                    .filter(|sent| Some(*sent) != time)
-                    .map(|sent| (alert.identity(services.mode), sent)),
-            };
-            if let MachineOf::Unknown = self.machines.of(alert) {
-                // By Defender's own clock, as far as it tells: ours may be wrong.
-                let now = self.reached_at_most.unwrap_or_else(|| services.clock.now());
-                let age = alert.created.map(|created| now - created);
-                if age.is_some_and(|age| age < services.enrich_patience) {
-                    self.hold(time);
-                    continue;
-                }
-                warn!("alert {} goes without its machine, which cannot be read", one_line(&alert.id, 200));
-                self.report.machines_not_found += 1;
-            }
-            let record = self.make_record(alert)?;
-            self.pack(alert, record, delivery).await?;
-        }
-        Ok(())
-    }
-
-    /// Leaves an alert to a later run. The watermark stays behind it until then.
-    fn hold(&mut self, time: Option<OffsetDateTime>) {
-        let time = time.unwrap_or(self.checkpoint.watermark);
-        let held = self.held.get_or_insert(Held { earliest: time, alerts: 0 });
-        held.earliest = held.earliest.min(time);
-        held.alerts += 1;
-    }
-
-    /// Fetches each alert by its id. One that is gone meanwhile is forwarded as the list had it.
-    async fn fetch_each(&self, group: &[Alert]) -> Result<Vec<Alert>, RunError> {
-        let (defender, caller) = (&self.services.defender, &self.caller);
-        let fetches: Vec<_> = group
-            .iter()
-            .map(|listed| async move {
-                let alert = defender.alert(&listed.id, caller).await?;
-                Ok::<_, CallError>(alert.unwrap_or_else(|| listed.clone()))
-            })
-            .collect();
-        Ok(stream::iter(fetches).buffered(CALLS_AT_ONCE).try_collect().await?)
-    }
-
     /// Merges an alert with its machine, and writes the record in its shape.
-    fn make_record(&self, alert: &Alert) -> Result<Record, RunError> {
+    fn make_record(&self, alert: &Alert, machine: &MachineOf) -> Result<Record, RunError> {
         let object = Object::parse(&alert.text).map_err(|_| RunError::Panicked)?;
         let stamp = (self.services.sink.wants_time_generated() && alert.created.is_some())
             .then(|| object.get("alertCreationTime"))
             .flatten();
-        let machine = match self.machines.of(alert) {
-            MachineOf::Found(machine) => Some(machine),
+        let machine = match machine {
+            MachineOf::Found(machine) => Some(&**machine),
             MachineOf::None | MachineOf::Unknown => None,
         };
         let union = union(&object, machine, stamp);

@@ -5,11 +5,14 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::Mutex;
+
 use crate::{
     clock::Clock,
     config::{AlertFetch, Config, Mode, Start},
     credential::Credential,
     defender::Defender,
+    enrich::Machines,
     http::Http,
     run::RunError,
     schema::Shape,
@@ -46,6 +49,8 @@ pub struct Services {
     pub quota_share: f64,
     /// `MDATP_ENRICH_PATIENCE`
     pub enrich_patience: Duration,
+    /// The machines that are known. A run has them to itself.
+    pub machines: Mutex<Machines>,
     /// True once the sink has accepted anything: a record it then refuses is at fault itself, not the
     /// settings.
     pub sink_has_accepted: AtomicBool,
@@ -83,6 +88,7 @@ impl Services {
             page_size: config.page_size,
             quota_share: config.quota_share,
             enrich_patience: config.enrich_patience,
+            machines: Mutex::new(Machines::new(config.machine_ttl)),
             sink_has_accepted: AtomicBool::new(false),
         }
     }

@@ -69,6 +69,15 @@ impl Sink {
         }
     }
 
+    /// How many bytes a post is to have where that is ours to say: what a lost reply repeats, and what memory
+    /// holds twice.
+    pub fn target(&self) -> usize {
+        match self {
+            Self::DataCollector(_) => data_collector::TARGET,
+            Self::LogsIngestion(_) => logs_ingestion::LIMIT,
+        }
+    }
+
     /// The most bytes a record and each of its fields may have.
     pub fn limits(&self) -> Limits {
         let field = match self {

@@ -4,14 +4,19 @@
 use std::sync::atomic::Ordering;
 
 use azure_core::time::OffsetDateTime;
+use tokio::sync::mpsc::Receiver;
 use tracing::{debug, error, info, warn};
 
-use super::{Loss, Purpose, Record, Run, RunError};
+use super::{
+    Held, Loss, Purpose, Record, Run, RunError,
+    read::{Element, Enriched, Portion},
+};
 use crate::{
     alert::{Alert, NoAlert},
     batch::{Batch, Delivery, TooLarge},
     call::{CallError, Refusal},
     cause::{chain, one_line},
+    enrich::MachineOf,
     object::{Object, text_of},
     schema::Shape,
     set_aside::{SENT_SHORTENED, SetAside},
@@ -25,14 +30,64 @@ const REFUSALS_TO_BLAME_SETTINGS: usize = 8;
 const UNSAVED_CALLS: u64 = 10;
 
 impl Run<'_> {
+    /// Takes portion after portion, makes records of it, and sends what fills a batch. True when it came to
+    /// the last one; false when time is up before.
+    pub(super) async fn deliver_all(&mut self, mut portions: Receiver<Portion>) -> Result<bool, RunError> {
+        while let Some(portion) = portions.recv().await {
+            if self.caller.deadline.is_near() {
+                return Ok(false);
+            }
+            self.note_time(portion.answered);
+            self.report.alerts_read += portion.read;
+            self.report.alerts_already_sent += portion.known;
+            self.report.machines_read += portion.looked_up.found;
+            self.report.machines_not_found += portion.looked_up.missing;
+            self.machine_failure = portion.looked_up.failure.or(self.machine_failure.take());
+            for element in portion.elements {
+                // A walk that began again hands out twice.
+                let identity = element.identity();
+                if self.checkpoint.has(identity) {
+                    self.report.alerts_already_sent += 1;
+                } else if !self.in_hand.contains(&identity) {
+                    match element {
+                        Element::Alert(enriched) => self.forward(&enriched).await?,
+                        Element::NoAlert(no_alert) => self.set_aside_no_alert(&no_alert).await?,
+                    }
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Makes a record of an alert and its machine and packs it, unless it has to wait for the machine.
+    async fn forward(&mut self, enriched: &Enriched) -> Result<(), RunError> {
+        let Enriched { alert, machine, delivery } = enriched;
+        if let MachineOf::Unknown = machine {
+            // By Defender's own clock, as far as it tells: ours may be wrong.
+            let now = self.reached_at_most.unwrap_or_else(|| self.services.clock.now());
+            let age = alert.created.map(|created| now - created);
+            if age.is_some_and(|age| age < self.services.enrich_patience) {
+                self.hold(delivery.time);
+                return Ok(());
+            }
+            warn!("alert {} goes without its machine, which cannot be read", one_line(&alert.id, 200));
+            self.report.machines_not_found += 1;
+        }
+        let record = self.make_record(alert, machine)?;
+        self.pack(alert, record, *delivery).await
+    }
+
+    /// Leaves an alert to a later run. The watermark stays behind it until then.
+    fn hold(&mut self, time: Option<OffsetDateTime>) {
+        let time = time.unwrap_or(self.checkpoint.watermark);
+        let held = self.held.get_or_insert(Held { earliest: time, alerts: 0 });
+        held.earliest = held.earliest.min(time);
+        held.alerts += 1;
+    }
+
     /// Adds a record to the batch in hand. One that does not fit the sink is kept whole first, and goes
     /// shortened; if nothing helps, it stays set aside.
-    pub(super) async fn pack(
-        &mut self,
-        alert: &Alert,
-        record: Record,
-        delivery: Delivery,
-    ) -> Result<(), RunError> {
+    async fn pack(&mut self, alert: &Alert, record: Record, delivery: Delivery) -> Result<(), RunError> {
         self.report.values_misfit += record.misfits.len() as u64;
         for member in record.misfits {
             *self.misfits.entry(member).or_default() += 1;
@@ -99,7 +154,7 @@ impl Run<'_> {
         let mut suspects = Vec::new();
         let mut waiting = vec![batch];
         while let Some(batch) = waiting.pop() {
-            let refusal = match self.services.sink.send(batch.body.clone(), &self.caller).await {
+            let refusal = match self.services.sink.send(batch.body.clone(), self.caller).await {
                 Ok(bytes) => {
                     let reached = reached.filter(|_| waiting.is_empty() && suspects.is_empty());
                     self.remember(&batch, bytes, reached).await?;

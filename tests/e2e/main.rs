@@ -7,6 +7,7 @@ mod fault;
 mod golden;
 mod happy_path;
 mod host_contract;
+mod machines;
 mod nothing_lost;
 mod paging;
 mod queries;

@@ -1,9 +1,10 @@
 //! Runs that end in the middle.
 
+use azure_core::time::Duration;
 use serde_json::json;
-use simulator::{Fault, Service, Sink, functions_host::Payload};
+use simulator::{Fault, Service, Sink, Volume, functions_host::Payload};
 
-use crate::stage::{BOTH_SINKS, Stage, succeed};
+use crate::stage::{BOTH_SINKS, Stage, now, succeed};
 
 #[tokio::test]
 async fn a_process_killed_in_the_middle_of_sending_loses_nothing() {
@@ -92,4 +93,22 @@ async fn a_damaged_checkpoint_fails_the_run_by_name_and_nothing_is_sent() {
         assert_eq!(stage.cloud.counts().posts, 0);
         assert_eq!(std::fs::read_to_string(stage.state_file("checkpoint.json")).expect("still there"), text);
     }
+}
+
+/// The first batch is told to wait for longer than the run may last. If the second one went instead, the
+/// watermark would move past the first, and with alerts older than the look-back that would be for good.
+#[tokio::test]
+async fn no_batch_overtakes_one_that_could_not_be_sent() {
+    let mut stage = Stage::new(Sink::LogsIngestion).await;
+    stage.set("MDATP_RUN_BUDGET", "20s");
+    stage.set("MDATP_LOOKBACK", "1m");
+    let until = now() - Duration::hours(2);
+    stage.cloud.generate(&Volume { alerts: 700, machines: 3, since: until - Duration::hours(10), until });
+    let wait = Fault::status(429).on(Service::LogsIngestion).retry_after("3600");
+    stage.cloud.fault(wait.times(1));
+    let host = stage.host().await;
+    let report = succeed(&host.fire(Payload::regular()).await);
+    assert_eq!((&report["complete"], &report["alertsSent"]), (&json!(false), &json!(0)));
+    succeed(&host.fire(Payload::regular()).await);
+    stage.assert_all_sent_once();
 }

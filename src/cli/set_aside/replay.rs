@@ -70,7 +70,7 @@ struct InHand {
 impl<'a> Replay<'a> {
     /// A replay to the sink of `services` that gives each batch `budget`.
     pub fn new(services: &'a Services, budget: Duration) -> Self {
-        let packer = Packer::new(services.sink.limit());
+        let packer = Packer::new(services.sink.limit(), services.sink.target());
         Self { services, budget, packer, in_hand: VecDeque::new(), tally: Tally::default() }
     }
 

@@ -1,0 +1,212 @@
+//! The first half of a run: page after page of the list, and the machines of what is new on it. It works
+//! ahead of the second half, by no more than the channel between them holds.
+
+use std::collections::HashSet;
+
+use azure_core::time::OffsetDateTime;
+use futures::{StreamExt, TryStreamExt, stream};
+use tokio::sync::mpsc::Sender;
+use tracing::warn;
+
+use crate::{
+    alert::{Alert, Identity, NoAlert, Page},
+    batch::Delivery,
+    call::{CallError, Caller},
+    config::AlertFetch,
+    enrich::{CALLS_AT_ONCE, LookedUp, MachineOf, Machines},
+    http::ExchangeError,
+    services::Services,
+    walk::{Next, Walk, Window},
+};
+
+/// Alerts that are fetched again by their ids together. Between two such groups the run can end early
+/// without losing work.
+const GROUP: usize = 256;
+
+/// What was read together.
+#[derive(Debug, Default)]
+pub struct Portion {
+    /// What is new, in the order of the list.
+    pub elements: Vec<Element>,
+    /// How many alerts were read, each counted once, whether new or not.
+    pub read: u64,
+    /// How many of them earlier runs had delivered.
+    pub known: u64,
+    /// What looking up their machines brought.
+    pub looked_up: LookedUp,
+    /// When Defender says it answered.
+    pub answered: Option<OffsetDateTime>,
+}
+
+/// An element of the list.
+#[derive(Debug)]
+pub enum Element {
+    /// An alert with its machine.
+    Alert(Box<Enriched>),
+    /// Something that is no alert.
+    NoAlert(NoAlert),
+}
+
+impl Element {
+    /// What tells it from others, as the list has it.
+    pub fn identity(&self) -> Identity {
+        match self {
+            Self::Alert(enriched) => enriched.delivery.identity,
+            Self::NoAlert(no_alert) => no_alert.identity(),
+        }
+    }
+}
+
+/// An alert with its machine, and what its delivery means.
+#[derive(Debug)]
+pub struct Enriched {
+    /// The alert.
+    pub alert: Alert,
+    /// Its machine.
+    pub machine: MachineOf,
+    /// What its acceptance means for the checkpoint.
+    pub delivery: Delivery,
+}
+
+/// Reads for one run.
+pub struct Reader<'a> {
+    /// The services.
+    pub services: &'a Services,
+    /// Makes the calls.
+    pub caller: &'a Caller,
+    /// What earlier runs delivered.
+    pub delivered: HashSet<Identity>,
+}
+
+impl Reader<'_> {
+    /// Reads the alerts of `window` and hands them on. True when all of them were read; false when time is
+    /// up, when the server repeats itself, or when nobody listens any more.
+    pub async fn read(&self, window: Window, portions: Sender<Portion>) -> Result<bool, CallError> {
+        let mut machines = self.services.machines.lock().await;
+        machines.begin_run(self.caller.now());
+        let mut walk = Walk::new(window, self.services.page_size);
+        while !self.caller.deadline.is_near() {
+            let Some(page) = self.fetch(&mut walk).await? else { continue };
+            let next = self.hand_on(page, &mut walk, &mut machines, &portions).await?;
+            match next {
+                Some(Next::Page) => {}
+                Some(Next::End) => return Ok(true),
+                Some(Next::Stalled) => {
+                    warn!(
+                        "Defender answered with a full page of alerts that this run has seen already; the rest \
+                         of the list is left for the next run"
+                    );
+                    return Ok(false);
+                }
+                None => return Ok(false),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Fetches the next page; none when it was too large and is to be asked for in halves.
+    async fn fetch(&self, walk: &mut Walk) -> Result<Option<Page>, CallError> {
+        match self.services.defender.list(walk.query(), self.caller).await {
+            Ok(page) => Ok(Some(page)),
+            Err(CallError::Unreachable { error: ExchangeError::TooLarge, .. }) if walk.halve_page() => {
+                warn!("{}; asking for {} alerts a page", ExchangeError::TooLarge, walk.query().top);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Enriches what is new on a page and hands it on. Tells how the walk goes on; nothing when the page
+    /// could not be handed on whole.
+    async fn hand_on(
+        &self,
+        page: Page,
+        walk: &mut Walk,
+        machines: &mut Machines,
+        portions: &Sender<Portion>,
+    ) -> Result<Option<Next>, CallError> {
+        let mode = self.services.mode;
+        let keys: Vec<_> = page
+            .elements
+            .iter()
+            .map(|element| match element {
+                Ok(alert) => (alert.time(mode), alert.identity(mode)),
+                Err(no_alert) => (None, no_alert.identity()),
+            })
+            .collect();
+        let step = walk.step(&keys, page.has_next_link);
+        let is_in_order = walk.is_in_order();
+
+        let mut portion =
+            Portion { read: step.fresh.len() as u64, answered: page.as_of, ..Portion::default() };
+        let mut alerts = Vec::with_capacity(step.fresh.len());
+        let mut elements: Vec<_> = page.elements.into_iter().map(Some).collect();
+        for place in step.fresh {
+            let (time, identity) = keys[place];
+            if self.delivered.contains(&identity) {
+                portion.known += 1;
+                continue;
+            }
+            match elements[place].take() {
+                Some(Ok(alert)) => {
+                    let reaches = time.filter(|_| is_in_order);
+                    alerts.push((alert, Delivery { identity, time, reaches, newer: None }));
+                }
+                Some(Err(no_alert)) => portion.elements.push(Element::NoAlert(no_alert)),
+                None => {}
+            }
+        }
+        let together = match self.services.fetch {
+            AlertFetch::List => alerts.len().max(1),
+            AlertFetch::ById => GROUP,
+        };
+        while !alerts.is_empty() {
+            let rest = alerts.split_off(alerts.len().min(together));
+            let group = std::mem::replace(&mut alerts, rest);
+            self.enrich(group, machines, &mut portion).await?;
+            let is_more = !alerts.is_empty();
+            if is_more
+                && (portions.send(std::mem::take(&mut portion)).await.is_err()
+                    || self.caller.deadline.is_near())
+            {
+                return Ok(None);
+            }
+        }
+        Ok(portions.send(portion).await.is_ok().then_some(step.next))
+    }
+
+    /// Adds alerts with their machines to a portion.
+    async fn enrich(
+        &self,
+        group: Vec<(Alert, Delivery)>,
+        machines: &mut Machines,
+        portion: &mut Portion,
+    ) -> Result<(), CallError> {
+        let group = match self.services.fetch {
+            AlertFetch::List => group,
+            AlertFetch::ById => self.fetch_each(group).await?,
+        };
+        let ids = group.iter().filter_map(|(alert, _)| alert.machine_id.as_deref());
+        portion.looked_up = machines.look_up(ids, &self.services.defender, self.caller).await?;
+        portion.elements.extend(group.into_iter().map(|(alert, delivery)| {
+            let machine = alert.machine_id.as_deref().map_or(MachineOf::None, |id| machines.get(id));
+            Element::Alert(Box::new(Enriched { alert, machine, delivery }))
+        }));
+        Ok(())
+    }
+
+    /// Fetches each alert by its id. One that is gone meanwhile is forwarded as the list had it. The list's
+    /// own alert says where the walk is; the one fetched may be newer.
+    async fn fetch_each(&self, group: Vec<(Alert, Delivery)>) -> Result<Vec<(Alert, Delivery)>, CallError> {
+        let mode = self.services.mode;
+        let fetches = group.into_iter().map(|(listed, mut delivery)| async move {
+            let Some(alert) = self.services.defender.alert(&listed.id, self.caller).await? else {
+                return Ok((listed, delivery));
+            };
+            let newer = alert.time(mode).filter(|sent| Some(*sent) != delivery.time);
+            delivery.newer = newer.map(|sent| (alert.identity(mode), sent));
+            Ok((alert, delivery))
+        });
+        stream::iter(fetches.collect::<Vec<_>>()).buffered(CALLS_AT_ONCE).try_collect().await
+    }
+}
