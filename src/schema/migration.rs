@@ -100,6 +100,10 @@ pub fn plan(log_name: &str, table: &Table) -> String {
     text.push_str(&steps.text);
     text.push_str(&unfilled(table));
     text.push_str(
+        "\nA text that looks like a GUID was put into a column with _g by the Data Collector API, whatever it was. Here \
+         only those members are that are GUIDs: aadTenantId, detectorId, aadDeviceId, vmId and subscriptionId.\n",
+    );
+    text.push_str(
         "\nid_s holds the alert's id in every row that mdatp-forward sends. A Logic App that merged with \
          union(alert, machine) wrote the machine's id there, since the machine's member overwrote the alert's: \
          in such rows the alert's id is gone. Queries that take id_s for the machine must use machineId_s, which \

@@ -51,21 +51,23 @@ fn is_time(value: &str) -> bool {
     let is_leap_second = text.get(17..19).is_none_or(|second| second == "60");
     let digits = text.get(20..).unwrap_or_default().bytes().take_while(u8::is_ascii_digit).count();
     let has_fraction = text.as_bytes().get(19) == Some(&b'.');
-    !is_leap_second
-        && !text.starts_with("0000")
+    // The parser takes any separator between date and time, and times that in UTC are in no year of four digits.
+    let in_utc = || parse_rfc3339(&text).ok()?.checked_to_utc();
+    matches!(text.as_bytes().get(10), Some(b'T' | b't'))
+        && !is_leap_second
         && (!has_fraction || digits <= MOST_DIGITS)
-        && parse_rfc3339(&text).is_ok()
+        && in_utc().is_some_and(|time| (1..=9999).contains(&time.year()))
 }
 
 /// A GUID in the form in which the Data Collector API kept them: 32 hex digits with dashes, whether they came
 /// with dashes or without. None for any other text.
 pub fn dashed(value: &str) -> Option<Cow<'_, str>> {
     const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
-    let text = value.strip_prefix('"')?.strip_suffix('"')?;
+    let text = &*text_of(value)?;
     let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if text.len() == 36 {
         let groups = text.split('-').map(|group| if is_hex(group) { group.len() } else { 0 });
-        return groups.eq(GROUPS).then_some(value.into());
+        return groups.eq(GROUPS).then(|| format!("\"{text}\"").into());
     }
     if text.len() != 32 || !is_hex(text) {
         return None;
