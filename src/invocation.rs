@@ -135,7 +135,7 @@ mod tests {
         let body: Value = serde_json::from_str(&reply.body).expect("JSON");
         assert_eq!(reply.status.as_u16(), 200);
         assert_eq!(body["Outputs"], serde_json::json!({}));
-        assert!(body["Logs"][0].as_str().is_some_and(|line| line.starts_with("read 0 alerts")));
+        assert!(body["Logs"][0].as_str().is_some_and(|line| line.starts_with("run result=ok read=0 ")));
         assert_eq!(body["ReturnValue"]["complete"], true);
     }
 }

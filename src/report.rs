@@ -27,6 +27,11 @@ pub struct RunReport {
     pub requests: u64,
     /// Bytes of the bodies that the sink accepted, as they went over the wire.
     pub bytes_sent: u64,
+    /// How long the run took, in milliseconds.
+    pub duration_ms: u64,
+    /// At the run's end, how long ago the time lay before which everything is delivered, in seconds; none when
+    /// that is not known.
+    pub lag_seconds: Option<u64>,
     /// Where the window began.
     #[serde(serialize_with = "rfc3339")]
     pub from: Option<OffsetDateTime>,
@@ -46,31 +51,46 @@ fn rfc3339<S: Serializer>(time: &Option<OffsetDateTime>, serializer: S) -> Resul
     time.as_ref().map(to_rfc3339).serialize(serializer)
 }
 
+impl RunReport {
+    /// How the run ended, in a word.
+    pub fn result(&self) -> &'static str {
+        match (self.skipped, &self.error, self.complete) {
+            (Some(_), ..) => "skipped",
+            (_, Some(_), _) => "failed",
+            (.., true) => "ok",
+            (.., false) => "incomplete",
+        }
+    }
+}
+
+/// One line that queries take apart (`parse-kv`); the names are part of the contract.
 impl fmt::Display for RunReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.skipped.is_some() {
-            return f.write_str("skipped: another run is under way");
+        write!(f, "run result={}", self.result())?;
+        for (name, count) in [
+            ("read", self.alerts_read),
+            ("sent", self.alerts_sent),
+            ("before", self.alerts_already_sent),
+            ("set_aside", self.alerts_set_aside),
+            ("misfit", self.values_misfit),
+            ("machines", self.machines_read),
+            ("machines_missing", self.machines_not_found),
+            ("requests", self.requests),
+            ("bytes", self.bytes_sent),
+            ("ms", self.duration_ms),
+        ] {
+            write!(f, " {name}={count}")?;
         }
-        write!(
-            f,
-            "read {} alerts, sent {}, sent before {}, set aside {}; read {} machines, {} not found; {} requests, {} \
-             bytes sent",
-            self.alerts_read,
-            self.alerts_sent,
-            self.alerts_already_sent,
-            self.alerts_set_aside,
-            self.machines_read,
-            self.machines_not_found,
-            self.requests,
-            self.bytes_sent,
-        )?;
+        if let Some(lag) = self.lag_seconds {
+            write!(f, " lag_s={lag}")?;
+        }
         if let (Some(from), Some(to)) = (self.from, self.to) {
-            write!(f, "; window {} to {}", to_rfc3339(&from), to_rfc3339(&to))?;
+            write!(f, " from={} to={}", to_rfc3339(&from), to_rfc3339(&to))?;
         }
-        match (&self.error, self.complete) {
-            (Some(error), _) => write!(f, "; failed: {error}"),
-            (None, true) => Ok(()),
-            (None, false) => f.write_str("; not complete, the next run goes on"),
+        match &self.error {
+            // As a JSON text, in which a quote within cannot end it.
+            Some(error) => write!(f, " error={}", serde_json::Value::from(error.as_str())),
+            None => Ok(()),
         }
     }
 }
@@ -88,7 +108,32 @@ mod tests {
         };
         assert_eq!(
             serde_json::to_string(&report).expect("JSON"),
-            r#"{"alertsRead":0,"alertsSent":0,"alertsAlreadySent":0,"alertsSetAside":0,"valuesMisfit":0,"machinesRead":0,"machinesNotFound":0,"requests":0,"bytesSent":0,"from":"1970-01-01T00:00:00Z","to":null,"complete":false,"skipped":"alreadyRunning","error":null}"#
+            r#"{"alertsRead":0,"alertsSent":0,"alertsAlreadySent":0,"alertsSetAside":0,"valuesMisfit":0,"machinesRead":0,"machinesNotFound":0,"requests":0,"bytesSent":0,"durationMs":0,"lagSeconds":null,"from":"1970-01-01T00:00:00Z","to":null,"complete":false,"skipped":"alreadyRunning","error":null}"#
         );
+    }
+
+    #[test]
+    fn the_line_is_made_of_names_and_values() {
+        let ok = RunReport {
+            alerts_read: 7,
+            duration_ms: 12,
+            lag_seconds: Some(3),
+            complete: true,
+            ..RunReport::default()
+        };
+        assert_eq!(
+            ok.to_string(),
+            "run result=ok read=7 sent=0 before=0 set_aside=0 misfit=0 machines=0 machines_missing=0 requests=0 \
+             bytes=0 ms=12 lag_s=3"
+        );
+        let failed = RunReport { error: Some("no \"token\"".to_owned()), ..RunReport::default() };
+        let line = failed.to_string();
+        assert!(
+            line.starts_with("run result=failed ") && line.ends_with(r#" error="no \"token\"""#),
+            "{line}"
+        );
+        let skipped = RunReport { skipped: Some("alreadyRunning"), ..RunReport::default() };
+        assert!(skipped.to_string().starts_with("run result=skipped "));
+        assert!(RunReport::default().to_string().starts_with("run result=incomplete "));
     }
 }

@@ -19,7 +19,7 @@ use std::{
 
 use azure_core::time::OffsetDateTime;
 use futures::future::{Either, select};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use tracing::warn;
 
 pub use error::RunError;
@@ -64,6 +64,7 @@ pub async fn run(
     deadline: Deadline,
     purpose: Purpose<'_>,
 ) -> (RunReport, Result<(), RunError>) {
+    let begun = Instant::now();
     let caller = Caller::new(services.http.clone(), services.clock, deadline, services.quota_share);
     let mut run = Run {
         services,
@@ -92,6 +93,8 @@ pub async fn run(
     run.save_calls().await;
     run.tell_misfits();
     run.report.requests = caller.requests();
+    run.report.duration_ms = begun.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
+    run.report.lag_seconds = run.lag_seconds();
     run.report.error = result.as_ref().err().map(|error| chain(error));
     (run.report, result)
 }
@@ -240,6 +243,15 @@ impl Run<'_> {
                 loss: Some(Loss { whole: union.to_json(), fields: Vec::new() }),
             },
         })
+    }
+
+    /// How long ago the time lies before which everything is delivered. A complete run that found nothing does
+    /// not move the watermark, but has seen all the same that there is nothing.
+    fn lag_seconds(&self) -> Option<u64> {
+        let reached = if self.report.complete { self.report.to? } else { self.checkpoint.watermark };
+        self.report.from?;
+        // Defender's clock may be ahead of ours.
+        Some((self.services.clock.now() - reached).whole_seconds().max(0).unsigned_abs())
     }
 
     /// Says once a run which values did not fit their columns: that the API has changed, or the schema is wrong.

@@ -5,7 +5,8 @@ use std::{convert::Infallible, io, net::Ipv4Addr, sync::Arc, time::Duration};
 use bytes::Buf;
 use futures::{Stream, StreamExt, pin_mut};
 use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
-use hyper::ext::ReasonPhrase;
+use hyper::{ext::ReasonPhrase, server::conn::http1};
+use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown, service::TowerToHyperService};
 use tokio::net::{TcpListener, TcpSocket};
 use tracing::{Instrument, error, error_span, info};
 use warp::Filter;
@@ -32,26 +33,38 @@ pub fn bind(port: u16) -> io::Result<TcpListener> {
 }
 
 /// Serves invocations until `signal` comes.
-pub async fn serve(listener: TcpListener, app: Arc<App>, signal: impl Future<Output = ()> + Send + 'static) {
-    let stopped = Arc::new(tokio::sync::Notify::new());
-    let told = stopped.clone();
-    let server = warp::serve(routes(app.clone()))
-        .incoming(listener)
-        .graceful(async move {
-            signal.await;
-            told.notify_one();
-        })
-        .run();
-    // The server would wait for the host's open connections without end.
+pub async fn serve(listener: TcpListener, app: Arc<App>, signal: impl Future<Output = ()>) {
+    let service = TowerToHyperService::new(warp::service(routes(app.clone())));
+    let connections = GracefulShutdown::new();
+    pin_mut!(signal);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut signal => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let connection =
+                    http1::Builder::new().serve_connection(TokioIo::new(stream), service.clone());
+                tokio::spawn(connections.watch(connection));
+            }
+            // No more open files, most likely; asking again at once would keep the processor busy.
+            Err(error) => {
+                error!("cannot accept a connection: {error}");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+    drop(listener);
+    // The host keeps its connections open, which would be waited for without end.
     let stop = async {
-        stopped.notified().await;
         app.stop(PATIENCE).await;
         // The reply of the run that has just ended still has to go out.
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
     tokio::select! {
         // Nobody is connected any more, but a run may still be under way.
-        () = server => app.stop(PATIENCE).await,
+        () = connections.shutdown() => app.stop(PATIENCE).await,
         () = stop => {}
     }
 }

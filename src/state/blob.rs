@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use base64::prelude::{BASE64_STANDARD, Engine};
+use http_body_util::BodyExt;
 use object_store::{
     BackoffConfig, ClientOptions, CredentialProvider, Error, ObjectStore, Result, RetryConfig,
     azure::{AzureAuthorizer, AzureCredential, MicrosoftAzure, MicrosoftAzureBuilder, split_sas},
-    client::{HttpClient, HttpConnector, HttpRequestBody},
+    client::{
+        HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpRequestBody, HttpResponse,
+        HttpService,
+    },
 };
 
 use crate::{
@@ -16,7 +20,7 @@ use crate::{
         storage::{BlobAccess, BlobAccount},
     },
     credential::Credential,
-    http::Http,
+    http::{CALL_TIMEOUT, ExchangeError, Http, Request},
 };
 
 /// The scope of tokens for Blob Storage, the same in every cloud.
@@ -35,16 +39,12 @@ pub struct BlobContainer {
 impl BlobContainer {
     /// The container called `name` of `account`.
     pub fn new(account: &BlobAccount, name: &str, http: &Http, credential: &Arc<Credential>) -> Result<Self> {
-        let client = http.client().ok_or_else(|| Error::NotImplemented {
-            operation: "Blob Storage without a network".to_owned(),
-            implementer: "mdatp-forward".to_owned(),
-        })?;
         let builder = MicrosoftAzureBuilder::new()
             .with_account(&account.name)
             .with_container_name(name)
             .with_endpoint(account.endpoint.as_str().to_owned())
             .with_allow_http(account.endpoint.is_plain_http())
-            .with_http_connector(Shared(client.clone()))
+            .with_http_connector(http.clone())
             .with_retry(RetryConfig {
                 backoff: BackoffConfig::default(),
                 max_retries: 5,
@@ -67,7 +67,7 @@ impl BlobContainer {
             azure: Arc::new(builder.build()?),
             account: account.name.clone(),
             url: account.endpoint.join(&format!("/{name}")),
-            client: HttpClient::new(client),
+            client: HttpClient::new(http.clone()),
         })
     }
 
@@ -98,13 +98,34 @@ impl BlobContainer {
     }
 }
 
-/// Hands the library the client that everything else uses.
-#[derive(Debug)]
-struct Shared(reqwest::Client);
-
-impl HttpConnector for Shared {
+impl HttpConnector for Http {
     fn connect(&self, _: &ClientOptions) -> Result<HttpClient> {
-        Ok(HttpClient::new(self.0.clone()))
+        Ok(HttpClient::new(self.clone()))
+    }
+}
+
+/// The library sends its requests as everything else here does. (Its own feature for reqwest would bring
+/// HTTP/2 with it, which the program would carry for nothing.)
+#[async_trait]
+impl HttpService for Http {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let (parts, body) = request.into_parts();
+        let body = BodyExt::collect(body).await?.to_bytes();
+        let request =
+            Request { method: parts.method, url: parts.uri.to_string(), headers: parts.headers, body };
+        let reply = self.exchange(request, CALL_TIMEOUT).await.map_err(|error| {
+            let kind = match error {
+                ExchangeError::NoConnection(_) => HttpErrorKind::Connect,
+                ExchangeError::Broken(_) => HttpErrorKind::Interrupted,
+                ExchangeError::TimedOut => HttpErrorKind::Timeout,
+                ExchangeError::TooLarge => HttpErrorKind::Decode,
+            };
+            HttpError::new(kind, error)
+        })?;
+        let mut response = HttpResponse::new(reply.body.into());
+        *response.status_mut() = reply.status;
+        *response.headers_mut() = reply.headers;
+        Ok(response)
     }
 }
 

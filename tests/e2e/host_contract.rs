@@ -75,7 +75,7 @@ async fn lines_go_where_the_host_takes_them_for_what_they_are_and_name_the_invoc
         let host = stage.host().await;
         let invocation = host.fire(Payload::regular()).await;
         succeed(&invocation);
-        host.line_with("read 5 alerts").await;
+        host.line_with("result=ok read=5 ").await;
         let stderr = host.stderr();
         assert!(
             stderr.len() == 1 && stderr[0].contains("2026-09-14") && stderr[0].contains("warning"),

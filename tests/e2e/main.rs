@@ -3,6 +3,7 @@
 
 mod blob_state;
 mod command_line;
+mod deploy;
 mod fault;
 mod golden;
 mod happy_path;

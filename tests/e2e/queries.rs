@@ -1,8 +1,8 @@
 //! The queries under queries/ and the saved functions that `schema --format kql` prints, read by the parser of
 //! Azure's own editors: every name exists, and every value has the type it is used as.
 
-mod parser;
-mod workspace;
+pub mod parser;
+pub mod workspace;
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -14,7 +14,7 @@ const OLDER: &str = "MDATPAlertsOld_CL";
 
 /// What a workspace can look like: a new table, an old one, an old one that was migrated and got new columns, and
 /// an old one left beside a new one.
-fn workspaces() -> [(&'static str, Workspace); 4] {
+pub fn workspaces() -> [(&'static str, Workspace); 4] {
     let (native, classic) = (columns("native"), columns("classic"));
     let mut both = native.clone();
     both.extend(classic.iter().filter(|column| column.name != "TimeGenerated").cloned());

@@ -24,6 +24,13 @@ impl Workspace {
         Self { tables, functions: functions(&schema(&arguments)) }
     }
 
+    pub fn with_table(mut self, name: &str, columns: &[(&str, &str)]) -> Self {
+        let named =
+            |(name, kind): &(&str, &str)| Named { name: (*name).to_owned(), kind: (*kind).to_owned() };
+        self.tables.push((name.to_owned(), columns.iter().map(named).collect()));
+        self
+    }
+
     pub fn with_function(&self, name: &str, body: &str) -> Self {
         let mut workspace = self.clone();
         workspace.functions.push(FunctionText { name: name.to_owned(), body: body.to_owned() });
@@ -61,7 +68,8 @@ fn functions(text: &str) -> Vec<FunctionText> {
     text.split("// Function: ").skip(1).map(function).collect()
 }
 
-fn schema(arguments: &[&str]) -> String {
+/// What the binary prints of its columns.
+pub fn schema(arguments: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mdatp-forward"));
     let output = command.arg("schema").args(arguments).env_clear().output().expect("the binary runs");
     assert!(output.status.success(), "{arguments:?}: {output:?}");

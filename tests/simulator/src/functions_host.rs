@@ -5,7 +5,7 @@
 //! run for a wrong content type and hang on an empty body. When it stops, it sends SIGKILL and nothing else.
 
 mod app;
-mod footprint;
+pub mod footprint;
 mod framing;
 mod invocation;
 mod log;
@@ -212,8 +212,12 @@ impl FunctionsHost {
     }
 
     /// Waits for a line of output that contains `text`: the pipes may lag behind a reply.
+    ///
+    /// # Panics
+    /// When there is none within a minute.
     pub async fn line_with(&self, text: &str) -> String {
-        self.worker.console.wait_for(text).await
+        let line = tokio::time::timeout(Duration::from_secs(60), self.worker.console.wait_for(text)).await;
+        line.unwrap_or_else(|_| panic!("no line with {text:?} in {:?} {:?}", self.stdout(), self.stderr()))
     }
 
     /// Resident memory of the handler in bytes, where there is a /proc.

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod app_root;
+mod bench;
 mod binary;
 mod demo;
 mod faults;
@@ -28,6 +29,8 @@ enum Command {
     Demo(demo::Options),
     /// Build mdatp-forward, put it through everything that goes wrong, and tell in a table what came of it.
     Faults(faults::Options),
+    /// Build mdatp-forward and measure whole runs of it, beside programs in other languages that do the same.
+    Bench(bench::Options),
 }
 
 #[tokio::main]
@@ -36,6 +39,7 @@ async fn main() -> ExitCode {
         Command::Serve(options) => serve_command::run(options).await.map(|()| true),
         Command::Demo(options) => demo::run(options).await,
         Command::Faults(options) => faults::run(options).await,
+        Command::Bench(options) => bench::run(options).await,
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -56,15 +56,12 @@ impl Query {
     pub fn page<'a, R: Row>(&self, rows: impl Iterator<Item = &'a R>) -> Page<'a, R> {
         let matches = |row: &&R| self.filter.as_ref().is_none_or(|f| f.matches(*row));
         let mut rows: Vec<_> = rows.filter(matches).collect();
-        if let Some(Order { field, descending }) = self.order {
-            rows.sort_by(|a, b| {
-                let (a, b) = if descending { (b, a) } else { (a, b) };
-                a.value(field).cmp(b.value(field))
-            });
-        }
         let found = rows.len();
         let take = self.top.unwrap_or(MOST);
         let end = self.skip.saturating_add(take);
+        if let Some(order) = &self.order {
+            rows = order.first(rows, end);
+        }
         Page {
             rows: rows.into_iter().skip(self.skip).take(take).collect(),
             next_skip: (self.top.is_none() && found > end).then_some(end),
@@ -89,6 +86,23 @@ impl Order {
             _ => return Err(format!("$orderby={text} is not one field, asc or desc")),
         };
         Ok(Self { field, descending })
+    }
+
+    /// The first rows in this order, those that tie in the order in which they came. A page of a long list is
+    /// asked for often, so only what is on it is sorted.
+    fn first<'a, R: Row>(&self, rows: Vec<&'a R>, count: usize) -> Vec<&'a R> {
+        let mut rows: Vec<_> = rows.into_iter().enumerate().collect();
+        let compare = |(a_at, a): &(usize, &R), (b_at, b): &(usize, &R)| {
+            let by_field = a.value(self.field).cmp(b.value(self.field));
+            let by_field = if self.descending { by_field.reverse() } else { by_field };
+            by_field.then(a_at.cmp(b_at))
+        };
+        if count < rows.len() {
+            rows.select_nth_unstable_by(count, compare);
+            rows.truncate(count);
+        }
+        rows.sort_unstable_by(compare);
+        rows.into_iter().map(|(_, row)| row).collect()
     }
 }
 

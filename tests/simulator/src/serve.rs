@@ -5,22 +5,28 @@ mod body;
 mod exchange;
 mod outbox;
 mod responder;
+mod timed;
 
 pub(crate) use self::responder::Responder;
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
+use azure_core::time::OffsetDateTime;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::cloud::Cloud;
+use crate::request::Request;
 use crate::service::Service;
 use crate::settings::{ASSERTION_FILE, AUTHORITY_FILE, Endpoints, Route, Sink};
 use crate::steps::Steps;
 use crate::tenant;
 use crate::tls::Tls;
+
+use self::timed::Timed;
 
 /// The ports to listen on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +42,7 @@ pub struct Served {
     cloud: Cloud,
     endpoints: Endpoints,
     files: TempDir,
+    timed: Option<Timed>,
     _servers: JoinSet<()>,
 }
 
@@ -47,6 +54,17 @@ impl Cloud {
 
     /// The same, and tells each step of each exchange.
     pub async fn serve_in_steps(&self, ports: Ports, steps: &Steps) -> Result<Served, String> {
+        self.listen(ports, steps, None).await
+    }
+
+    /// The same for a stopwatch: every answer takes `latency`, and every post is accepted. Whoever measures has
+    /// to show [`Served::take_unread`] to the cloud afterwards, which is as strict as ever.
+    pub async fn serve_timed(&self, latency: Duration) -> Result<Served, String> {
+        let timed = Timed::new(self.clone(), latency);
+        self.listen(Ports::Free, &Steps::default(), Some(timed)).await
+    }
+
+    async fn listen(&self, ports: Ports, steps: &Steps, timed: Option<Timed>) -> Result<Served, String> {
         let mut endpoints = match ports {
             Ports::Free => Endpoints { ports: [0; 5] },
             Ports::From(first) => Endpoints::from_port(first),
@@ -64,9 +82,13 @@ impl Cloud {
                 .map_err(|error| format!("the listener of {service:?} has no port: {error}"))?
                 .port();
             let acceptor = (service == Service::Entra).then(|| TlsAcceptor::from(tls.config.clone()));
-            servers.spawn(run(Responder::Cloud(self.clone(), service), steps.clone(), listener, acceptor));
+            let responder = match &timed {
+                Some(timed) => Responder::Timed(timed.clone(), service),
+                None => Responder::Cloud(self.clone(), service),
+            };
+            servers.spawn(run(responder, steps.clone(), listener, acceptor));
         }
-        Ok(Served { cloud: self.clone(), endpoints, files, _servers: servers })
+        Ok(Served { cloud: self.clone(), endpoints, files, timed, _servers: servers })
     }
 }
 
@@ -84,6 +106,12 @@ impl Served {
     /// The forwarder's settings for a sink and a way to tokens.
     pub fn settings(&self, sink: Sink, route: Route) -> Vec<(String, String)> {
         self.endpoints.settings(sink, route, self.files.path())
+    }
+
+    /// The posts since the last time that were accepted without a look: the sink, the request, and when it had
+    /// come whole. There are none unless the cloud is served for a stopwatch.
+    pub fn take_unread(&self) -> Vec<(Service, Request, OffsetDateTime)> {
+        self.timed.as_ref().map(Timed::take_posts).unwrap_or_default()
     }
 
     /// Every secret of this cloud, tokens included, for a search through logs and replies.

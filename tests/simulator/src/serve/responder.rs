@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::header::{CONNECTION, TRANSFER_ENCODING};
 use http::request::Parts;
 
+use super::timed::Timed;
 use crate::answer::Answer;
 use crate::clock;
 use crate::cloud::Cloud;
@@ -19,24 +20,22 @@ use crate::steps::Peer;
 #[derive(Clone)]
 pub(crate) enum Responder {
     Cloud(Cloud, Service),
+    Timed(Timed, Service),
     Storage(Arc<Connections>),
 }
 
 impl Responder {
     pub fn peer(&self) -> Peer {
         match self {
-            Self::Cloud(_, service) => Peer::Service(*service),
+            Self::Cloud(_, service) | Self::Timed(_, service) => Peer::Service(*service),
             Self::Storage(_) => Peer::Storage,
         }
     }
 
     pub async fn react(&self, head: Parts, body: Bytes) -> io::Result<Reaction> {
         match self {
-            Self::Cloud(cloud, service) => {
-                let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-                let request = Request { headers: head.headers, body, ..Request::new(head.method, target) };
-                Ok(cloud.react(*service, &request, clock::now()))
-            }
+            Self::Cloud(cloud, service) => Ok(cloud.react(*service, &request(head, body), clock::now())),
+            Self::Timed(timed, service) => Ok(timed.react(*service, request(head, body))),
             Self::Storage(connections) => {
                 let body = if body.is_empty() { Outgoing::empty() } else { Outgoing::whole(body) };
                 let request = http::Request::from_parts(head, body);
@@ -49,4 +48,9 @@ impl Responder {
             }
         }
     }
+}
+
+fn request(head: Parts, body: Bytes) -> Request {
+    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+    Request { headers: head.headers, body, ..Request::new(head.method, target) }
 }

@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""Writes the table, the data collection rule and the functions that a build prints into azuredeploy.json.
+
+    deploy/refresh-template.py target/release/mdatp-forward
+
+The tests compare the two, so this is for after a change of the columns.
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+TEMPLATE = pathlib.Path(__file__).with_name("azuredeploy.json")
+WIDTH = 112
+
+
+def printed(*arguments):
+    command = [sys.argv[1], "schema", "--log-name", "MDATPAlerts", *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def functions():
+    """What follows each line `// Function: NAME`, by name."""
+    for part in printed("--format", "kql").split("// Function: ")[1:]:
+        name, query = part.split("\n", 1)
+        yield name.strip(), query.strip() + "\n"
+
+
+def text(value, indent=0):
+    """JSON that has on one line what fits there, as long as that is flat."""
+    line = json.dumps(value, ensure_ascii=False)
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+    flat = not any(isinstance(child, (dict, list)) and child for child in children)
+    if not children or (flat and len(value) < 4 and indent + len(line) <= WIDTH):
+        return line
+    pad = " " * (indent + 2)
+    if isinstance(value, dict):
+        lines = [f"{pad}{json.dumps(key)}: {text(child, indent + 2)}" for key, child in value.items()]
+        opening, closing = "{", "}"
+    else:
+        lines = [pad + text(child, indent + 2) for child in value]
+        opening, closing = "[", "]"
+    return opening + "\n" + ",\n".join(lines) + "\n" + " " * indent + closing
+
+
+def ordered(column):
+    return {key: column[key] for key in ("name", "type", "description") if key in column}
+
+
+template = json.loads(TEMPLATE.read_text())
+by_comment = {resource["comments"]: resource for resource in template["resources"]}
+
+table = json.loads(printed("--format", "table"))["properties"]
+table["schema"]["columns"] = [ordered(column) for column in table["schema"]["columns"]]
+by_comment["table"]["properties"] = table
+
+rule = json.loads(printed("--format", "dcr", "--location", "[parameters('location')]"))["properties"]
+for stream in rule["streamDeclarations"].values():
+    stream["columns"] = [ordered(column) for column in stream["columns"]]
+by_comment["rule"]["properties"] = rule
+
+for name, query in functions():
+    by_comment[f"function {name}"]["properties"]["query"] = query
+
+TEMPLATE.write_text(text(template) + "\n")

@@ -1,0 +1,102 @@
+//! The ways to deploy the template, and what each has to make.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+/// What is there before the template.
+pub const EXISTING: [&str; 2] = ["Microsoft.OperationalInsights/workspaces", "Microsoft.KeyVault/vaults"];
+
+pub const RULE_ID: &str = "dcr-0123456789abcdef0123456789abcdef";
+pub const ENDPOINT: &str = "https://mdatp-forward-x1y2.westeurope-1.ingest.monitor.azure.com";
+
+/// The settings of every app.
+pub const SETTINGS: [&str; 13] = [
+    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+    "APPLICATIONINSIGHTS_CONNECTION_STRING",
+    "AzureWebJobsStorage__blobServiceUri",
+    "AzureWebJobsStorage__credential",
+    "AzureWebJobsStorage__queueServiceUri",
+    "AzureWebJobsStorage__tableServiceUri",
+    "FUNCTIONS_EXTENSION_VERSION",
+    "MDATP_CLOUD",
+    "MDATP_DCR_ID",
+    "MDATP_INGESTION_ENDPOINT",
+    "MDATP_SCHEDULE",
+    "MDATP_SINK",
+    "MDATP_STATE",
+];
+
+/// Role and type of what it is given on, of the app's own identity.
+pub const ROLES: [(&str, &str); 5] = [
+    ("3913510d-42f4-4e42-8a64-420c390055eb", "Microsoft.Insights/components"),
+    ("3913510d-42f4-4e42-8a64-420c390055eb", "Microsoft.Insights/dataCollectionRules"),
+    ("b7e6dc6d-f1e8-4753-8033-0f276bb0955b", "Microsoft.Storage/storageAccounts"),
+    ("974c5e8b-45b9-4653-ba55-5f855dd0fb88", "Microsoft.Storage/storageAccounts"),
+    ("0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3", "Microsoft.Storage/storageAccounts"),
+];
+
+/// The same with a client secret: of the app's own identity and of the app registration.
+pub const ROLES_FOR_A_SECRET: [(&str, &str, &str); 3] = [
+    (PRINCIPAL, "4633458b-17de-408a-b874-0445c86b69e6", "Microsoft.KeyVault/vaults"),
+    ("client-object", "3913510d-42f4-4e42-8a64-420c390055eb", "Microsoft.Insights/dataCollectionRules"),
+    ("client-object", "b7e6dc6d-f1e8-4753-8033-0f276bb0955b", "Microsoft.Storage/storageAccounts"),
+];
+
+pub const PRINCIPAL: &str = "app-principal";
+
+/// A way to deploy the template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    Flex,
+    Consumption,
+    Secret,
+}
+
+impl Way {
+    pub const ALL: [Way; 3] = [Way::Flex, Way::Consumption, Way::Secret];
+
+    pub fn parameters(self) -> Vec<(&'static str, Value)> {
+        let mut parameters = vec![("workspaceName", json!("sentinel"))];
+        match self {
+            Way::Flex => {}
+            Way::Consumption => parameters.push(("plan", json!("Consumption"))),
+            Way::Secret => parameters.extend([
+                ("keyVaultName", json!("vault")),
+                ("secretName", json!("defender")),
+                ("tenantId", json!("5b1c8a3e-7d2f-4e60-9a4b-1c8d7e6f5a40")),
+                ("clientId", json!("a1b2c3d4-0000-4e60-9a4b-1c8d7e6f5a41")),
+                ("clientObjectId", json!("client-object")),
+                (
+                    "actionGroupId",
+                    json!("/subscriptions/s/resourceGroups/g/providers/Microsoft.Insights/actionGroups/a"),
+                ),
+            ]),
+        }
+        parameters
+    }
+
+    pub fn settings(self) -> BTreeSet<&'static str> {
+        let more: &[&str] = match self {
+            Way::Flex => &[],
+            Way::Consumption => &["FUNCTIONS_WORKER_RUNTIME", "WEBSITE_RUN_FROM_PACKAGE"],
+            Way::Secret => &["AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_TENANT_ID"],
+        };
+        SETTINGS.iter().chain(more).chain(&["MDATP_START"]).copied().collect()
+    }
+
+    pub fn roles(self) -> BTreeSet<(&'static str, &'static str, &'static str)> {
+        let more = if self == Way::Secret { &ROLES_FOR_A_SECRET[..] } else { &[] };
+        ROLES.iter().map(|(role, on)| (PRINCIPAL, *role, *on)).chain(more.iter().copied()).collect()
+    }
+}
+/// What the template's own resources say once they are there.
+pub fn deployed(rule: &str, endpoint: &str) -> Value {
+    json!({
+        "Microsoft.Insights/components": {"properties": {"ConnectionString": "InstrumentationKey=k"}},
+        "Microsoft.Insights/dataCollectionRules": {"properties": {
+            "immutableId": rule, "endpoints": {"logsIngestion": endpoint}
+        }},
+        "Microsoft.Web/sites": {"properties": {}, "identity": {"principalId": PRINCIPAL}}
+    })
+}

@@ -1,0 +1,126 @@
+//! The package as it is deployed: made by its one command, unpacked into an empty folder, and started by the
+//! Functions host with nothing else beside it.
+//!
+//! `cargo test` leaves it out, since a release binary takes minutes:
+//! `cargo test --test package -- --include-ignored`.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
+
+use serde_json::Value;
+use simulator::{
+    Cloud, Ports, Route, Sink, Volume, clock,
+    functions_host::{FunctionsHost, Payload, Start},
+};
+
+/// The glibc of 2012, which every image of the platform is newer than.
+const GLIBC: [u32; 2] = [2, 17];
+const MOST_BYTES: u64 = 8_000_000;
+
+#[tokio::test]
+#[ignore = "builds for minutes"]
+async fn the_package_is_all_that_a_function_app_needs() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    output(&mut Command::new(root.join("deploy/package.sh")));
+    let package = root.join("dist/mdatp-forward.zip");
+
+    let mut names: Vec<String> = lines(Command::new("unzip").arg("-Z1").arg(&package));
+    names.sort_unstable();
+    assert_eq!(names, ["MdatpForward/function.json", "host.json", "mdatp-forward"]);
+
+    let app = tempfile::tempdir().expect("a folder");
+    output(Command::new("unzip").arg("-q").arg(&package).arg("-d").arg(app.path()));
+    for name in ["host.json", "MdatpForward/function.json"] {
+        let read = |folder: &Path| fs::read(folder.join(name)).expect(name);
+        assert_eq!(read(app.path()), read(root), "{name}");
+        assert_eq!(mode(&app.path().join(name)) & 0o111, 0, "{name}");
+    }
+    let binary = app.path().join("mdatp-forward");
+    assert_eq!(mode(&binary) & 0o111, 0o111);
+    assert_eq!(newer_than(GLIBC, &versions(&binary)), [""; 0]);
+    assert_eq!(needed_beyond_glibc(&binary), [""; 0]);
+    let bytes = fs::metadata(&binary).expect("the binary").len();
+    assert!(bytes <= MOST_BYTES, "{bytes} bytes");
+
+    one_tick(app.path()).await;
+
+    let before = fs::read(&package).expect("the package");
+    output(&mut Command::new(root.join("deploy/package.sh")));
+    assert!(fs::read(&package).expect("the package") == before, "made twice, the package differs");
+}
+
+/// From the folder alone to alerts that have arrived.
+async fn one_tick(app: &Path) {
+    let cloud = Cloud::new(5);
+    let until = clock::now();
+    let since = until - std::time::Duration::from_secs(3000);
+    cloud.generate(&Volume { alerts: 200, machines: 20, since, until });
+    let served = cloud.serve(Ports::Free).await.expect("the cloud listens");
+    let state = tempfile::tempdir().expect("a folder");
+    let mut settings = served.settings(Sink::DataCollector, Route::ManagedIdentity);
+    settings.push(("MDATP_STATE".to_owned(), format!("file:{}", state.path().display())));
+
+    let host = FunctionsHost::start(Start::new(app, settings)).await.expect("the handler starts");
+    let invocation = host.fire(Payload::FirstRun).await;
+    assert!(invocation.succeeded(), "{invocation:#?}");
+    assert_eq!(invocation.report["alertsSent"], 200);
+    let sent: Vec<Value> = cloud
+        .received()
+        .iter()
+        .flat_map(|post| &post.records)
+        .map(|record| serde_json::from_str(record).expect("a record"))
+        .collect();
+    assert_eq!(sent.len(), 200);
+}
+
+#[test]
+fn a_newer_glibc_is_told() {
+    let versions = ["GLIBC_2.2.5", "GLIBC_2.17", "GLIBC_2.18", "GLIBC_3.0", "GCC_3.0"].map(str::to_owned);
+    assert_eq!(newer_than(GLIBC, &versions), ["GLIBC_2.18", "GLIBC_3.0"]);
+}
+
+/// The versions of symbols that the dynamic linker has to find.
+fn versions(binary: &Path) -> Vec<String> {
+    let lines = lines(Command::new("readelf").args(["--version-info", "--wide"]).arg(binary));
+    let versions: Vec<String> = lines
+        .iter()
+        .filter_map(|line| line.split_once("Name: ")?.1.split_whitespace().next().map(str::to_owned))
+        .collect();
+    assert!(versions.iter().any(|version| version.starts_with("GLIBC_")), "{lines:#?}");
+    versions
+}
+
+fn newer_than(glibc: [u32; 2], versions: &[String]) -> Vec<&str> {
+    let is_newer = |version: &&str| {
+        let Some(numbers) = version.strip_prefix("GLIBC_") else { return false };
+        let numbers: Vec<u32> = numbers.split('.').map(|n| n.parse().expect("a number")).collect();
+        numbers[..2] > glibc[..]
+    };
+    versions.iter().map(String::as_str).filter(is_newer).collect()
+}
+
+/// Libraries that an image may lack.
+fn needed_beyond_glibc(binary: &Path) -> Vec<String> {
+    let glibc =
+        ["libc.so", "libm.so", "libpthread.so", "libdl.so", "librt.so", "libutil.so", "ld-linux-x86-64.so"];
+    lines(Command::new("readelf").args(["--dynamic", "--wide"]).arg(binary))
+        .iter()
+        .filter_map(|line| Some(line.split_once("Shared library: [")?.1.trim_end_matches(']').to_owned()))
+        .filter(|library| !glibc.iter().any(|name| library.starts_with(name)))
+        .collect()
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).expect("a file").permissions().mode()
+}
+
+fn lines(command: &mut Command) -> Vec<String> {
+    String::from_utf8(output(command)).expect("text").lines().map(str::to_owned).collect()
+}
+
+#[track_caller]
+fn output(command: &mut Command) -> Vec<u8> {
+    let output = command.output().unwrap_or_else(|problem| panic!("{command:?}: {problem}"));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {}\n{errors}", output.status);
+    output.stdout
+}

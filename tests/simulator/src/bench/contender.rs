@@ -1,0 +1,65 @@
+//! Who is measured: the forwarder and its peers, each with both sinks.
+
+use std::fmt;
+
+use simulator::Sink;
+
+use super::peer;
+
+/// A program and the sink it sends to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Contender {
+    pub(super) program: Program,
+    pub(super) sink: Sink,
+}
+
+/// A program that forwards alerts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Program {
+    Forwarder,
+    Python,
+    JavaScript,
+}
+
+impl Contender {
+    /// All of them, ours with the plain sink first.
+    pub(super) fn all() -> Vec<Self> {
+        [Program::Forwarder, Program::Python, Program::JavaScript]
+            .into_iter()
+            .flat_map(|program| [Sink::DataCollector, Sink::LogsIngestion].map(|sink| Self { program, sink }))
+            .collect()
+    }
+
+    /// Installs what it needs, where that is missing.
+    pub(super) fn install(self) -> Result<(), String> {
+        match self.program {
+            Program::Forwarder => Ok(()),
+            Program::Python => peer::install_python(),
+            Program::JavaScript => peer::install_javascript(),
+        }
+    }
+}
+
+impl Program {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Forwarder => "mdatp-forward",
+            Self::Python => "Python",
+            Self::JavaScript => "JavaScript",
+        }
+    }
+}
+
+/// How a sink takes its records.
+pub(super) fn way(sink: Sink) -> &'static str {
+    match sink {
+        Sink::DataCollector => "signed",
+        Sink::LogsIngestion => "gzip",
+    }
+}
+
+impl fmt::Display for Contender {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.pad(&format!("{}, {}", self.program.name(), way(self.sink)))
+    }
+}

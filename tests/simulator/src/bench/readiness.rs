@@ -1,0 +1,90 @@
+//! From the start of the process to the first answered `GET /`, beside a server that does nothing else.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use simulator::functions_host::{FunctionsHost, Start};
+
+use super::figure::{median, megabytes, of_bytes};
+use crate::app_root::AppRoot;
+use crate::binary::workspace_root;
+
+/// How often each is started.
+pub(super) const TIMES: usize = 15;
+
+/// The medians of ours and of the server that does nothing else.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Readiness {
+    pub(super) ours: Started,
+    pub(super) bare: Started,
+}
+
+/// A process that has just answered for the first time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Started {
+    pub(super) milliseconds: f64,
+    /// Resident memory.
+    pub(super) bytes: f64,
+}
+
+pub(super) async fn measure(binary: &Path) -> Result<Readiness, String> {
+    let roots = [AppRoot::with(binary)?, AppRoot::with(&build_bare()?)?];
+    let mut figures = [(Vec::new(), Vec::new()), (Vec::new(), Vec::new())];
+    for _ in 0..TIMES {
+        for (root, (times, sizes)) in roots.iter().zip(&mut figures) {
+            let mut start = Start::new(root.path(), settings(root));
+            // Much more often than the host asks, which is every 25 ms.
+            start.poll_every = Duration::from_micros(200);
+            let host = FunctionsHost::start(start).await?;
+            times.push(host.ready_after().as_secs_f64() * 1e3);
+            sizes.push(host.resident_bytes().map_or(f64::NAN, of_bytes));
+            host.kill().await;
+        }
+    }
+    let [ours, bare] =
+        figures.map(|(times, sizes)| Started { milliseconds: median(times), bytes: median(sizes) });
+    Ok(Readiness { ours, bare })
+}
+
+/// Settings that are complete, of services that nobody is asked for.
+fn settings(root: &AppRoot) -> Vec<(String, String)> {
+    [
+        ("MDATP_STATE", format!("file:{}", root.state().display())),
+        ("MDATP_SINK", "data-collector".to_owned()),
+        ("MDATP_WORKSPACE_ID", simulator::tenant::WORKSPACE_ID.to_owned()),
+        ("MDATP_WORKSPACE_KEY", simulator::tenant::WORKSPACE_KEY.to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .to_vec()
+}
+
+fn build_bare() -> Result<PathBuf, String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["build", "--release", "-p", "simulator", "--example", "bare"])
+        .arg("--message-format=json-render-diagnostics")
+        .current_dir(workspace_root())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|problem| format!("cargo build: {problem}"))?;
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let executable = messages.lines().find_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        let is_bare = message["target"]["name"] == "bare";
+        message["executable"].as_str().filter(|_| is_bare).map(PathBuf::from)
+    });
+    executable.ok_or_else(|| format!("cargo build of the bare server: {}", output.status))
+}
+
+impl fmt::Display for Readiness {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        for (name, Started { milliseconds, bytes }) in
+            [("mdatp-forward", self.ours), ("bare warp server", self.bare)]
+        {
+            writeln!(formatter, "{name:28} {milliseconds:>6.2} ms, {}", megabytes(bytes))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,155 @@
+//! The services while a stopwatch runs. What only their strictness costs is done at another time: a post is
+//! answered as it comes and shown to the cloud afterwards, and a page is compressed once for all who ask.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use azure_core::time::OffsetDateTime;
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
+
+use crate::answer::Answer;
+use crate::clock;
+use crate::cloud::Cloud;
+use crate::defender::encode;
+use crate::reaction::{Outcome, Reaction};
+use crate::request::Request;
+use crate::service::Service;
+
+/// Pages that are kept compressed. A run over 10,000 alerts has about a dozen.
+const MOST_PAGES: usize = 64;
+/// Shorter bodies are compressed each time.
+const LONG: usize = 64 * 1024;
+
+/// A post that nobody has looked at: where it came, what it was, when it had come whole.
+pub(super) type Unread = (Service, Request, OffsetDateTime);
+
+/// A cloud whose services answer at once, or all after the same time.
+#[derive(Clone)]
+pub(crate) struct Timed {
+    cloud: Cloud,
+    latency: Duration,
+    posts: Arc<Mutex<Vec<Unread>>>,
+    pages: Arc<Mutex<Vec<Page>>>,
+}
+
+struct Page {
+    plain: Bytes,
+    encoding: String,
+    answer: Answer,
+}
+
+impl Timed {
+    pub fn new(cloud: Cloud, latency: Duration) -> Self {
+        Self { cloud, latency, posts: Arc::default(), pages: Arc::default() }
+    }
+
+    /// The posts since the last time, in the order in which they came.
+    pub fn take_posts(&self) -> Vec<Unread> {
+        std::mem::take(&mut *lock(&self.posts))
+    }
+
+    pub fn react(&self, service: Service, request: Request) -> Reaction {
+        let now = clock::now();
+        let status = match service {
+            Service::DataCollector => Some(200),
+            Service::LogsIngestion => Some(204),
+            Service::Entra | Service::Identity | Service::Defender => None,
+        };
+        let mut reaction = match status {
+            Some(status) => {
+                lock(&self.posts).push((service, request, now));
+                Reaction::now(Outcome::Answer(Answer::empty(status)))
+            }
+            None => self.ask(service, request, now),
+        };
+        reaction.delay += self.latency;
+        reaction
+    }
+
+    fn ask(&self, service: Service, mut request: Request, now: OffsetDateTime) -> Reaction {
+        let accepted = request.headers.remove(ACCEPT_ENCODING);
+        let mut reaction = self.cloud.react(service, &request, now);
+        if let (Outcome::Answer(answer), Some(accepted)) = (&mut reaction.outcome, accepted) {
+            request.headers.insert(ACCEPT_ENCODING, accepted);
+            if service == Service::Defender && !answer.headers.contains_key(CONTENT_ENCODING) {
+                *answer = self.encoded(answer.clone(), &request);
+            }
+        }
+        reaction
+    }
+
+    fn encoded(&self, answer: Answer, request: &Request) -> Answer {
+        let encode = |answer| encode(answer, request, true);
+        if answer.body.len() < LONG {
+            return encode(answer);
+        }
+        let encoding = request.header(ACCEPT_ENCODING).unwrap_or_default().to_owned();
+        let known = |page: &&Page| page.encoding == encoding && page.plain == answer.body;
+        if let Some(page) = lock(&self.pages).iter().find(known) {
+            return page.answer.clone();
+        }
+        let (plain, answer) = (answer.body.clone(), encode(answer));
+        let mut pages = lock(&self.pages);
+        if pages.len() < MOST_PAGES {
+            pages.push(Page { plain, encoding, answer: answer.clone() });
+        }
+        answer
+    }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+
+    use super::*;
+    use crate::tenant;
+
+    #[test]
+    fn a_post_is_answered_at_once_and_can_be_looked_at_later() {
+        let timed = Timed::new(Cloud::new(1), Duration::from_millis(7));
+        let request = Request::new(Method::POST, "/api/logs").with_body("not even JSON");
+        let reaction = timed.react(Service::DataCollector, request);
+        assert_eq!(
+            (reaction.status(), reaction.delay),
+            (Some(200), azure_core::time::Duration::milliseconds(7))
+        );
+        let posts = timed.take_posts();
+        let [(Service::DataCollector, request, at)] = &posts[..] else { panic!("{posts:?}") };
+        let looked_at = timed.cloud.react(Service::DataCollector, request, *at);
+        assert_eq!(looked_at.status(), Some(400));
+        assert!(timed.take_posts().is_empty());
+    }
+
+    #[test]
+    fn a_page_that_is_asked_for_again_is_the_page_that_is_there_now() {
+        let cloud = Cloud::new(1);
+        let timed = Timed::new(cloud.clone(), Duration::ZERO);
+        let get = |service, target: &str, name, value: &str| {
+            let request = Request::new(Method::GET, target);
+            let request = request.with_header(name, value).with_header("accept-encoding", "gzip, deflate");
+            match timed.react(service, request).outcome {
+                Outcome::Answer(answer) => answer,
+                other => panic!("{other:?}"),
+            }
+        };
+        let token = "/msi/token?resource=https://api.securitycenter.microsoft.com&api-version=2019-08-01";
+        let token = get(Service::Identity, token, "x-identity-header", tenant::IDENTITY_HEADER).body;
+        let token: serde_json::Value = serde_json::from_slice(&token).expect("JSON");
+        let bearer = format!("Bearer {}", token["access_token"].as_str().expect("a token"));
+        let list = || get(Service::Defender, "/api/alerts", "authorization", &bearer);
+        let alert = |id: &str| cloud.add_alert(&format!(r#"{{"id":"{id}","title":"{}"}}"#, "x".repeat(LONG)));
+        alert("da1");
+        let (first, again) = (list(), list());
+        alert("da2");
+        let other = list();
+        assert_eq!(first.headers[CONTENT_ENCODING], "deflate");
+        assert_eq!(first.body, again.body);
+        assert_ne!(first.body, other.body);
+        assert_eq!(lock(&timed.pages).len(), 2);
+    }
+}
