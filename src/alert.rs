@@ -1,14 +1,19 @@
 //! An alert as it was received: its own text, and the few members that decide what happens to it.
 
+use std::fmt;
+
 use azure_core::time::{OffsetDateTime, parse_rfc3339};
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, MapAccess, Visitor},
+};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::{
     config::Mode,
-    object::{Object, text_of},
+    object::{Border, Object, text_of},
 };
 
 /// An alert of Defender's list or of `GET /api/alerts/{id}`.
@@ -24,6 +29,8 @@ pub struct Alert {
     pub created: Option<OffsetDateTime>,
     /// `lastUpdateTime`.
     pub updated: Option<OffsetDateTime>,
+    /// Where its members are in its text; none unless all names are written without escapes.
+    borders: Option<Vec<Border>>,
 }
 
 /// An element of the list that is no alert, and why.
@@ -38,25 +45,22 @@ pub struct NoAlert {
 impl Alert {
     /// Reads one alert.
     pub fn parse(text: Bytes) -> Result<Self, NoAlert> {
-        let (id, machine_id, created, updated) = match Object::parse(&text) {
+        let mut head = Head::default();
+        match Object::parse(&text) {
+            Ok(object) => object.members.iter().for_each(|member| head.put(&member.name, member.value)),
             Err(error) => {
                 let reason = format!("it is no JSON object: {error}");
                 return Err(NoAlert { text, reason });
             }
-            Ok(object) => {
-                let text_in = |name| object.get(name).and_then(text_of).filter(|text| !text.is_empty());
-                let time_in = |name| text_in(name).and_then(|text| parse_rfc3339(&text).ok());
-                (
-                    text_in("id").map(String::from),
-                    text_in("machineId").map(String::from),
-                    time_in("alertCreationTime"),
-                    time_in("lastUpdateTime"),
-                )
-            }
-        };
-        match id {
-            Some(id) => Ok(Self { text, id, machine_id, created, updated }),
-            None => Err(NoAlert { text, reason: "it has no id that is a text".to_owned() }),
+        }
+        head.alert(text.clone(), None)
+    }
+
+    /// Its members.
+    pub fn object(&self) -> Result<Object<'_>, serde_json::Error> {
+        match (&self.borders, str::from_utf8(&self.text)) {
+            (Some(borders), Ok(text)) => Ok(Object::within(text, borders)),
+            _ => Object::parse(&self.text),
         }
     }
 
@@ -77,6 +81,43 @@ impl Alert {
                 Identity::of(&[self.id.as_bytes(), &time.to_be_bytes()])
             }
         }
+    }
+}
+
+/// The values of the members that decide.
+#[derive(Default)]
+struct Head<'a> {
+    id: Option<&'a str>,
+    machine_id: Option<&'a str>,
+    created: Option<&'a str>,
+    updated: Option<&'a str>,
+}
+
+impl<'a> Head<'a> {
+    fn put(&mut self, name: &str, value: &'a str) {
+        match name {
+            "id" => self.id = Some(value),
+            "machineId" => self.machine_id = Some(value),
+            "alertCreationTime" => self.created = Some(value),
+            "lastUpdateTime" => self.updated = Some(value),
+            _ => {}
+        }
+    }
+
+    fn alert(&self, text: Bytes, borders: Option<Vec<Border>>) -> Result<Alert, NoAlert> {
+        let text_in = |value: Option<&'a str>| value.and_then(text_of).filter(|text| !text.is_empty());
+        let time_in = |value| text_in(value).and_then(|text| parse_rfc3339(&text).ok());
+        let Some(id) = text_in(self.id).map(String::from) else {
+            return Err(NoAlert { text, reason: "it has no id that is a text".to_owned() });
+        };
+        Ok(Alert {
+            text,
+            id,
+            machine_id: text_in(self.machine_id).map(String::from),
+            created: time_in(self.created),
+            updated: time_in(self.updated),
+            borders,
+        })
     }
 }
 
@@ -121,19 +162,89 @@ pub struct Page {
     pub as_of: Option<OffsetDateTime>,
 }
 
+/// The body of a reply with a list.
+#[derive(Deserialize)]
+struct Body<'a, T> {
+    value: Vec<T>,
+    #[serde(borrow, rename = "@odata.nextLink")]
+    next_link: Option<&'a RawValue>,
+}
+
 impl Page {
     /// Takes apart the body of a reply of the time `as_of`. The elements share its memory.
     pub fn parse(body: &Bytes, as_of: Option<OffsetDateTime>) -> Result<Self, serde_json::Error> {
-        #[derive(Deserialize)]
-        struct Body<'a> {
-            #[serde(borrow)]
-            value: Vec<&'a RawValue>,
-            #[serde(borrow, rename = "@odata.nextLink")]
-            next_link: Option<&'a RawValue>,
+        // One pass checks the page and finds all members, as long as there is nothing odd.
+        let plain = str::from_utf8(body).ok().and_then(|text| {
+            let page: Body<'_, Plain<'_>> = serde_json::from_str(text).ok()?;
+            let mut elements = Vec::with_capacity(page.value.len());
+            for element in page.value {
+                elements.push(element.alert(body, text)?);
+            }
+            Some(Self { elements, has_next_link: page.next_link.is_some(), as_of })
+        });
+        if let Some(page) = plain {
+            return Ok(page);
         }
-        let page: Body<'_> = serde_json::from_slice(body)?;
+        let page: Body<'_, &RawValue> = serde_json::from_slice(body)?;
         let elements = page.value.iter().map(|raw| Alert::parse(body.slice_ref(raw.get().as_bytes())));
         Ok(Self { elements: elements.collect(), has_next_link: page.next_link.is_some(), as_of })
+    }
+}
+
+/// An element of the list that is an object with members, and no escapes in their names.
+struct Plain<'a> {
+    first_name: &'a str,
+    last_value: &'a str,
+    /// Counted from the first name on.
+    borders: Vec<Border>,
+    head: Head<'a>,
+}
+
+impl Plain<'_> {
+    /// The alert that it is on `page`, which is the text of `body`.
+    fn alert(mut self, body: &Bytes, page: &str) -> Option<Result<Alert, NoAlert>> {
+        let first_name = self.first_name.as_ptr().addr() - page.as_ptr().addr();
+        let start = page[..first_name].rfind('{')?;
+        let end = self.last_value.as_ptr().addr() - page.as_ptr().addr() + self.last_value.len();
+        let end = end + page[end..].find('}')? + 1;
+        let before = u32::try_from(first_name - start).ok()?;
+        self.borders.iter_mut().for_each(|border| *border = border.moved(before));
+        Some(self.head.alert(body.slice(start..end), Some(self.borders)))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Plain<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visit;
+
+        impl<'de> Visitor<'de> for Visit {
+            type Value = Plain<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object with members whose names have no escapes")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut borders = Vec::with_capacity(40);
+                let mut head = Head::default();
+                let (mut first_name, mut last_value) = (None, "");
+                while let Some((name, value)) = map.next_entry::<&str, &RawValue>()? {
+                    let value = value.get();
+                    let first = first_name.get_or_insert(name).as_ptr().addr();
+                    let place = |part: &str| {
+                        let start = part.as_ptr().addr() - first;
+                        start..start + part.len()
+                    };
+                    borders.push(Border::new(place(name), place(value)));
+                    head.put(name, value);
+                    last_value = value;
+                }
+                let first_name = first_name.ok_or_else(|| A::Error::custom("no members"))?;
+                Ok(Plain { first_name, last_value, borders, head })
+            }
+        }
+
+        deserializer.deserialize_map(Visit)
     }
 }
 

@@ -13,6 +13,15 @@ pub struct Claims {
     /// The application roles it holds.
     #[serde(default)]
     pub roles: Vec<String>,
+    /// When it expires, in seconds since 1970.
+    #[serde(default)]
+    pub exp: Option<i64>,
+    /// The object id of whom it was issued to.
+    #[serde(default)]
+    pub oid: Option<String>,
+    /// What a user lets the application do; none in an application's own token.
+    #[serde(default)]
+    pub scp: Option<String>,
 }
 
 impl Claims {
@@ -20,6 +29,11 @@ impl Claims {
     pub fn of(token: &str) -> Option<Self> {
         let payload = token.split('.').nth(1)?;
         serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?).ok()
+    }
+
+    /// True for the token of a person rather than an application.
+    pub fn is_a_users(&self) -> bool {
+        self.scp.is_some()
     }
 
     /// The claims in words.
@@ -41,6 +55,7 @@ mod tests {
         let token = "eyJhbGciOiJub25lIn0.eyJhdWQiOiJodHRwczovL2FwaSIsInJvbGVzIjpbIkFsZXJ0LlJlYWQuQWxsIl0sImV4cCI6MX0.c2ln";
         let claims = Claims::of(token).expect("claims");
         assert_eq!(claims.explain(), "the token for https://api holds the roles Alert.Read.All");
+        assert_eq!((claims.exp, claims.is_a_users()), (Some(1), false));
         // {"aud":"a"}
         let bare = Claims::of("x.eyJhdWQiOiJhIn0.y").expect("claims");
         assert_eq!(bare.explain(), "the token for a holds no application roles");

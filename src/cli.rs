@@ -1,5 +1,6 @@
 //! The command line, beside the server that the Functions host starts.
 
+mod check;
 mod migrate;
 mod run;
 mod schema;
@@ -26,6 +27,7 @@ use crate::{
     telemetry::{self, Audience},
 };
 
+pub use check::CheckArgs;
 pub use migrate::MigrateArgs;
 pub use run::RunArgs;
 pub use schema::SchemaArgs;
@@ -40,7 +42,7 @@ pub const EXIT_USAGE: u8 = 64;
 /// Without a command it serves the Azure Functions host, which starts it and sets
 /// `FUNCTIONS_CUSTOMHANDLER_PORT`. All settings are environment variables; README lists them.
 ///
-/// Every command ends with 0 when all went well, 1 when something did not, and 64 when the settings or the
+/// Every command but `check` ends with 0 when all went well, 1 when something did not, and 64 when the settings or the
 /// command line need mending.
 #[derive(Debug, Parser)]
 #[command(version)]
@@ -56,6 +58,12 @@ pub enum Command {
     /// What needs all settings.
     #[command(flatten)]
     Work(Work),
+    /// Go through settings, credentials and services, and say what to mend.
+    ///
+    /// Tokens, one alert, one machine, a post without records, a document in the state store, the clocks, the
+    /// schedule: a line for each with `ok`, `warning` or `failure`. The exit code is 0 when all is well, 1 when
+    /// there are warnings, 2 when something does not work.
+    Check(CheckArgs),
     /// Print the table, the data collection rule and the functions for what is sent, or check given ones.
     Schema(SchemaArgs),
     /// Plan the way from the Data Collector API's table to the Logs Ingestion API.
@@ -79,6 +87,8 @@ pub enum Work {
 pub async fn execute(command: &Command, settings: &Settings, clock: Clock) -> ExitCode {
     telemetry::init(Audience::Person, settings, clock);
     match command {
+        // This one tells what is wrong with the settings itself.
+        Command::Check(args) => check::check(args, settings, clock).await,
         // These two ask nobody, and so need no settings.
         Command::Schema(args) => schema::schema(args, settings),
         Command::Migrate(args) => migrate::migrate(args),

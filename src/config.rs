@@ -3,6 +3,8 @@
 
 pub mod cloud;
 pub mod endpoint;
+pub mod local_settings;
+pub mod parts;
 pub mod settings;
 pub mod storage;
 
@@ -16,6 +18,7 @@ use azure_core::{
 use crate::{schema::Shape, sink::signature::SigningKey, walk::LARGEST_PAGE};
 use cloud::Cloud;
 use endpoint::Endpoint;
+use parts::Parts;
 use settings::Settings;
 use storage::BlobAccount;
 
@@ -178,16 +181,8 @@ impl Config {
     pub fn parse(settings: &Settings) -> Result<Self, SettingsError> {
         let mut read = Reader { settings, problems: Vec::new() };
 
-        let cloud = read.parsed("MDATP_CLOUD", "public", |name| {
-            Cloud::named(name).ok_or("must be public, gcc, gcc-high or dod".to_owned())
-        });
-        let cloud = cloud.unwrap_or(Cloud::ALL[0]);
-        let identity = read.identity();
-        let authority = read.endpoint("AZURE_AUTHORITY_HOST", cloud.authority);
-        let api_url = read.endpoint("MDATP_API_URL", cloud.api_url);
-        let api_scope = read.text("MDATP_API_SCOPE", cloud.api_scope);
-        let sink = read.sink(&cloud);
-        let shape = read.shape(sink.as_ref());
+        let Parts { cloud: _, identity, authority, api_url, api_scope, sink, shape, state } =
+            Parts::of(&mut read);
         let fetch = read.parsed("MDATP_ALERT_FETCH", "list", |text| match text {
             "list" => Ok(AlertFetch::List),
             "by-id" => Ok(AlertFetch::ById),
@@ -214,7 +209,6 @@ impl Config {
         });
         let enrich_patience = read.parsed("MDATP_ENRICH_PATIENCE", "30m", duration);
         let machine_ttl = read.parsed("MDATP_MACHINE_TTL", "1h", duration);
-        let state = read.state(&cloud);
 
         let problems = read.problems;
         let config = || {

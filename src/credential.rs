@@ -41,6 +41,16 @@ enum TokenFailure {
     TimedOut,
 }
 
+impl TokenError {
+    /// What to mend; empty where that is not certain.
+    pub fn advice(&self) -> &'static str {
+        match &self.cause {
+            TokenFailure::Refused(error) => sign_in_advice(&chain(error)),
+            TokenFailure::TimedOut => "",
+        }
+    }
+}
+
 impl fmt::Display for TokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "no token for {}", self.scope)?;
@@ -48,7 +58,7 @@ impl fmt::Display for TokenError {
             TokenFailure::TimedOut => {
                 write!(f, ": the identity service did not answer within {} s", TOKEN_TIMEOUT.as_secs())
             }
-            TokenFailure::Refused(error) => match sign_in_advice(&chain(error)) {
+            TokenFailure::Refused(_) => match self.advice() {
                 "" => Ok(()),
                 advice => write!(f, " ({advice})"),
             },

@@ -47,6 +47,11 @@ impl Defender {
         }
     }
 
+    /// The API at `url` with no say about what is forwarded: for a look at it.
+    pub fn at(url: Endpoint, scope: String, credential: Arc<Credential>) -> Self {
+        Self { url, scope, credential, mode: Mode::Created, fetch: AlertFetch::List }
+    }
+
     /// One page of the alert list, in the order of the mode's time.
     pub async fn list(&self, query: Query, caller: &Caller) -> Result<Page, CallError> {
         let url = self.url.join(&list_path(query, self.mode, self.fetch));
@@ -84,7 +89,22 @@ impl Defender {
 
     /// A page of all machines, by id, from the place `skip` on. One that is not full is the last.
     pub async fn fleet(&self, skip: usize, caller: &Caller) -> Result<Vec<(String, Machine)>, CallError> {
-        let url = self.url.join(&format!("/api/machines?$top={FLEET_PAGE}&$skip={skip}"));
+        self.some_machines(FLEET_PAGE, skip, caller).await
+    }
+
+    /// The id of any one machine; none when there are none.
+    pub async fn any_machine(&self, caller: &Caller) -> Result<Option<String>, CallError> {
+        let machines = self.some_machines(1, 0, caller).await?;
+        Ok(machines.into_iter().next().map(|(id, _)| id))
+    }
+
+    async fn some_machines(
+        &self,
+        top: usize,
+        skip: usize,
+        caller: &Caller,
+    ) -> Result<Vec<(String, Machine)>, CallError> {
+        let url = self.url.join(&format!("/api/machines?$top={top}&$skip={skip}"));
         let read = |reply: &Reply| Machine::parse_list(&reply.body);
         let answer = self.get(url, "GET /api/machines", Api::MachineList, caller, read).await;
         found(answer.map(Some)).map(Option::unwrap_or_default)

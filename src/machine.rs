@@ -4,13 +4,15 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::object::{Object, append_compact, text_of};
+use crate::object::{Border, Member, Object, append_compact, append_name, text_of};
 
 /// A machine of `GET /api/machines/{id}`: its members as the record takes them.
 #[derive(Debug, Clone, Default)]
 pub struct Machine {
-    /// Name and compact text of each member, in the service's order, without `@odata.*`.
-    pub members: Vec<(String, String)>,
+    /// Its members as they are written into a record, side by side. Behind them, names that are written with
+    /// escapes stand once more without.
+    text: String,
+    borders: Vec<Border>,
 }
 
 impl Machine {
@@ -35,19 +37,43 @@ impl Machine {
         Ok(named.collect())
     }
 
+    /// Its members in the service's order, without `@odata.*`. Its `id` is what an alert calls `machineId`.
+    pub fn members(&self) -> impl ExactSizeIterator<Item = Member<'_>> {
+        self.borders.iter().map(|border| border.member(&self.text))
+    }
+
+    /// The text that the members are slices of.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// About the memory it takes.
     pub fn bytes(&self) -> usize {
-        const A_MEMBER: usize = 2 * size_of::<String>();
-        self.members.iter().map(|(name, value)| name.len() + value.len() + A_MEMBER).sum()
+        self.text.len() + self.borders.len() * size_of::<Border>()
     }
 
     fn of(object: &Object<'_>) -> Self {
-        let members = object.0.iter().filter(|member| !member.name.starts_with("@odata.")).map(|member| {
-            let mut value = Vec::new();
-            append_compact(&mut value, member.value);
-            // The bytes are those of a str, less some blanks.
-            (member.name.clone().into_owned(), String::from_utf8_lossy(&value).into_owned())
-        });
-        Self { members: members.collect() }
+        let mut text = vec![b'{'];
+        let mut escaped = Vec::new();
+        let mut places = Vec::with_capacity(object.members.len());
+        for Member { name, value } in object.members.iter().filter(|m| !m.name.starts_with("@odata.")) {
+            let name = if name == "id" { "machineId" } else { name };
+            append_name(&mut text, name);
+            // A quote and a colon come after the name.
+            let end = text.len() - 2;
+            append_compact(&mut text, value);
+            let start = end.saturating_sub(name.len());
+            if text[start - 1..end] != *format!("\"{name}").as_bytes() {
+                escaped.push((places.len(), name));
+            }
+            places.push((start..end, end + 2..text.len()));
+        }
+        for (member, name) in escaped {
+            places[member].0 = text.len()..text.len() + name.len();
+            text.extend_from_slice(name.as_bytes());
+        }
+        let borders = places.into_iter().map(|(name, value)| Border::new(name, value)).collect();
+        // The bytes are those of texts, less some blanks.
+        Self { text: String::from_utf8_lossy(&text).into_owned(), borders }
     }
 }

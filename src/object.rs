@@ -1,13 +1,19 @@
 //! A JSON object as a list of members whose values are slices of the text they came in: unknown
 //! members and the digits of numbers pass through untouched, and nothing is built to be thrown away.
 
-use std::{borrow::Cow, collections::HashMap, fmt};
+mod folded;
+
+use std::{borrow::Cow, fmt, ops::Range};
 
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
+
+use crate::scan;
+pub use folded::Folded;
+pub use scan::append_compact;
 
 /// One member of an object.
 #[derive(Debug, Clone)]
@@ -21,7 +27,45 @@ pub struct Member<'a> {
 /// The members of an object in their order. Of members with the same name the last one counts, in the
 /// place of the first, as with nearly every reader of JSON.
 #[derive(Debug, Clone, Default)]
-pub struct Object<'a>(pub Vec<Member<'a>>);
+pub struct Object<'a> {
+    /// The members.
+    pub members: Vec<Member<'a>>,
+    /// Texts that members may be slices of. Those that stand side by side there are written together.
+    pub sources: [&'a str; 2],
+}
+
+/// Where a member is in a text, so that it can be kept beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Border {
+    name: (u32, u32),
+    value: (u32, u32),
+}
+
+impl Border {
+    /// Of a name, without its quotes, and a value at these places.
+    pub fn new(name: Range<usize>, value: Range<usize>) -> Self {
+        let place = |at: usize| u32::try_from(at).expect("no text is longer than a reply may be");
+        Self { name: (place(name.start), place(name.end)), value: (place(value.start), place(value.end)) }
+    }
+
+    /// The same, with `bytes` more in front of it.
+    pub fn moved(self, bytes: u32) -> Self {
+        let moved = |(start, end)| (start + bytes, end + bytes);
+        Self { name: moved(self.name), value: moved(self.value) }
+    }
+
+    /// The member in its text.
+    pub fn member(self, text: &str) -> Member<'_> {
+        let part = |(start, end): (u32, u32)| &text[start as usize..end as usize];
+        Member { name: part(self.name).into(), value: part(self.value) }
+    }
+}
+
+/// Where `part` is in `text`; none unless it is a slice of it.
+fn place_in(text: &str, part: &str) -> Option<Range<usize>> {
+    let start = part.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+    (start + part.len() <= text.len()).then(|| start..start + part.len())
+}
 
 impl<'a> Object<'a> {
     /// Reads the members of the object that `text` is.
@@ -29,54 +73,103 @@ impl<'a> Object<'a> {
         serde_json::from_slice(text)
     }
 
+    /// The members of the object that `valid` is, which is known to be valid JSON. None when it is another
+    /// value, or when a name is no Unicode text (a lone surrogate).
+    pub fn of(valid: &'a str) -> Option<Self> {
+        if !valid.starts_with('{') {
+            return None;
+        }
+        let mut members = Folded::with_capacity(0);
+        for (name, value) in scan::members(valid) {
+            let name = match name.contains('\\') {
+                true => text_of(name)?,
+                false => name[1..name.len() - 1].into(),
+            };
+            members.put(Member { name, value });
+        }
+        Some(Self { members: members.list, sources: [valid, ""] })
+    }
+
+    /// The members of `text` that are at `borders`, whether or not some have the same name.
+    pub fn within(text: &'a str, borders: &[Border]) -> Self {
+        Self { members: borders.iter().map(|border| border.member(text)).collect(), sources: [text, ""] }
+    }
+
     /// The value of the member called `name`.
     pub fn get(&self, name: &str) -> Option<&'a str> {
-        self.0.iter().find(|member| member.name == name).map(|member| member.value)
+        self.members.iter().rfind(|member| member.name == name).map(|member| member.value)
     }
 
     /// The object's text, without blanks between its tokens.
     pub fn to_json(&self) -> Vec<u8> {
-        let length: usize = self.0.iter().map(|member| member.name.len() + member.value.len() + 4).sum();
+        let length: usize =
+            self.members.iter().map(|member| member.name.len() + member.value.len() + 4).sum();
         let mut text = Vec::with_capacity(length + 2);
-        text.push(b'{');
-        for Member { name, value } in &self.0 {
-            append_name(&mut text, name);
-            append_compact(&mut text, value);
-        }
-        text.push(b'}');
+        self.append_to(&mut text);
         text
+    }
+
+    /// Appends the object's text, without blanks between its tokens.
+    pub fn append_to(&self, out: &mut Vec<u8>) {
+        out.push(b'{');
+        let mut run = "";
+        for member in &self.members {
+            let Some((source, place)) = self.stands(member) else {
+                append_run(out, std::mem::take(&mut run));
+                append_name(out, &member.name);
+                append_compact(out, member.value);
+                continue;
+            };
+            // The next one of a run comes right behind a comma.
+            run = match place_in(source, run) {
+                Some(before)
+                    if !run.is_empty()
+                        && before.end + 1 == place.start
+                        && source.as_bytes()[before.end] == b',' =>
+                {
+                    &source[before.start..place.end]
+                }
+                _ => {
+                    append_run(out, run);
+                    &source[place]
+                }
+            };
+        }
+        append_run(out, run);
+        out.push(b'}');
+    }
+
+    /// Where the member stands in one of the sources just as it is to be written.
+    fn stands(&self, member: &Member<'a>) -> Option<(&'a str, Range<usize>)> {
+        let Cow::Borrowed(name) = member.name else { return None };
+        let (value, gap) = (member.value, "\":".len());
+        if value.as_ptr().addr().wrapping_sub(name.as_ptr().addr()) != name.len() + gap {
+            return None;
+        }
+        self.sources.iter().find_map(|source| {
+            let Range { start, end } = place_in(source, name)?;
+            let all = start.checked_sub(1)?..end + gap + value.len();
+            let is_so = source.get(all.clone())?.starts_with('"')
+                && &source.as_bytes()[end..end + gap] == b"\":"
+                && !scan::may_have_blanks(value);
+            is_so.then_some((*source, all))
+        })
     }
 }
 
-/// Up to so many members a name is looked for by going through them; beyond, by a table, or an object of
-/// a hundred thousand members would take minutes.
-const FEW: usize = 64;
-
-/// Puts together an object, each name once.
-struct Members<'a> {
-    list: Vec<Member<'a>>,
-    places: HashMap<Cow<'a, str>, usize>,
+fn append_run(out: &mut Vec<u8>, run: &str) {
+    if run.is_empty() {
+        return;
+    }
+    if out.last().is_some_and(|last| *last != b'{') {
+        out.push(b',');
+    }
+    out.extend_from_slice(run.as_bytes());
 }
 
-impl<'a> Members<'a> {
-    fn put(&mut self, member: Member<'a>) {
-        let known = if self.list.len() < FEW {
-            self.list.iter().position(|known| known.name == member.name)
-        } else {
-            if self.places.is_empty() {
-                self.places = self.list.iter().map(|known| known.name.clone()).zip(0..).collect();
-            }
-            self.places.get(&member.name).copied()
-        };
-        match known {
-            Some(place) => self.list[place].value = member.value,
-            None => {
-                if self.list.len() >= FEW {
-                    self.places.insert(member.name.clone(), self.list.len());
-                }
-                self.list.push(member);
-            }
-        }
+impl<'a> From<Vec<Member<'a>>> for Object<'a> {
+    fn from(members: Vec<Member<'a>>) -> Self {
+        Self { members, sources: [""; 2] }
     }
 }
 
@@ -92,11 +185,11 @@ impl<'de> Deserialize<'de> for Object<'de> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Members { list: Vec::with_capacity(40), places: HashMap::new() };
+                let mut members = Folded::with_capacity(40);
                 while let Some((Name(name), value)) = map.next_entry::<_, &RawValue>()? {
                     members.put(Member { name, value: value.get() });
                 }
-                Ok(Object(members.list))
+                Ok(Object::from(members.list))
             }
         }
 
@@ -130,27 +223,6 @@ pub fn append_name(out: &mut Vec<u8>, name: &str) {
     out.push(b':');
 }
 
-/// Appends `text`, which is valid JSON, without the blanks between its tokens.
-pub fn append_compact(out: &mut Vec<u8>, text: &str) {
-    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
-    let bytes = text.as_bytes();
-    if !matches!(bytes.first(), Some(b'{' | b'[')) || !bytes.iter().any(is_blank) {
-        out.extend_from_slice(bytes);
-        return;
-    }
-    let (mut in_string, mut escaped) = (false, false);
-    for byte in bytes {
-        if in_string || !is_blank(byte) {
-            out.push(*byte);
-        }
-        match (in_string, escaped, byte) {
-            (true, false, b'\\') => escaped = true,
-            (_, false, b'"') => in_string = !in_string,
-            _ => escaped = false,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,15 +230,15 @@ mod tests {
     #[test]
     fn members_keep_their_order_names_and_text() {
         let object = Object::parse(br#" { "a" : 1.50, "\u0062" : [1, 2], "c":null } "#).expect("an object");
-        let members: Vec<(&str, &str)> = object.0.iter().map(|m| (m.name.as_ref(), m.value)).collect();
+        let members: Vec<(&str, &str)> = object.members.iter().map(|m| (m.name.as_ref(), m.value)).collect();
         assert_eq!(members, [("a", "1.50"), ("b", "[1, 2]"), ("c", "null")]);
-        assert!(matches!(object.0[0].name, Cow::Borrowed(_)));
+        assert!(matches!(object.members[0].name, Cow::Borrowed(_)));
     }
 
     #[test]
     fn of_members_with_one_name_the_last_counts() {
         let object = Object::parse(br#"{"a":1,"b":2,"a":3}"#).expect("an object");
-        let members: Vec<(&str, &str)> = object.0.iter().map(|m| (m.name.as_ref(), m.value)).collect();
+        let members: Vec<(&str, &str)> = object.members.iter().map(|m| (m.name.as_ref(), m.value)).collect();
         assert_eq!(members, [("a", "3"), ("b", "2")]);
     }
 
@@ -175,10 +247,10 @@ mod tests {
         let members = (0..100_000).map(|n| format!("\"m{}\":{n}", n % 60_000)).collect::<Vec<_>>().join(",");
         let text = format!("{{{members}}}");
         let object = Object::parse(text.as_bytes()).expect("an object");
-        assert_eq!(object.0.len(), 60_000);
+        assert_eq!(object.members.len(), 60_000);
         assert_eq!(object.get("m39999"), Some("99999"));
         assert_eq!(object.get("m40000"), Some("40000"));
-        assert_eq!(object.0[59_999].name, "m59999");
+        assert_eq!(object.members[59_999].name, "m59999");
     }
 
     #[test]

@@ -33,7 +33,6 @@ use crate::{
     config::Start,
     deadline::Deadline,
     enrich::MachineOf,
-    object::Object,
     report::RunReport,
     schema::extras,
     services::Services,
@@ -221,7 +220,7 @@ impl Run<'_> {
 
     /// Merges an alert with its machine, and writes the record in its shape.
     fn make_record(&self, alert: &Alert, machine: &MachineOf) -> Result<Record, RunError> {
-        let object = Object::parse(&alert.text).map_err(|_| RunError::Panicked)?;
+        let object = alert.object().map_err(|_| RunError::Panicked)?;
         let stamp = (self.services.sink.wants_time_generated() && alert.created.is_some())
             .then(|| object.get("alertCreationTime"))
             .flatten();

@@ -10,7 +10,8 @@ mod value;
 
 use crate::{
     object::{Member, Object, append_compact, append_name},
-    schema::{self, FIELDS, Field, Kind, Part, Shape, TIME_GENERATED, TRUNCATED, classic_name},
+    scan,
+    schema::{self, FIELDS, Field, Kind, Part, Shape, TIME_GENERATED, TRUNCATED},
     shrink::{self, Fit, Limits, Names},
 };
 use value::fits;
@@ -126,7 +127,7 @@ fn fit_classic(record: &Object<'_>, limits: Limits) -> Fit {
 
 fn with_texts(columns: &Object<'_>) -> Vec<u8> {
     let mut text = vec![b'{'];
-    for Member { name, value } in &columns.0 {
+    for Member { name, value } in &columns.members {
         append_name(&mut text, name);
         append_value(&mut text, value, Containers::AsText);
     }
@@ -135,21 +136,17 @@ fn with_texts(columns: &Object<'_>) -> Vec<u8> {
 }
 
 fn append_value(out: &mut Vec<u8>, value: &str, containers: Containers) {
-    if containers == Containers::AsTheyAre || !value.starts_with(['[', '{']) {
-        return append_compact(out, value);
+    if !value.starts_with(['[', '{']) {
+        out.extend_from_slice(value.as_bytes());
+    } else if containers == Containers::AsTheyAre {
+        append_compact(out, value);
+    } else if scan::may_have_blanks(value) {
+        let mut compact = Vec::with_capacity(value.len());
+        append_compact(&mut compact, value);
+        scan::append_as_text(out, &compact);
+    } else {
+        scan::append_as_text(out, value.as_bytes());
     }
-    let mut compact = Vec::with_capacity(value.len());
-    append_compact(&mut compact, value);
-    out.reserve(compact.len() + compact.len() / 8);
-    out.push(b'"');
-    // Valid JSON without blanks has nothing else that a JSON text must escape.
-    for byte in compact {
-        if matches!(byte, b'"' | b'\\') {
-            out.push(b'\\');
-        }
-        out.push(byte);
-    }
-    out.push(b'"');
 }
 
 /// Writes members into columns.
@@ -157,21 +154,24 @@ struct Writer {
     shape: Shape,
     containers: Containers,
     shaped: Shaped,
-    /// The members for the last column, as the text of an object that is still open.
+    /// The members for the last column, as the text of an object that is still open; empty while there are none.
     rest: Vec<u8>,
 }
 
 impl Writer {
     fn new(shape: Shape, containers: Containers) -> Self {
-        Self { shape, containers, shaped: Shaped::default(), rest: vec![b'{'] }
+        Self { shape, containers, shaped: Shaped::default(), rest: Vec::new() }
     }
 
     fn write(mut self, record: &Object<'_>) -> Shaped {
-        let length: usize = record.0.iter().map(|member| member.name.len() + member.value.len() + 8).sum();
-        self.shaped.text.reserve(length);
+        let length: usize =
+            record.members.iter().map(|member| member.name.len() + member.value.len() + 8).sum();
+        // JSON within a text grows by its escapes, and is written with room for the worst.
+        let room = if self.containers == Containers::AsText { 2 * length } else { length };
+        self.shaped.text.reserve(room);
         self.shaped.text.push(b'{');
         let mut next = 0;
-        for Member { name, value } in &record.0 {
+        for Member { name, value } in &record.members {
             // Members come nearly in the order of the schema, so the one wanted is nearly always the next.
             let place = (next..FIELDS.len()).chain(0..next).find(|place| FIELDS[*place].name == name);
             match place.map(|place| (place, &FIELDS[place])) {
@@ -193,45 +193,45 @@ impl Writer {
     fn put(&mut self, field: &Field, value: &str) -> bool {
         match (self.shape, field.kind) {
             (Shape::Classic, Kind::Object(parts)) => self.put_parts(field.name, parts, value),
-            (Shape::Classic, _) if field.name != TIME_GENERATED => {
-                self.put_classic(field.name, field.kind, value)
+            (Shape::Classic, kind) if field.name != TIME_GENERATED => {
+                self.put_classic(field.name, "", kind, value)
             }
             _ => {
                 let Some(fitting) = fits(field.kind, value) else { return false };
-                self.append(field.native, &fitting);
+                self.append(field.native, "", "\":", &fitting);
                 true
             }
         }
     }
 
-    fn put_classic(&mut self, path: &str, kind: Kind, value: &str) -> bool {
+    /// `part` is that of a member that is an object, with the `_` before it.
+    fn put_classic(&mut self, name: &str, part: &str, kind: Kind, value: &str) -> bool {
         let Some(fitting) = fits(kind, value) else { return false };
         let (suffix, fitting) = match kind {
-            Kind::Text | Kind::List | Kind::Object(_) => ("s", fitting),
+            Kind::Text | Kind::List | Kind::Object(_) => ("_s\":", fitting),
             Kind::Guid => match value::dashed(&fitting) {
-                Some(guid) => ("g", guid),
-                None => ("s", fitting),
+                Some(guid) => ("_g\":", guid),
+                None => ("_s\":", fitting),
             },
             Kind::Whole if !value::is_exact_real(&fitting) => return false,
-            Kind::Whole => ("d", fitting),
-            Kind::Boolean => ("b", fitting),
-            Kind::Time => ("t", fitting),
+            Kind::Whole => ("_d\":", fitting),
+            Kind::Boolean => ("_b\":", fitting),
+            Kind::Time => ("_t\":", fitting),
         };
-        self.append(&classic_name(path, suffix), &fitting);
+        self.append(name, part, suffix, &fitting);
         true
     }
 
     /// Each part of an object has a column. What has none, or does not fit it, goes with the rest under the
     /// object's own name.
     fn put_parts(&mut self, path: &'static str, parts: &'static [Part], value: &str) -> bool {
-        let Some(object) = Some(value).filter(|value| value.starts_with('{')) else { return false };
-        let Ok(object) = Object::parse(object.as_bytes()) else { return false };
+        let Some(object) = Object::of(value) else { return false };
         let mut left = Vec::new();
-        for Member { name, value } in object.0 {
+        for Member { name, value } in object.members {
             let part = parts.iter().find(|part| part.name == name);
             let is_put = value == "null"
                 || part.is_some_and(|part| {
-                    let is_put = self.put_classic(&format!("{path}_{}", part.name), part.kind, value);
+                    let is_put = self.put_classic(path, &format!("_{}", part.name), part.kind, value);
                     if !is_put {
                         self.shaped.misfits.push(path);
                     }
@@ -242,30 +242,37 @@ impl Writer {
             }
         }
         if !left.is_empty() {
-            let left = Object(left).to_json();
-            append_name(&mut self.rest, path);
-            self.rest.extend_from_slice(&left);
+            let left = Object::from(left).to_json();
+            self.put_rest(path, &String::from_utf8_lossy(&left));
         }
         true
     }
 
     fn put_rest(&mut self, name: &str, value: &str) {
+        if self.rest.is_empty() {
+            self.rest.push(b'{');
+        }
         append_name(&mut self.rest, name);
         append_compact(&mut self.rest, value);
     }
 
-    fn append(&mut self, column: &str, value: &str) {
-        append_name(&mut self.shaped.text, column);
-        append_value(&mut self.shaped.text, value, self.containers);
+    /// Appends a column; its name is that of a member with what comes behind, and needs no escapes.
+    fn append(&mut self, name: &str, part: &str, end: &str, value: &str) {
+        let text = &mut self.shaped.text;
+        text.extend_from_slice(if text.len() > 1 { b",\"" } else { b"\"" });
+        text.extend_from_slice(name.as_bytes());
+        text.extend_from_slice(part.as_bytes());
+        text.extend_from_slice(end.as_bytes());
+        append_value(text, value, self.containers);
     }
 
     fn finish(mut self) -> Shaped {
-        if self.rest.len() > 1
+        if !self.rest.is_empty()
             && let Some(column) = schema::extras(self.shape)
         {
             self.rest.push(b'}');
             let rest = String::from_utf8_lossy(&self.rest).into_owned();
-            self.append(column, &rest);
+            self.append(column, "", "\":", &rest);
         }
         self.shaped.text.push(b'}');
         self.shaped

@@ -6,10 +6,10 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use crate::scan;
 use level::{Length, level};
 
 mod level;
-mod parts;
 mod value;
 
 /// What a sink holds.
@@ -149,7 +149,7 @@ fn is_name_too_long(name: &str, limits: Limits) -> bool {
 fn members(record: &str, limits: Limits) -> Option<Vec<Member<'_>>> {
     let mut members = Vec::new();
     let mut least = 1;
-    for (name, value) in parts::members(record) {
+    for (name, value) in scan::members(record) {
         if !is_name_too_long(name, limits) {
             least += name.len() + 2 + value.len().min(LEAST);
         }

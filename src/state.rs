@@ -2,6 +2,7 @@
 //! a folder. Both are object stores; a save succeeds only over the document that was loaded.
 
 mod blob;
+mod probe;
 pub mod set_aside;
 
 use std::{fmt, path::Path as FsPath, sync::Arc};
@@ -66,6 +67,8 @@ pub enum Problem {
     Contended,
     /// The store has refused.
     Denied(StoreError),
+    /// It does not do what a checkpoint needs.
+    Unfit(&'static str),
     /// Anything else: unreachable, misnamed, full.
     Failed(StoreError),
 }
@@ -123,6 +126,15 @@ impl StateStore {
 
     /// Saves the checkpoint's document over the one of version `over`, or as the first one.
     pub async fn save(&self, text: Vec<u8>, over: Option<&Version>) -> Result<Version, StateError> {
+        self.save_as(CHECKPOINT, text, over).await
+    }
+
+    async fn save_as(
+        &self,
+        name: &str,
+        text: Vec<u8>,
+        over: Option<&Version>,
+    ) -> Result<Version, StateError> {
         let mode = match over {
             None => PutMode::Create,
             Some(Version(e_tag)) => match &self.kind {
@@ -130,12 +142,12 @@ impl StateStore {
                     PutMode::Update(UpdateVersion { e_tag: e_tag.clone(), version: None })
                 }
                 Kind::Folder => {
-                    self.check_unchanged(e_tag.as_deref()).await?;
+                    self.check_unchanged(name, e_tag.as_deref()).await?;
                     PutMode::Overwrite
                 }
             },
         };
-        let saved = self.put(CHECKPOINT, text, mode).await?;
+        let saved = self.put(name, text, mode).await?;
         Ok(Version(saved))
     }
 
@@ -175,12 +187,12 @@ impl StateStore {
 
     /// A local folder has no compare-and-swap: the rename is atomic, and another process is noticed
     /// unless it saves in the very moment between.
-    async fn check_unchanged(&self, expected: Option<&str>) -> Result<(), StateError> {
-        let found = self.objects.head(&self.path(CHECKPOINT)).await;
-        let now = found.map_err(|error| self.error("saving", CHECKPOINT, Problem::of(error)))?.e_tag;
+    async fn check_unchanged(&self, name: &str, expected: Option<&str>) -> Result<(), StateError> {
+        let found = self.objects.head(&self.path(name)).await;
+        let now = found.map_err(|error| self.error("saving", name, Problem::of(error)))?.e_tag;
         match now.as_deref() == expected {
             true => Ok(()),
-            false => Err(self.error("saving", CHECKPOINT, Problem::Contended)),
+            false => Err(self.error("saving", name, Problem::Contended)),
         }
     }
 
@@ -207,6 +219,19 @@ impl StateStore {
             (saved, _) => saved,
         };
         saved.map(|saved| saved.e_tag).map_err(|error| self.error("saving", name, Problem::of(error)))
+    }
+
+    /// Removes a document; it may be gone already.
+    async fn remove(&self, name: &str) -> Result<(), StateError> {
+        let path = self.path(name);
+        let removed = match &self.kind {
+            Kind::Blob(container) => container.delete(&path).await,
+            Kind::Folder | Kind::Memory => self.objects.delete(&path).await,
+        };
+        match removed {
+            Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(self.error("removing", name, Problem::of(error))),
+        }
     }
 
     fn path(&self, name: &str) -> Path {
@@ -241,6 +266,7 @@ impl fmt::Display for StateError {
                 " (check AzureWebJobsStorage, or give the identity the role Storage Blob Data Owner)"
             }
             Problem::Failed(_) => "",
+            Problem::Unfit(what) => return write!(f, ": {what}"),
         })
     }
 }
@@ -250,7 +276,7 @@ impl std::error::Error for StateError {
         match &self.problem {
             Problem::Folder(error) => Some(error),
             Problem::Denied(error) | Problem::Failed(error) => Some(error),
-            Problem::Contended => None,
+            Problem::Contended | Problem::Unfit(_) => None,
         }
     }
 }

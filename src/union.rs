@@ -8,29 +8,26 @@ use std::borrow::Cow;
 
 use crate::{
     machine::Machine,
-    object::{Member, Object, append_compact},
+    object::{Folded, Member, Object, append_compact},
     schema::TIME_GENERATED,
 };
 
-/// The record's members. `stamp`, the text of a JSON string, is put first as `TimeGenerated`, which the Logs
+/// The record's members; of members of the alert with the same name the last one counts. `stamp`, the text of a JSON string, is put first as `TimeGenerated`, which the Logs
 /// Ingestion API takes a record's time from.
 pub fn union<'a>(alert: &Object<'a>, machine: Option<&'a Machine>, stamp: Option<&'a str>) -> Object<'a> {
-    let members = machine.map_or(&[][..], |machine| &machine.members);
-    let mut record = Vec::with_capacity(alert.0.len() + members.len() + 1);
+    let count = alert.members.len() + 1 + machine.map_or(0, |machine| machine.members().len());
+    let mut record = Folded::with_capacity(count);
     // An alert that came with such a member keeps its own.
     if let Some(value) = stamp.filter(|_| alert.get(TIME_GENERATED).is_none()) {
         record.push(Member { name: TIME_GENERATED.into(), value });
     }
-    record.extend(alert.0.iter().filter(|member| !member.name.starts_with("@odata.")).cloned());
-    for (name, value) in members {
-        // A machine's `id` is what an alert calls `machineId`.
-        let mut name = Cow::Borrowed(if name == "id" { "machineId" } else { name });
+    for member in alert.members.iter().filter(|member| !member.name.starts_with("@odata.")) {
+        record.put(member.clone());
+    }
+    for Member { mut name, value } in machine.into_iter().flat_map(Machine::members) {
         let is_said = loop {
-            let known = record.iter().find(|member: &&Member<'_>| member.name == name);
-            let Some(known) = known.map(|member| member.value).or_else(|| alert.get(&name)) else {
-                break false;
-            };
-            if same(known, value) {
+            let Some(place) = record.find(&name) else { break false };
+            if same(record.list[place].value, value) {
                 break true;
             }
             name = Cow::Owned(machine_name(&name));
@@ -39,7 +36,8 @@ pub fn union<'a>(alert: &Object<'a>, machine: Option<&'a Machine>, stamp: Option
             record.push(Member { name, value });
         }
     }
-    Object(record)
+    let sources = [alert.sources[0], machine.map_or("", Machine::text)];
+    Object { members: record.list, sources }
 }
 
 /// `rbacGroupName` becomes `machineRbacGroupName`.

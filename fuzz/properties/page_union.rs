@@ -5,7 +5,6 @@ use bytes::Bytes;
 use mdatp_forward::{
     alert::{Alert, Page},
     machine::Machine,
-    object::Object,
     union::union,
 };
 
@@ -42,7 +41,7 @@ pub fn holds(input: &[u8]) {
 }
 
 fn is_merged(alert: &Alert, machine: Option<(&Machine, &Members<'_>)>) {
-    let object = Object::parse(&alert.text).expect("an alert is an object");
+    let object = alert.object().expect("an alert is an object");
     let stamp = object.get("alertCreationTime").filter(|_| alert.created.is_some());
     for stamp in [None, stamp] {
         let record = union(&object, machine.map(|(machine, _)| machine), stamp).to_json();

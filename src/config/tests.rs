@@ -102,6 +102,7 @@ fn all_problems_are_reported_together_by_name_and_no_secret_is_shown() {
             "AZURE_CLIENT_ID",
             "MDATP_API_URL",
             "MDATP_WORKSPACE_KEY",
+            "MDATP_STATE",
             "MDATP_ALERT_FETCH",
             "MDATP_MODE",
             "MDATP_START",
@@ -110,7 +111,6 @@ fn all_problems_are_reported_together_by_name_and_no_secret_is_shown() {
             "MDATP_RUN_BUDGET",
             "MDATP_QUOTA_SHARE",
             "MDATP_ENRICH_PATIENCE",
-            "MDATP_STATE",
         ]
     );
     let text = SettingsError(problems).to_string();

@@ -15,7 +15,7 @@ pub fn fits(kind: Kind, value: &str) -> Option<Cow<'_, str>> {
     match kind {
         Kind::Text | Kind::Guid => as_it_is(value.starts_with('"')),
         Kind::List | Kind::Object(_) => as_it_is(is_container),
-        Kind::Time => as_it_is(is_time(value)),
+        Kind::Time => as_it_is(is_plain_time(value) || is_time(value)),
         Kind::Boolean => said(value).filter(|said| matches!(said.as_ref(), "true" | "false")),
         Kind::Whole => said(value).filter(|said| is_whole(said)),
     }
@@ -43,6 +43,29 @@ pub fn is_exact_real(text: &str) -> bool {
     text.parse::<i64>().is_ok_and(|number| number.unsigned_abs() <= MOST)
 }
 
+/// A time as the service nearly always writes it, which can be seen without reading the calendar: at most
+/// seven digits of a second, UTC, and a day that every month has.
+fn is_plain_time(value: &str) -> bool {
+    let [b'"', time @ .., b'Z', b'"'] = value.as_bytes() else { return false };
+    let Some((head, fraction)) = time.split_at_checked(19) else { return false };
+    let number = |place: usize| match (head[place], head[place + 1]) {
+        (tens @ b'0'..=b'9', ones @ b'0'..=b'9') => Some((tens - b'0') * 10 + ones - b'0'),
+        _ => None,
+    };
+    let within =
+        |place, range: std::ops::RangeInclusive<u8>| number(place).is_some_and(|n| range.contains(&n));
+    let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
+    marks.iter().all(|(place, mark)| head[*place] == *mark)
+        && (within(0, 19..=20) && within(2, 0..=99))
+        && (within(5, 1..=12) && within(8, 1..=28))
+        && (within(11, 0..=23) && within(14, 0..=59) && within(17, 0..=59))
+        && match fraction {
+            [] => true,
+            [b'.', digits @ ..] => matches!(digits.len(), 1..=7) && digits.iter().all(u8::is_ascii_digit),
+            _ => false,
+        }
+}
+
 /// A `datetime` counts in 100 ns, so more than seven digits of a second would be lost; a leap second and the
 /// year 0 are not known to it.
 fn is_time(value: &str) -> bool {
@@ -62,21 +85,24 @@ fn is_time(value: &str) -> bool {
 /// A GUID in the form in which the Data Collector API kept them: 32 hex digits with dashes, whether they came
 /// with dashes or without. None for any other text.
 pub fn dashed(value: &str) -> Option<Cow<'_, str>> {
-    const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
-    let text = &*text_of(value)?;
-    let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if text.len() == 36 {
-        let groups = text.split('-').map(|group| if is_hex(group) { group.len() } else { 0 });
-        return groups.eq(GROUPS).then(|| format!("\"{text}\"").into());
+    const DASHES: [usize; 4] = [8, 13, 18, 23];
+    let text = match value.contains('\\') {
+        true => text_of(value)?,
+        false => value.strip_prefix('"')?.strip_suffix('"')?.into(),
+    };
+    let is_hex = |byte: &u8| byte.is_ascii_hexdigit();
+    match text.as_bytes() {
+        bytes if bytes.len() == 32 && bytes.iter().all(is_hex) => {
+            let groups = [0..8, 8..12, 12..16, 16..20, 20..32].map(|range| &text[range]);
+            Some(format!("\"{}\"", groups.join("-")).into())
+        }
+        bytes
+            if bytes.len() == 36
+                && (0..36)
+                    .all(|at| if DASHES.contains(&at) { bytes[at] == b'-' } else { is_hex(&bytes[at]) }) =>
+        {
+            Some(if value.len() == 38 { value.into() } else { format!("\"{text}\"").into() })
+        }
+        _ => None,
     }
-    if text.len() != 32 || !is_hex(text) {
-        return None;
-    }
-    let mut rest = text;
-    let groups = GROUPS.map(|length| {
-        let (group, after) = rest.split_at(length);
-        rest = after;
-        group
-    });
-    Some(format!("\"{}\"", groups.join("-")).into())
 }

@@ -279,7 +279,7 @@ fn is_left_of(left: &str, value: &str) -> bool {
 /// The members of an object, read by another reader than the one under test.
 fn members_of(object: &str) -> Vec<(String, String)> {
     let object = Object::parse(object.as_bytes()).expect("an object");
-    object.0.iter().map(|member| (member.name.to_string(), member.value.to_owned())).collect()
+    object.members.iter().map(|member| (member.name.to_string(), member.value.to_owned())).collect()
 }
 
 proptest! {

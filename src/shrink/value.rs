@@ -3,8 +3,8 @@
 use super::{
     LEAST,
     level::{Length, level},
-    parts,
 };
+use crate::scan;
 
 /// How deep containers are opened. Alerts need three; what is deeper in a container that is too long is
 /// left out as a whole. Each level costs a pass over the text, and stack.
@@ -59,7 +59,7 @@ fn character_len(content: &str) -> usize {
 /// As many elements from the first on as fit; if that is none, what fits of the first.
 fn array(array: &str, limit: usize, levels: usize) -> String {
     let mut kept = String::from("[");
-    for element in parts::parts(array) {
+    for element in scan::parts(array) {
         if kept.len() + element.len() + 1 > limit {
             if kept.len() == 1 && limit >= LEAST + 2 {
                 kept += &cut_below(element, limit - 2, levels);
@@ -78,7 +78,7 @@ fn object(object: &str, limit: usize, levels: usize) -> String {
     let scrap = (limit / 4).clamp(LEAST, SCRAP);
     let mut members = Vec::new();
     let (mut whole, mut least) = (1, 1);
-    for (name, value) in parts::members(object) {
+    for (name, value) in scan::members(object) {
         let around = name.len() + 2;
         // A name that leaves no room for its value goes alone; the next ones may stay.
         if 1 + around + value.len().min(scrap) > limit {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use base64::prelude::{BASE64_STANDARD, Engine};
+use http::Method;
 use http_body_util::BodyExt;
 use object_store::{
     BackoffConfig, ClientOptions, CredentialProvider, Error, ObjectStore, Result, RetryConfig,
@@ -12,7 +13,9 @@ use object_store::{
         HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpRequestBody, HttpResponse,
         HttpService,
     },
+    path::Path,
 };
+use reqwest::Url;
 
 use crate::{
     config::{
@@ -21,6 +24,7 @@ use crate::{
     },
     credential::Credential,
     http::{CALL_TIMEOUT, ExchangeError, Http, Request},
+    retry::{ATTEMPTS, backoff},
 };
 
 /// The scope of tokens for Blob Storage, the same in every cloud.
@@ -78,24 +82,55 @@ impl BlobContainer {
 
     /// Makes the container; it may exist already. The library has no call for it.
     pub async fn create(&self) -> Result<()> {
-        let fail = |source: Box<dyn std::error::Error + Send + Sync>| Error::Generic {
-            store: "MicrosoftAzure",
-            source,
-        };
-        let credential = self.azure.credentials().get_credential().await?;
-        let mut request = http::Request::put(format!("{}?restype=container", self.url))
-            .header(http::header::CONTENT_LENGTH, 0)
-            .body(HttpRequestBody::empty())
-            .map_err(|error| fail(error.into()))?;
-        AzureAuthorizer::new(&credential, &self.account).try_authorize(&mut request)?;
-        let response = self.client.execute(request).await.map_err(|error| fail(error.into()))?;
-        match response.status().as_u16() {
+        match self.ask(Method::PUT, &format!("{}?restype=container", self.url)).await? {
             201 | 409 => Ok(()),
-            status => {
-                Err(fail(format!("the storage account answered {status} to making the container").into()))
+            status => Err(refused(status, "making the container")),
+        }
+    }
+
+    /// Removes a blob; it may be gone already. The library has a call for many at once only, which the emulator
+    /// does not answer to a shared access signature.
+    pub async fn delete(&self, path: &Path) -> Result<()> {
+        let mut url = Url::parse(&self.url).map_err(|error| failed(error.into()))?;
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.extend(path.parts().map(|part| part.as_ref().to_owned()));
+        }
+        let mut attempt = 1;
+        loop {
+            let asked = self.ask(Method::DELETE, url.as_str()).await;
+            attempt += 1;
+            match asked {
+                Ok(202 | 404) => return Ok(()),
+                Ok(500..) | Err(_) if attempt <= ATTEMPTS => {
+                    tokio::time::sleep(backoff(attempt, fastrand::f64())).await;
+                }
+                Ok(status) => return Err(refused(status, "removing a blob")),
+                Err(error) => return Err(error),
             }
         }
     }
+
+    /// The status of the answer to a request without a body.
+    async fn ask(&self, method: Method, url: &str) -> Result<u16> {
+        let credential = self.azure.credentials().get_credential().await?;
+        let mut request = http::Request::builder()
+            .method(method)
+            .uri(url)
+            .header(http::header::CONTENT_LENGTH, 0)
+            .body(HttpRequestBody::empty())
+            .map_err(|error| failed(error.into()))?;
+        AzureAuthorizer::new(&credential, &self.account).try_authorize(&mut request)?;
+        let response = self.client.execute(request).await.map_err(|error| failed(error.into()))?;
+        Ok(response.status().as_u16())
+    }
+}
+
+fn failed(source: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    Error::Generic { store: "MicrosoftAzure", source }
+}
+
+fn refused(status: u16, doing: &str) -> Error {
+    failed(format!("the storage account answered {status} to {doing}").into())
 }
 
 impl HttpConnector for Http {

@@ -3,7 +3,7 @@
 use azure_core::time::OffsetDateTime;
 use bytes::Bytes;
 use futures::TryStreamExt;
-use object_store::{Error as StoreError, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode};
+use object_store::{Error as StoreError, ObjectMeta, ObjectStore, PutMode};
 
 use super::{Problem, StateError, StateStore};
 use crate::set_aside::FOLDER;
@@ -50,11 +50,7 @@ impl StateStore {
 
     /// Removes a document that is set aside; it may be gone already.
     pub async fn remove_set_aside(&self, name: &str) -> Result<(), StateError> {
-        let file = file_name(name);
-        match self.objects.delete(&self.path(&file)).await {
-            Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
-            Err(error) => Err(self.error("removing", &file, Problem::of(error))),
-        }
+        self.remove(&file_name(name)).await
     }
 }
 

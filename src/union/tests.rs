@@ -2,9 +2,10 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 use super::*;
+use crate::alert::{Alert, Page};
 
 fn merge(alert: &str, machine: Option<&str>) -> String {
     let machine = machine.map(|text| Machine::parse(&Bytes::copy_from_slice(text.as_bytes())).expect(text));
@@ -80,6 +81,128 @@ fn a_time_stamp_never_doubles_a_member_of_that_name() {
     );
 }
 
+/// The union as it was first written, member by member: slow, and easy to believe. `Value` is not used, so
+/// that digits and escapes are compared too.
+fn oracle(alert: &str, machine: Option<&str>, stamp: Option<&str>) -> String {
+    let compact = |text: &str| {
+        let (mut compact, mut in_string, mut escaped) = (String::new(), false, false);
+        for letter in text.chars() {
+            if in_string || !letter.is_ascii_whitespace() {
+                compact.push(letter);
+            }
+            match (in_string, escaped, letter) {
+                (true, false, '\\') => escaped = true,
+                (_, false, '"') => in_string = !in_string,
+                _ => escaped = false,
+            }
+        }
+        compact
+    };
+    let members = |text: &str| {
+        let mut members: Vec<(String, String)> = Vec::new();
+        for (name, value) in raw_members(text) {
+            match members.iter_mut().find(|(known, _)| *known == name) {
+                Some(known) => known.1 = value,
+                None => members.push((name, value)),
+            }
+        }
+        members.retain(|(name, _)| !name.starts_with("@odata."));
+        members
+    };
+    let text_in = |value: &str| serde_json::from_str::<String>(value).ok();
+
+    let mut record = members(alert);
+    if let Some(stamp) = stamp.filter(|_| record.iter().all(|(name, _)| name != "TimeGenerated")) {
+        record.insert(0, ("TimeGenerated".to_owned(), stamp.to_owned()));
+    }
+    for (name, value) in machine.map_or(Vec::new(), members) {
+        let mut name = if name == "id" { "machineId".to_owned() } else { name };
+        let is_said = loop {
+            let Some((_, known)) = record.iter().find(|(known, _)| *known == name) else { break false };
+            if compact(known) == compact(&value)
+                || text_in(known).is_some() && text_in(known) == text_in(&value)
+            {
+                break true;
+            }
+            let capital = name.chars().next().map_or(' ', |letter| letter.to_ascii_uppercase());
+            name = format!("machine{capital}{}", name.chars().skip(1).collect::<String>());
+        };
+        if !is_said {
+            record.push((name, value));
+        }
+    }
+    let members: Vec<String> = record
+        .iter()
+        .map(|(name, value)| format!("{}:{}", serde_json::to_string(name).expect("JSON"), compact(value)))
+        .collect();
+    format!("{{{}}}", members.join(","))
+}
+
+/// JSON as others write it, which is not always as nicely as `serde_json` does: doubled names, escapes that
+/// need not be, blanks in odd places or none at all.
+fn texts() -> impl Strategy<Value = String> {
+    let string = "(\\\\[\\\\\"/bn]|\\\\u00e9|\\\\u0061|\\\\ud83d\\\\ude00|\\\\ud800|[a-c:,{}\\[\\] é]){0,20}";
+    let leaf = prop_oneof![
+        string.prop_map(|text| format!("\"{text}\"")),
+        "(null|true|false|0|-1\\.50|2E\\+4|12345678901234567890123)",
+    ];
+    let value = leaf.prop_recursive(3, 16, 4, |inner| {
+        let list =
+            prop::collection::vec(inner.clone(), 0..4).prop_map(|list| format!("[{}]", list.join(",")));
+        prop_oneof![list, members_of(inner)]
+    });
+    members_of(value)
+}
+
+fn members_of(value: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
+    let name =
+        "(id|machineId|machineA|[ab]|\\\\u0061|@odata\\.x|@odata\\.[yz]|TimeGenerated|a\\\\\"|[a-z]{9})";
+    let (gap, gaps) = ("(|||| |\n\t)", "(|||| | \r\n)");
+    prop::collection::vec((name, gap, gaps, value), 0..9).prop_map(|members| {
+        let members: Vec<_> = members
+            .iter()
+            .map(|(name, gap, gaps, value)| format!("{gaps}\"{name}\"{gap}:{gap}{value}{gaps}"))
+            .collect();
+        format!("{{{}}}", members.join(","))
+    })
+}
+
+/// As a page brings it, and as a single answer does: the ways differ inside.
+fn both_ways(alert: &str, machine: Option<&str>, stamp: Option<&str>) -> [String; 2] {
+    let machine = machine.map(|text| Machine::parse(&Bytes::copy_from_slice(text.as_bytes())).expect(text));
+    let page = Bytes::from(format!("{{\"value\": [{alert} ,\n{alert}]}}"));
+    let page = Page::parse(&page, None).expect("a page");
+    let listed = page.elements[1].as_ref().expect(alert);
+    let single = Alert::parse(Bytes::copy_from_slice(alert.as_bytes())).expect(alert);
+    [listed, &single].map(|alert| {
+        let object = alert.object().expect("an object");
+        let record = union(&object, machine.as_ref(), stamp).to_json();
+        String::from_utf8(record).expect("a record is text")
+    })
+}
+
+#[test]
+fn what_stands_side_by_side_is_written_as_what_does_not() {
+    let many: Vec<_> = (0..600).map(|number| format!("\"m{}\":{number}", number % 400)).collect();
+    let many = format!("{{\"id\":\"a\",{}}}", many.join(","));
+    for (alert, machine) in [
+        (r#"{"id":"a"}"#, r#"{"a":1}"#),
+        (
+            r#"{"@odata.context":"x","id":"a","b":1,"@odata.etag":2,"c":{"d":[1,2]}}"#,
+            r#"{"x":1,"b":2,"y":3}"#,
+        ),
+        (r#"{"id":"a","b" :1,"c": 1,"d":1 ,"e":1}"#, r#"{"x" :1, "z":[ "a b", " " ,"c\" d"]}"#),
+        (r#"{"b":1,"id":"a","b":2,"c":[ ]}"#, r#"{"x":1,"x":2,"id":"m","machineId":"n"}"#),
+        (r#"{"id":"a","t":"} , { : ","l":["a, b"]}"#, r#"{"w\"n\\":1,"\u0062":2,"b":3}"#),
+        (&many, &many),
+    ] {
+        for stamp in [None, Some("\"2026\"")] {
+            let expected = oracle(alert, Some(machine), stamp);
+            assert_eq!(both_ways(alert, Some(machine), stamp), [&*expected, &*expected]);
+        }
+    }
+}
+
 fn objects() -> impl Strategy<Value = BTreeMap<String, Value>> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -100,12 +223,22 @@ fn objects() -> impl Strategy<Value = BTreeMap<String, Value>> {
 
 proptest! {
     #[test]
+    fn the_union_is_that_of_the_simple_way(alert in texts(), machine in texts(), is_stamped in any::<bool>()) {
+        let alert = alert.replacen('{', if alert.len() > 2 { "{\"id\":\"a\"," } else { "{\"id\":\"a\"" }, 1);
+        // A later id may be no text, and then it is no alert.
+        let alert = format!("{},\"id\":\"z\"}}", &alert[..alert.len() - 1]);
+        let stamp = is_stamped.then_some("\"2026-11-20T09:14:27Z\"");
+        let expected = oracle(&alert, Some(&machine), stamp);
+        prop_assert_eq!(both_ways(&alert, Some(&machine), stamp), [&*expected, &*expected]);
+    }
+
+    #[test]
     fn nothing_of_either_side_is_lost_and_no_name_is_said_twice(alert in objects(), machine in objects()) {
         let text = |members: &BTreeMap<String, Value>| serde_json::to_string_pretty(members).expect("JSON");
         let record = merge(&text(&alert), Some(&text(&machine)));
 
         let names: Vec<String> =
-            Object::parse(record.as_bytes()).expect("a record is an object").0.iter().map(|m| m.name.to_string()).collect();
+            Object::parse(record.as_bytes()).expect("a record is an object").members.iter().map(|m| m.name.to_string()).collect();
         let raw_names = record_names(&record);
         prop_assert_eq!(&names, &raw_names, "a name is said twice");
 
@@ -125,25 +258,30 @@ proptest! {
 
 /// The names as the text has them, doubles included (which `Object` would fold).
 fn record_names(record: &str) -> Vec<String> {
-    struct Names(Vec<String>);
-    impl<'de> serde::Deserialize<'de> for Names {
+    raw_members(record).into_iter().map(|(name, _)| name).collect()
+}
+
+/// The members as the text has them, doubles included, read by `serde_json`.
+fn raw_members(object: &str) -> Vec<(String, String)> {
+    struct Members(Vec<(String, String)>);
+    impl<'de> serde::Deserialize<'de> for Members {
         fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
             struct Visit;
             impl<'de> serde::de::Visitor<'de> for Visit {
-                type Value = Names;
+                type Value = Members;
                 fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                     f.write_str("an object")
                 }
-                fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Names, A::Error> {
-                    let mut names = Vec::new();
-                    while let Some((name, _)) = map.next_entry::<String, serde::de::IgnoredAny>()? {
-                        names.push(name);
+                fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                    let mut members = Vec::new();
+                    while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
+                        members.push((name, value.get().to_owned()));
                     }
-                    Ok(Names(names))
+                    Ok(Members(members))
                 }
             }
             deserializer.deserialize_map(Visit)
         }
     }
-    serde_json::from_str::<Names>(record).expect("an object").0
+    serde_json::from_str::<Members>(object).expect("an object").0
 }

@@ -91,3 +91,22 @@ async fn a_wrong_key_is_told_by_its_setting_before_anything_is_sent() {
     assert!(fail(&invocation).contains("AzureWebJobsStorage"), "{invocation:#?}");
     assert_eq!(stage.cloud.counts().posts, 0);
 }
+
+#[tokio::test]
+async fn what_is_replayed_is_removed_with_key_and_signature() {
+    let azurite = Azurite::start().await;
+    let forms = [azurite.connection_string(), azurite.sas_connection_string()];
+    for (number, storage) in forms.iter().enumerate() {
+        let mut stage = stage(storage).await;
+        let container = format!("aside-{number}");
+        stage.set("MDATP_STATE", &format!("blob:{container}/some/prefix"));
+        stage.tick().await;
+        let document = r#"{"id":"late","reason":"refused: on purpose","record":{"id":"late"}}"#;
+        azurite.put_blob(&container, "some/prefix/set-aside/late.1.json", document).await;
+
+        let replayed = stage.command(&["set-aside", "replay"]).await;
+        assert_eq!(replayed.status.code(), Some(0), "{replayed:?}");
+        assert_eq!(stage.sent_ids().last().map(String::as_str), Some("late"));
+        assert_eq!(azurite.list_blobs(&container).await, ["some/prefix/checkpoint.json"]);
+    }
+}

@@ -2,6 +2,7 @@
 //! HTTP. Each module tells one kind of story.
 
 mod blob_state;
+mod check;
 mod command_line;
 mod deploy;
 mod fault;

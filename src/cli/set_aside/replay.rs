@@ -187,7 +187,7 @@ impl Attempt {
             Ok(document) => document,
             Err(error) => return Self::Stays(format!("the document cannot be read: {}", chain(&error))),
         };
-        let Ok(object) = Object::parse(document.record.get().as_bytes()) else {
+        let Some(object) = Object::of(document.record.get()) else {
             return Self::Stays("its record is no JSON object, and the sink takes nothing else".to_owned());
         };
         match document.shape {
@@ -227,7 +227,7 @@ fn stamped(mut object: Object<'_>, wants_time_generated: bool) -> Object<'_> {
     let is_time = |value: &&str| text_of(value).is_some_and(|text| parse_rfc3339(&text).is_ok());
     let stamp =
         [TIME_GENERATED, "alertCreationTime"].iter().find_map(|name| object.get(name).filter(is_time));
-    object.0.retain(|member| member.name != TIME_GENERATED);
+    object.members.retain(|member| member.name != TIME_GENERATED);
     union(&object, None, stamp.filter(|_| wants_time_generated))
 }
 

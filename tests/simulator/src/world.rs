@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use azure_core::time::{OffsetDateTime, to_rfc7231};
+use azure_core::time::{Duration, OffsetDateTime, to_rfc7231};
 use fastrand::Rng;
 use http::HeaderValue;
 use http::header::DATE;
@@ -41,6 +41,8 @@ pub(crate) struct World {
     pub faults: Faults,
     pub limits: Option<BTreeMap<Api, RateLimit>>,
     pub ledger: Ledger,
+    /// How far the services' clocks are ahead of the time they are given.
+    pub ahead: Duration,
     rng: Rng,
 }
 
@@ -57,12 +59,14 @@ impl World {
             faults: Faults::default(),
             limits: None,
             ledger: Ledger::default(),
+            ahead: Duration::ZERO,
             rng: Rng::with_seed(seed.wrapping_add(2)),
         }
     }
 
     /// The faults are looked at first; what none of them strikes goes to the service.
     pub fn react(&mut self, service: Service, request: &Request, now: OffsetDateTime) -> Reaction {
+        let now = now + self.ahead;
         self.ledger.counts.requests += 1;
         let fault = self.faults.strike(service, request);
         let mut reaction = match &fault {

@@ -1,0 +1,49 @@
+//! A page of alerts and the machines they are on, as the simulated service answers.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use azure_core::time::{Duration, OffsetDateTime};
+use bytes::Bytes;
+use http::Method;
+use mdatp_forward::machine::Machine;
+use serde_json::Value;
+use simulator::{Cloud, Outcome, Request, Service, Volume, tenant};
+
+const ALERTS: usize = 1_000;
+const MACHINES: usize = 500;
+
+/// What Defender answered.
+pub struct Input {
+    /// A page of alerts with their evidence.
+    pub page: Bytes,
+    /// The machines, by id, as the program keeps them.
+    pub machines: HashMap<String, Machine>,
+    /// The same machines as anybody would keep them.
+    pub values: HashMap<String, Value>,
+}
+
+/// The same in each run.
+pub static INPUT: LazyLock<Input> = LazyLock::new(|| {
+    let cloud = Cloud::new(1);
+    let until = OffsetDateTime::UNIX_EPOCH + Duration::days(20_000);
+    cloud.generate(&Volume { alerts: ALERTS, machines: MACHINES, since: until - Duration::hours(2), until });
+    let answer = |service, request: &Request| match cloud.react(service, request, until).outcome {
+        Outcome::Answer(answer) if answer.status == 200 => answer.body,
+        _ => panic!("{} is refused", request.path),
+    };
+    let target = "/msi/token?resource=https://api.securitycenter.microsoft.com&api-version=2019-08-01";
+    let request = Request::new(Method::GET, target).with_header("x-identity-header", tenant::IDENTITY_HEADER);
+    let token: Value = serde_json::from_slice(&answer(Service::Identity, &request)).expect("JSON");
+    let token = format!("Bearer {}", token["access_token"].as_str().expect("a text"));
+    let list = |target| {
+        answer(Service::Defender, &Request::new(Method::GET, target).with_header("authorization", &token))
+    };
+
+    let page = list("/api/alerts?$top=1000&$expand=evidence");
+    let fleet = list("/api/machines?$top=1000");
+    let machines = Machine::parse_list(&fleet).expect("a list").into_iter().collect();
+    let fleet: Value = serde_json::from_slice(&fleet).expect("JSON");
+    let id = |machine: &Value| machine["id"].as_str().expect("an id").to_owned();
+    let values = fleet["value"].as_array().expect("a list").iter().map(|m| (id(m), m.clone())).collect();
+    Input { page, machines, values }
+});

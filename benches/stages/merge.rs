@@ -1,0 +1,104 @@
+//! From the bytes of a page to the bytes of its records.
+
+use divan::{Bencher, counter::BytesCount};
+use mdatp_forward::{alert::Page, schema::Shape, union::union};
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+use crate::{
+    black_box,
+    input::{INPUT, Input},
+};
+
+fn bench<T>(bencher: Bencher<'_, '_>, work: impl Fn(&Input) -> T + Sync) {
+    let input = &*INPUT;
+    bencher.counter(BytesCount::new(input.page.len())).bench(|| work(black_box(input)));
+}
+
+#[divan::bench]
+fn limit_memcpy(bencher: Bencher<'_, '_>) {
+    bench(bencher, |input| input.page.to_vec());
+}
+
+#[divan::bench]
+fn limit_validity_alone(bencher: Bencher<'_, '_>) {
+    bench(bencher, |input| serde_json::from_slice::<IgnoredAny>(&input.page).is_ok());
+}
+
+#[divan::bench]
+fn page_split(bencher: Bencher<'_, '_>) {
+    bench(bencher, |input| Page::parse(&input.page, None));
+}
+
+#[divan::bench]
+fn page_split_naive(bencher: Bencher<'_, '_>) {
+    bench(bencher, |input| serde_json::from_slice::<Value>(&input.page));
+}
+
+/// Writes the records of a page, one after the other.
+fn write_records(input: &Input, page: &Page, mut write: impl FnMut(mdatp_forward::object::Object<'_>)) {
+    for alert in page.elements.iter().flatten() {
+        let machine = alert.machine_id.as_ref().and_then(|id| input.machines.get(id));
+        write(union(&alert.object().expect("an object"), machine, None));
+    }
+}
+
+#[divan::bench]
+fn union_alone(bencher: Bencher<'_, '_>) {
+    let page = Page::parse(&INPUT.page, None).expect("a page");
+    bench(bencher, |input| {
+        let mut out = Vec::with_capacity(input.page.len() * 2);
+        write_records(input, &page, |record| record.append_to(&mut out));
+        out
+    });
+}
+
+#[divan::bench]
+fn page_to_records(bencher: Bencher<'_, '_>) {
+    bench(bencher, |input| {
+        let page = Page::parse(&input.page, None).expect("a page");
+        let mut out = Vec::with_capacity(input.page.len() * 2);
+        write_records(input, &page, |record| record.append_to(&mut out));
+        out
+    });
+}
+
+#[divan::bench]
+fn page_to_records_naive(bencher: Bencher<'_, '_>) {
+    bench(bencher, |input| {
+        let mut out = Vec::with_capacity(input.page.len() * 2);
+        for record in naive_records(input) {
+            serde_json::to_writer(&mut out, &record).expect("memory takes all");
+        }
+        out
+    });
+}
+
+#[divan::bench(args = [Shape::Union, Shape::Native, Shape::Classic])]
+fn page_to_shape(bencher: Bencher<'_, '_>, shape: Shape) {
+    bench(bencher, |input| {
+        let page = Page::parse(&input.page, None).expect("a page");
+        let mut length = 0;
+        write_records(input, &page, |record| length += black_box(shape.write(&record)).text.len());
+        length
+    });
+}
+
+/// The records of the page as they would be made without thinking of speed, but without wasting it either.
+pub fn naive_records(input: &Input) -> Vec<Value> {
+    let mut page: Value = serde_json::from_slice(&input.page).expect("JSON");
+    let Value::Array(mut alerts) = page["value"].take() else { panic!("no list") };
+    for alert in &mut alerts {
+        let machine = alert["machineId"].as_str().and_then(|id| input.values.get(id));
+        let record = alert.as_object_mut().expect("an object");
+        for (name, value) in machine.and_then(Value::as_object).into_iter().flatten() {
+            match record.get(name) {
+                _ if name == "id" => {}
+                Some(known) if known == value => {}
+                Some(_) => drop(record.insert(format!("machine{name}"), value.clone())),
+                None => drop(record.insert(name.clone(), value.clone())),
+            }
+        }
+    }
+    alerts
+}

@@ -1,0 +1,225 @@
+//! `mdatp-forward check`: everything a run needs, looked at one after another. What fails is told with its
+//! mend, and what does not depend on it is still looked at. This file asks; its parts know what an answer means,
+//! and are pure but for a look at a file (`credentials`) and at the network (`skew`).
+
+pub mod credentials;
+pub mod defender;
+pub mod finding;
+pub mod mend;
+pub mod schedule;
+pub mod settings;
+pub mod sink;
+pub mod skew;
+pub mod state;
+pub mod support;
+pub mod token;
+pub mod trouble;
+
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use crate::{
+    call::Caller,
+    cause::chain,
+    claims::Claims,
+    clock::Clock,
+    config::{
+        Config, Identity, SinkConfig, StateConfig, cloud::Cloud, endpoint::Endpoint, parts::Parts,
+        settings::Settings, storage::BlobAccess,
+    },
+    credential::Credential,
+    deadline::Deadline,
+    defender::Defender,
+    http::Http,
+    sink::Sink,
+    state::StateStore,
+    walk::{Query, Window},
+};
+use credentials::Surroundings;
+use defender::{ALERTS, MACHINES};
+use finding::Finding;
+use mend::Who;
+use sink::Marked;
+use skew::Watch;
+use token::Api;
+
+/// How long one service may take to answer, repeats included.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How far back an alert is looked for.
+const DAYS: i64 = 30;
+
+/// Why something was not checked.
+const BAD_SETTINGS: &str = "its settings need mending";
+const NO_TOKEN: &str = "no token";
+
+/// Checks everything, and hands each finding to `tell` as soon as it is there. With `send`, one marked record
+/// is posted to the sink; nothing else is left behind.
+pub async fn check(settings: &Settings, clock: Clock, send: bool, tell: &mut dyn FnMut(Finding)) {
+    settings::judge(Config::parse(settings)).into_iter().for_each(&mut *tell);
+    let parts = Parts::read(settings);
+    tell(match &parts.identity {
+        Some(identity) => credentials::judge(identity, &Surroundings::of(identity, settings)),
+        None => Finding::not_checked(credentials::CHECK, BAD_SETTINGS),
+    });
+    let app = settings.get("WEBSITE_SITE_NAME");
+    let is_azure = app.is_some();
+    match Http::new() {
+        Ok(http) => Checkup::new(&parts, clock, http, app, tell).check(send).await,
+        Err(error) => {
+            tell(Finding::failure(
+                "client",
+                chain(&error),
+                "install CA certificates, or check SSL_CERT_FILE",
+            ));
+        }
+    }
+    tell(match &parts.sink {
+        Some(sink) => support::judge(sink),
+        None => Finding::not_checked(support::CHECK, BAD_SETTINGS),
+    });
+    // One of them is there in every kind of host.
+    let is_set = |name| settings.get(name).is_some();
+    let is_host = is_azure || is_set("FUNCTIONS_WORKER_RUNTIME") || is_set("FUNCTIONS_EXTENSION_VERSION");
+    tell(schedule::judge(settings.get("MDATP_SCHEDULE").as_deref(), is_host));
+}
+
+/// What is asked, and whom the findings are told.
+struct Checkup<'a> {
+    parts: &'a Parts,
+    clock: Clock,
+    http: Http,
+    watch: Arc<Watch>,
+    credential: Arc<Credential>,
+    who: Who,
+    is_azure: bool,
+    tell: &'a mut dyn FnMut(Finding),
+}
+
+impl<'a> Checkup<'a> {
+    fn new(
+        parts: &'a Parts,
+        clock: Clock,
+        http: Http,
+        app: Option<String>,
+        tell: &'a mut dyn FnMut(Finding),
+    ) -> Self {
+        let is_azure = app.is_some();
+        let who = parts.identity.as_ref().map_or_else(Who::default, |identity| Who::of(identity, app));
+        // Stand-ins for what the settings do not tell; nobody asks them for a token.
+        let identity = parts.identity.clone().unwrap_or(Identity::AzureCli { tenant: None });
+        let usual = || Endpoint::parse(Cloud::ALL[0].authority).expect("the table has URLs");
+        let authority = parts.authority.clone().unwrap_or_else(usual);
+        let credential = Arc::new(Credential::new(identity, authority, http.clone()));
+        Self { parts, clock, watch: Watch::over(http.clone(), clock), http, credential, who, is_azure, tell }
+    }
+
+    async fn check(&mut self, send: bool) {
+        self.defender().await;
+        self.sink(send).await;
+        self.state().await;
+        (self.tell)(skew::judge(self.watch.ahead()));
+    }
+
+    fn not_checked(&mut self, checks: &[&'static str], why: &str) {
+        for check in checks {
+            (self.tell)(Finding::not_checked(check, why));
+        }
+    }
+
+    /// Makes calls within [`PATIENCE`], under the eye of the watch.
+    fn caller(&self) -> Caller {
+        let deadline = Deadline::after(PATIENCE, Arc::new(AtomicBool::new(false)));
+        Caller::new(Http::InProcess(self.watch.clone()), self.clock, deadline, 1.0)
+    }
+
+    /// True when there is a token, whatever it is worth: what it opens, its API knows best.
+    async fn token(&mut self, api: Api, scope: &str) -> bool {
+        if self.parts.identity.is_none() || self.parts.authority.is_none() {
+            self.not_checked(&[api.check()], BAD_SETTINGS);
+            return false;
+        }
+        let token = self.credential.token(scope).await;
+        let finding = match &token {
+            Ok(token) => {
+                let claims = Claims::of(token.secret.secret());
+                if let Some(claims) = &claims {
+                    self.who.learn(claims);
+                }
+                token::judge(api, scope, claims.as_ref(), &self.who, self.clock.now())
+            }
+            Err(error) => trouble::of_token(api.check(), error, &self.who.get_token()),
+        };
+        (self.tell)(finding);
+        token.is_ok()
+    }
+
+    /// One alert, and one machine.
+    async fn defender(&mut self) {
+        let Parts { api_url: Some(url), api_scope: scope, .. } = self.parts else {
+            return self.not_checked(&[Api::Defender.check(), ALERTS, MACHINES], BAD_SETTINGS);
+        };
+        if !self.token(Api::Defender, scope).await {
+            return self.not_checked(&[ALERTS, MACHINES], NO_TOKEN);
+        }
+        let api = Defender::at(url.clone(), scope.clone(), self.credential.clone());
+        let to = self.clock.now();
+        let window = Window { from: to - azure_core::time::Duration::days(DAYS), to };
+        let page = api.list(Query { window, skip: 0, top: 1 }, &self.caller()).await;
+        let alert = page.map(|page| page.elements.into_iter().next());
+        (self.tell)(defender::judge_alert(&alert, DAYS, &self.who));
+
+        let alert = alert.ok().flatten().and_then(Result::ok);
+        let asked = alert.and_then(|alert| alert.machine_id);
+        let machine = match &asked {
+            Some(id) => api.machine(id, &self.caller()).await.map(|found| found.and(Some(id.clone()))),
+            None => api.any_machine(&self.caller()).await,
+        };
+        (self.tell)(defender::judge_machine(asked.as_deref(), &machine, &self.who));
+    }
+
+    /// A post that writes nothing, or with `send` one record.
+    async fn sink(&mut self, send: bool) {
+        let Some(config) = &self.parts.sink else {
+            return self.not_checked(&[sink::CHECK], BAD_SETTINGS);
+        };
+        if let SinkConfig::LogsIngestion { scope, .. } = config
+            && !self.token(Api::LogsIngestion, scope).await
+        {
+            return self.not_checked(&[sink::CHECK], NO_TOKEN);
+        }
+        let now = self.clock.now();
+        let marked = self.parts.shape.filter(|_| send).map(|shape| Marked::at(now, config, shape));
+        let body = marked.as_ref().map_or(Bytes::from_static(sink::NOTHING), |marked| marked.body.clone());
+        let posted = Sink::new(config, &self.credential).send(body, &self.caller()).await;
+        (self.tell)(sink::judge(config, &self.who, marked.as_ref(), &posted));
+    }
+
+    /// A document of our own, and the checkpoint as it is.
+    async fn state(&mut self) {
+        let checks = [state::CHECK, state::CHECKPOINT];
+        let Some(config) = &self.parts.state else {
+            return self.not_checked(&checks, BAD_SETTINGS);
+        };
+        let needs_token = matches!(config, StateConfig::Blob { account, .. }
+            if matches!(account.access, BlobAccess::Identity { .. }));
+        if needs_token && self.parts.identity.is_none() {
+            return self.not_checked(&checks, NO_TOKEN);
+        }
+        let now = self.clock.now();
+        let (place, probed, store) = match StateStore::open(config, &self.http, &self.credential) {
+            Ok(store) => (store.place().to_owned(), store.probe(now).await, Some(store)),
+            Err(error) => (String::new(), Err(error), None),
+        };
+        (self.tell)(state::judge_store(config, &place, &self.who, self.is_azure, &probed));
+        let (Some(store), Ok(())) = (store, probed) else {
+            return self.not_checked(&[state::CHECKPOINT], "the store does not work");
+        };
+        let loaded = store.load().await;
+        (self.tell)(state::judge_checkpoint(config, &self.who, now, &loaded));
+    }
+}

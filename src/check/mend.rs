@@ -1,0 +1,186 @@
+//! The commands that mend what a check finds, with the names in them that are known.
+
+use crate::{
+    claims::Claims,
+    config::{
+        Identity,
+        storage::{BlobAccess, BlobAccount},
+    },
+};
+
+/// `WindowsDefenderATP`, the same in every tenant (facts A3).
+const DEFENDER_APP: &str = "fc780465-2017-40d4-a0c5-307022471b92";
+
+/// The application roles that reading takes, each with its id there (facts A3).
+pub const ROLES: [(&str, &str); 2] = [
+    ("Alert.Read.All", "71fe6b80-7034-4028-9ed8-0f316df9c3ff"),
+    ("Machine.Read.All", "ea8291d3-4b9a-44b5-bc3a-6cea3026dc79"),
+];
+
+/// Who asks for tokens, as the commands of Azure name it.
+#[derive(Debug, Clone, Default)]
+pub struct Who {
+    /// The client id of an app registration or of a user-assigned identity.
+    pub client: Option<String>,
+    /// The object id, known once a token has told it.
+    pub object: Option<String>,
+    /// True for a managed identity.
+    pub is_managed: bool,
+    /// The Function App this runs in.
+    pub app: Option<String>,
+}
+
+impl Who {
+    /// What the settings say.
+    pub fn of(identity: &Identity, app: Option<String>) -> Self {
+        let (client, is_managed) = match identity {
+            Identity::ClientSecret { client, .. } | Identity::WorkloadIdentity { client, .. } => {
+                (Some(client.clone()), false)
+            }
+            Identity::ManagedIdentity { client } => (client.clone(), true),
+            Identity::AzureCli { .. } => (None, false),
+        };
+        Self { client, object: None, is_managed, app }
+    }
+
+    /// Learns what a token says.
+    pub fn learn(&mut self, claims: &Claims) {
+        if claims.oid.is_some() {
+            self.object.clone_from(&claims.oid);
+        }
+    }
+
+    fn assignee(&self) -> &str {
+        self.object.as_deref().or(self.client.as_deref()).unwrap_or("OBJECT_ID_OF_THE_IDENTITY")
+    }
+
+    /// Gives Defender's application roles.
+    pub fn grant_roles(&self) -> String {
+        match (&self.client, self.is_managed) {
+            (Some(client), false) => {
+                let roles = ROLES.map(|(_, id)| format!("{id}=Role")).join(" ");
+                format!(
+                    "az ad app permission add --id {client} --api {DEFENDER_APP} --api-permissions {roles} && az ad \
+                     app permission admin-consent --id {client}"
+                )
+            }
+            (None, true) => {
+                let app = self.app.as_deref().unwrap_or("APP");
+                format!("deploy/grant-roles.sh GROUP {app}")
+            }
+            // There is no command for an identity that is neither app registration nor the app's own.
+            _ => format!("Graph's POST /servicePrincipals/{}/appRoleAssignments", self.assignee()),
+        }
+    }
+
+    /// Brings a token where the identity service does not say why there is none.
+    pub fn get_token(&self) -> String {
+        match (&self.client, self.is_managed) {
+            (_, true) => {
+                let app = self.app.as_deref().unwrap_or("APP");
+                format!(
+                    "az functionapp identity show --resource-group GROUP --name {app}: AZURE_CLIENT_ID must be unset \
+                     or one of these"
+                )
+            }
+            (Some(_), false) => {
+                "check AZURE_TENANT_ID, AZURE_AUTHORITY_HOST, MDATP_CLOUD, and the network".to_owned()
+            }
+            (None, false) => "az login".to_owned(),
+        }
+    }
+
+    /// Lets it send through the data collection rule with this immutable id.
+    pub fn publish(&self, rule: &str) -> String {
+        self.assign(
+            "Monitoring Metrics Publisher",
+            &format!(
+                "az monitor data-collection rule list --query \"[?immutableId=='{rule}'].id\" --output tsv"
+            ),
+        )
+    }
+
+    /// Lets the program read and write the blobs of `account`.
+    pub fn open(&self, account: &BlobAccount) -> String {
+        let name = &account.name;
+        match &account.access {
+            BlobAccess::Identity { client_id } => {
+                // The storage may be opened by an identity of its own.
+                let own = client_id.clone().map(|client| Self { client: Some(client), ..Self::default() });
+                own.as_ref().unwrap_or(self).assign(
+                    "Storage Blob Data Owner",
+                    &format!("az storage account list --query \"[?name=='{name}'].id\" --output tsv"),
+                )
+            }
+            BlobAccess::Key(_) | BlobAccess::Sas(_) => format!(
+                "set AzureWebJobsStorage anew: az storage account show-connection-string --name {name} --output tsv"
+            ),
+        }
+    }
+
+    fn assign(&self, role: &str, scope: &str) -> String {
+        let assignee = self.assignee();
+        format!("az role assignment create --role \"{role}\" --assignee {assignee} --scope \"$({scope})\"")
+    }
+}
+
+/// Shows the keys of the workspace.
+pub const WORKSPACE_KEYS: &str =
+    "az monitor log-analytics workspace get-shared-keys --resource-group GROUP --workspace-name WORKSPACE";
+
+/// Shows what `MDATP_DCR_ID` and `MDATP_INGESTION_ENDPOINT` must be.
+pub const RULE: &str = "az monitor data-collection rule show --resource-group GROUP --name mdatp-forward --query \
+     \"[immutableId, endpoints.logsIngestion]\"";
+
+#[cfg(test)]
+mod tests {
+    use azure_core::credentials::Secret;
+
+    use super::*;
+    use crate::config::endpoint::Endpoint;
+
+    fn app() -> Who {
+        let (tenant, client) = ("t".to_owned(), "c1".to_owned());
+        Who::of(&Identity::ClientSecret { tenant, client, secret: Secret::new("s") }, None)
+    }
+
+    #[test]
+    fn roles_are_granted_in_the_way_of_the_identity() {
+        assert_eq!(
+            app().grant_roles(),
+            "az ad app permission add --id c1 --api fc780465-2017-40d4-a0c5-307022471b92 --api-permissions \
+             71fe6b80-7034-4028-9ed8-0f316df9c3ff=Role ea8291d3-4b9a-44b5-bc3a-6cea3026dc79=Role && az ad app \
+             permission admin-consent --id c1"
+        );
+        let own = Who::of(&Identity::ManagedIdentity { client: None }, Some("forward".to_owned()));
+        assert_eq!(own.grant_roles(), "deploy/grant-roles.sh GROUP forward");
+        assert!(own.get_token().contains("identity show --resource-group GROUP --name forward"));
+        let mut assigned = Who::of(&Identity::ManagedIdentity { client: Some("c2".to_owned()) }, None);
+        assigned.learn(&Claims { oid: Some("o2".to_owned()), ..Claims::default() });
+        assert_eq!(assigned.grant_roles(), "Graph's POST /servicePrincipals/o2/appRoleAssignments");
+    }
+
+    #[test]
+    fn an_assignment_names_the_best_known_id_and_finds_its_scope_itself() {
+        let mut told = app();
+        told.learn(&Claims { oid: Some("o1".to_owned()), ..Claims::default() });
+        assert_eq!(
+            told.publish("dcr-0f"),
+            "az role assignment create --role \"Monitoring Metrics Publisher\" --assignee o1 --scope \"$(az monitor \
+             data-collection rule list --query \"[?immutableId=='dcr-0f'].id\" --output tsv)\""
+        );
+        let access = BlobAccess::Identity { client_id: None };
+        let endpoint = Endpoint::parse("https://acme.blob.core.windows.net").expect("a URL");
+        let mut account = BlobAccount { name: "acme".to_owned(), endpoint, access };
+        assert_eq!(
+            app().open(&account),
+            "az role assignment create --role \"Storage Blob Data Owner\" --assignee c1 --scope \"$(az storage \
+             account list --query \"[?name=='acme'].id\" --output tsv)\""
+        );
+        account.access = BlobAccess::Identity { client_id: Some("c9".to_owned()) };
+        assert!(told.open(&account).contains("--assignee c9 "));
+        account.access = BlobAccess::Key(Secret::new("hidden"));
+        let command = app().open(&account);
+        assert!(command.contains("show-connection-string --name acme") && !command.contains("hidden"));
+    }
+}

@@ -1,0 +1,78 @@
+//! Members of an object, each name once, found by name.
+
+use std::{borrow::Cow, collections::HashMap};
+
+use super::Member;
+
+/// So many members are found by the bucket of their name. Beyond, a table does it that no choice of names
+/// can make slow: an object of a hundred thousand members would take minutes.
+const FEW: usize = 255;
+
+/// Members in their order, each name once.
+#[derive(Debug)]
+pub struct Folded<'a> {
+    /// The members.
+    pub list: Vec<Member<'a>>,
+    /// The last member of each bucket, counted from 1.
+    last: [u8; 256],
+    /// For each member the one before it in its bucket, counted from 1.
+    before: [u8; FEW],
+    /// Where each name is, once there are more than a few.
+    places: HashMap<Cow<'a, str>, usize>,
+}
+
+impl<'a> Folded<'a> {
+    /// None yet, with room for `count`.
+    pub fn with_capacity(count: usize) -> Self {
+        Self { list: Vec::with_capacity(count), last: [0; 256], before: [0; FEW], places: HashMap::new() }
+    }
+
+    /// Adds a member. One with a name that is there already takes the place of that.
+    pub fn put(&mut self, member: Member<'a>) {
+        match self.find(&member.name) {
+            Some(place) => self.list[place].value = member.value,
+            None => self.push(member),
+        }
+    }
+
+    /// The place of the member called `name`.
+    pub fn find(&self, name: &str) -> Option<usize> {
+        if self.list.len() > FEW {
+            return self.places.get(name).copied();
+        }
+        let mut number = self.last[bucket(name)];
+        while number > 0 {
+            let place = usize::from(number) - 1;
+            if self.list[place].name == name {
+                return Some(place);
+            }
+            number = self.before[place];
+        }
+        None
+    }
+
+    /// Adds a member with a name that is new.
+    pub fn push(&mut self, member: Member<'a>) {
+        match u8::try_from(self.list.len() + 1) {
+            Ok(number) => {
+                let last = &mut self.last[bucket(&member.name)];
+                self.before[self.list.len()] = std::mem::replace(last, number);
+            }
+            Err(_) => {
+                if self.places.is_empty() {
+                    self.places = self.list.iter().map(|known| known.name.clone()).zip(0..).collect();
+                }
+                self.places.insert(member.name.clone(), self.list.len());
+            }
+        }
+        self.list.push(member);
+    }
+}
+
+/// Names of one bucket are compared, so this need only tell most of them apart.
+fn bucket(name: &str) -> usize {
+    let bytes = name.as_bytes();
+    let at = |place: usize| bytes.get(place).map_or(0, |byte| usize::from(*byte));
+    let length = bytes.len();
+    (length * 31 + at(0) * 7 + at(length / 2) * 61 + at(length.saturating_sub(2)) * 13) % 256
+}
