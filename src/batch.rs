@@ -120,9 +120,7 @@ impl Packer {
 
     /// The batch begun, if there is anything in it.
     pub fn take(&mut self) -> Option<Batch> {
-        // The next one is about as long; to grow it step by step would copy it once more.
-        let next = Draft { body: Vec::with_capacity(self.draft.body.len()), ..Draft::default() };
-        std::mem::replace(&mut self.draft, next).finish()
+        std::mem::take(&mut self.draft).finish()
     }
 }
 

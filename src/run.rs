@@ -190,7 +190,7 @@ impl Run<'_> {
     /// Reads and delivers at the same time. The result tells how far reading came: to the end, not so far,
     /// or to an error; an error of delivering ends both.
     async fn forward_all(&mut self, window: Window) -> Result<Result<bool, CallError>, RunError> {
-        // One portion waits while one is read and one is delivered: memory is pages in flight, not backlog.
+        // One portion is read or waits while one is delivered: memory is two pages, not the backlog.
         let (sender, portions) = mpsc::channel(1);
         let delivered = self.checkpoint.delivered().clone();
         let reader = Reader { services: self.services, caller: self.caller, delivered };

@@ -12,8 +12,8 @@ use crate::{
     schema::TIME_GENERATED,
 };
 
-/// The record's members; of members of the alert with the same name the last one counts. `stamp`, the text of a JSON string, is put first as `TimeGenerated`, which the Logs
-/// Ingestion API takes a record's time from.
+/// The record's members; of members of the alert with the same name the last one counts. `stamp`, the text of a
+/// JSON string, is put first as `TimeGenerated`, which the Logs Ingestion API takes a record's time from.
 pub fn union<'a>(alert: &Object<'a>, machine: Option<&'a Machine>, stamp: Option<&'a str>) -> Object<'a> {
     let count = alert.members.len() + 1 + machine.map_or(0, |machine| machine.members().len());
     let mut record = Folded::with_capacity(count);

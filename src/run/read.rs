@@ -86,6 +86,10 @@ impl Reader<'_> {
         machines.begin_run(self.caller.now());
         let mut walk = Walk::new(window, self.services.page_size);
         while !self.caller.deadline.is_near() {
+            // No page is fetched before the one before is taken: one is read while one is delivered.
+            if portions.reserve().await.is_err() {
+                return Ok(false);
+            }
             let Some(page) = self.fetch(&mut walk).await? else { continue };
             let next = self.hand_on(page, &mut walk, &mut machines, &portions).await?;
             match next {

@@ -25,7 +25,7 @@ pub const LIMIT: usize = 30_000_000;
 
 /// How many bytes a post is to have. Larger ones are no faster (measured: 4 MB against 30 MB), and two are in
 /// memory at once.
-pub const TARGET: usize = 3_000_000;
+pub const TARGET: usize = 4_000_000;
 
 /// The most bytes of one field: 32 KB (same table); what is longer is cut wherever the limit falls.
 pub const FIELD_LIMIT: usize = 32_000;

@@ -50,6 +50,7 @@ fn pure_files_touch_no_clock_environment_or_network() {
         "quota",
         "report",
         "retry",
+        "scan",
         "schema",
         "schema/check",
         "schema/functions",
