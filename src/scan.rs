@@ -47,6 +47,10 @@ pub fn append_compact(out: &mut Vec<u8>, text: &str) {
 /// Appends a JSON text that holds `json`, which is valid and without blanks: of all that a text must escape
 /// it has only quotes and backslashes.
 pub fn append_as_text(out: &mut Vec<u8>, json: &[u8]) {
+    // Most lists of an alert are empty.
+    if let [open, close] = json {
+        return out.extend_from_slice(&[b'"', *open, *close, b'"']);
+    }
     let start = out.len();
     // Room for the worst; what is not needed goes again. To grow byte by byte takes twice as long.
     out.resize(start + 2 * json.len() + 18, 0);
@@ -58,8 +62,15 @@ pub fn append_as_text(out: &mut Vec<u8>, json: &[u8]) {
         match first_of(u64::from_le_bytes(*eight)) {
             None => (to, at) = (to + 8, at + 8),
             Some(place) => {
-                text[to + place..to + place + 2].copy_from_slice(&[b'\\', eight[place]]);
-                (to, at) = (to + place + 2, at + place + 1);
+                (to, at) = (to + place, at + place);
+                // Most quotes come as `":"` or `","`.
+                if let Some([b'"', between @ (b':' | b','), b'"']) = json.get(at..at + 3) {
+                    text[to..to + 5].copy_from_slice(&[b'\\', b'"', *between, b'\\', b'"']);
+                    (to, at) = (to + 5, at + 3);
+                } else {
+                    text[to..to + 2].copy_from_slice(&[b'\\', eight[place]]);
+                    (to, at) = (to + 2, at + 1);
+                }
             }
         }
     }

@@ -85,23 +85,21 @@ fn is_time(value: &str) -> bool {
 /// A GUID in the form in which the Data Collector API kept them: 32 hex digits with dashes, whether they came
 /// with dashes or without. None for any other text.
 pub fn dashed(value: &str) -> Option<Cow<'_, str>> {
-    const DASHES: [usize; 4] = [8, 13, 18, 23];
     let text = match value.contains('\\') {
         true => text_of(value)?,
         false => value.strip_prefix('"')?.strip_suffix('"')?.into(),
     };
-    let is_hex = |byte: &u8| byte.is_ascii_hexdigit();
+    let is_hex = |text: &&[u8]| text.iter().all(u8::is_ascii_hexdigit);
     match text.as_bytes() {
-        bytes if bytes.len() == 32 && bytes.iter().all(is_hex) => {
+        bytes if bytes.len() == 32 && is_hex(&bytes) => {
             let groups = [0..8, 8..12, 12..16, 16..20, 20..32].map(|range| &text[range]);
             Some(format!("\"{}\"", groups.join("-")).into())
         }
-        bytes
-            if bytes.len() == 36
-                && (0..36)
-                    .all(|at| if DASHES.contains(&at) { bytes[at] == b'-' } else { is_hex(&bytes[at]) }) =>
-        {
-            Some(if value.len() == 38 { value.into() } else { format!("\"{text}\"").into() })
+        bytes if bytes.len() == 36 && [8, 13, 18, 23].iter().all(|dash| bytes[*dash] == b'-') => {
+            let groups = [0..8, 9..13, 14..18, 19..23, 24..36].map(|range| &bytes[range]);
+            let guid =
+                if value.len() == text.len() + 2 { value.into() } else { format!("\"{text}\"").into() };
+            groups.iter().all(is_hex).then_some(guid)
         }
         _ => None,
     }
