@@ -261,7 +261,9 @@ impl Writer {
         let text = &mut self.shaped.text;
         text.extend_from_slice(if text.len() > 1 { b",\"" } else { b"\"" });
         text.extend_from_slice(name.as_bytes());
-        text.extend_from_slice(part.as_bytes());
+        if !part.is_empty() {
+            text.extend_from_slice(part.as_bytes());
+        }
         text.extend_from_slice(end.as_bytes());
         append_value(text, value, self.containers);
     }
