@@ -24,8 +24,12 @@ impl Death {
     pub fn of(stage: &Stage, when: When) -> Self {
         let posts = stage.cloud.received().len();
         let moments = stage.steps.moments();
-        let last = moments.iter().rposition(|moment| is_post(stage.setting.sink, moment, Step::Done));
+        let is_done = |moment: &Moment| is_post(stage.setting.sink, moment, Step::Done);
+        let last = moments.iter().rposition(is_done);
+        // A step of another call, made while the post was under way, can be the one at which it died.
+        let has_unanswered = posts > moments.iter().filter(|moment| is_done(moment)).count();
         let is_saved = match (last, stage.setting.store, when) {
+            _ if has_unanswered => Some(false),
             (None, ..) => Some(true),
             (Some(last), Store::Blob, _) => Some(moments[last..].iter().any(is_save)),
             (_, Store::Folder, When::HalfWritten(_)) => Some(false),
