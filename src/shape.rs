@@ -204,7 +204,7 @@ impl Writer {
         }
     }
 
-    /// `part` is that of a member that is an object, with the `_` before it.
+    /// `part` is that of a member that is an object; empty for any other.
     fn put_classic(&mut self, name: &str, part: &str, kind: Kind, value: &str) -> bool {
         let Some(fitting) = fits(kind, value) else { return false };
         let (suffix, fitting) = match kind {
@@ -231,7 +231,7 @@ impl Writer {
             let part = parts.iter().find(|part| part.name == name);
             let is_put = value == "null"
                 || part.is_some_and(|part| {
-                    let is_put = self.put_classic(path, &format!("_{}", part.name), part.kind, value);
+                    let is_put = self.put_classic(path, part.name, part.kind, value);
                     if !is_put {
                         self.shaped.misfits.push(path);
                     }
@@ -262,6 +262,7 @@ impl Writer {
         text.extend_from_slice(if text.len() > 1 { b",\"" } else { b"\"" });
         text.extend_from_slice(name.as_bytes());
         if !part.is_empty() {
+            text.push(b'_');
             text.extend_from_slice(part.as_bytes());
         }
         text.extend_from_slice(end.as_bytes());

@@ -34,13 +34,15 @@ fn is_whole(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     digits.bytes().all(|byte| byte.is_ascii_digit())
         && (digits == "0" || !digits.starts_with('0'))
-        && text.parse::<i64>().is_ok()
+        && ((1..=18).contains(&digits.len()) || text.parse::<i64>().is_ok())
 }
 
 /// True when a `real` holds the whole number `text` to its last digit.
 pub fn is_exact_real(text: &str) -> bool {
     const MOST: u64 = 1 << f64::MANTISSA_DIGITS;
-    text.parse::<i64>().is_ok_and(|number| number.unsigned_abs() <= MOST)
+    // With fewer digits it is so for certain.
+    text.len() <= f64::DIGITS as usize
+        || text.parse::<i64>().is_ok_and(|number| number.unsigned_abs() <= MOST)
 }
 
 /// A time as the service nearly always writes it, which can be seen without reading the calendar: at most
