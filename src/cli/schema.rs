@@ -13,7 +13,7 @@ use super::{EXIT_USAGE, print_line, read_document};
 use crate::{
     config::{log_name, settings::Settings},
     schema::{
-        ColumnType, Shape,
+        Shape,
         check::Document,
         columns, functions,
         rule::{self, Place, TEMPLATE_LOCATION, TEMPLATE_WORKSPACE},
@@ -93,7 +93,7 @@ fn list(shape: Shape) -> String {
     let (name, source) = (width(|column| column.name.len()), width(|column| column.source.len()));
     let mut lines = vec![format!("{:name$}  {:8}  {:source$}  meaning", "column", "type", "source")];
     lines.extend(columns.iter().map(|column| {
-        let kind = ColumnType::name(column.kind);
+        let kind = column.kind.name();
         format!("{:name$}  {kind:8}  {:source$}  {}", column.name, column.source, column.meaning)
     }));
     lines.join("\n")

@@ -7,6 +7,7 @@ mod app_root;
 mod bench;
 mod binary;
 mod demo;
+mod digits;
 mod faults;
 mod serve_command;
 

@@ -1,5 +1,7 @@
 //! Numbers as the tables show them.
 
+use crate::digits::in_threes;
+
 /// A count as a figure.
 pub(super) fn as_f64(number: usize) -> f64 {
     u32::try_from(number).map_or(f64::INFINITY, f64::from)
@@ -19,15 +21,7 @@ pub(super) fn median(mut figures: Vec<f64>) -> f64 {
 
 /// Rounded, with a comma before every three digits.
 pub(super) fn grouped(number: f64) -> String {
-    let digits = format!("{number:.0}");
-    let mut text = String::new();
-    for (at, digit) in digits.char_indices() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    in_threes(&format!("{number:.0}"))
 }
 
 /// Bytes in megabytes.

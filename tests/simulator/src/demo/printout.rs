@@ -6,6 +6,7 @@ use simulator::{Cloud, shape};
 use super::check::Check;
 use super::indent::indent;
 use super::measured::{Measured, megabytes};
+use crate::digits::in_threes;
 
 /// What the forwarder wrote to stderr, as the host would show it.
 pub(super) fn complaints(host: &FunctionsHost) {
@@ -95,15 +96,7 @@ pub(super) fn checks(checks: &[Check]) -> bool {
 
 /// A number with a comma before every three digits.
 fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.char_indices() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    in_threes(&number.to_string())
 }
 
 #[cfg(test)]
