@@ -226,6 +226,23 @@ mod tests {
     }
 
     #[test]
+    fn no_time_is_finer_than_a_tick_whatever_the_span_ends_with() {
+        let mut volume = volume(500);
+        volume.until += Duration::nanoseconds(6_824);
+        let alerts = Generator::new(6).alerts(&volume);
+        for text in alerts.iter().map(|alert| &alert.text) {
+            for (name, value) in parsed(text).as_object().expect("an object") {
+                let fraction =
+                    value.as_str().filter(|_| name.ends_with("Time")).and_then(|t| t.split_once('.'));
+                assert!(
+                    fraction.is_none_or(|(_, digits)| digits.len() <= "1234567Z".len()),
+                    "{name} {value}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn sql_times_lie_on_thirds_of_ten_milliseconds() {
         for (time, rounded) in [
             ("2026-11-24T06:00:00.3133Z", "2026-11-24T06:00:00.3133333Z"),

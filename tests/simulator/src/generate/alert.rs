@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::evidence::{self, Entry};
 use super::machine::Host;
-use super::sql_time;
 use super::vocabulary::{ANALYSTS, COMMENTS, DETECTIONS, GROUPS, USERS};
+use super::{after, sql_time};
 use crate::guid::guid;
 use crate::tenant;
 
@@ -87,7 +87,7 @@ pub(super) fn make(
     } else {
         Duration::milliseconds(rng.i64(900..2_100))
     };
-    let updated = (created + touched_after).min(until);
+    let updated = after((created + touched_after).min(until), 0);
     let last_event = created - Duration::nanoseconds(rng.i64(10_000_000..900_000_000) * 100);
     let first_event = last_event - Duration::seconds(rng.i64(0..300));
     // Now and then an event's time has no fraction at all.
