@@ -4,6 +4,7 @@ use std::fmt;
 
 use azure_core::time::{OffsetDateTime, parse_rfc3339};
 use bytes::Bytes;
+use bytestring::ByteString;
 use serde::{
     Deserialize, Deserializer,
     de::{Error, MapAccess, Visitor},
@@ -20,7 +21,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Alert {
     /// The whole object as the service wrote it.
-    pub text: Bytes,
+    pub text: ByteString,
     /// `id`, opaque.
     pub id: String,
     /// `machineId`; none when it is null, empty or missing, as for an alert on a mailbox.
@@ -37,30 +38,32 @@ pub struct Alert {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoAlert {
     /// The element's text.
-    pub text: Bytes,
+    pub text: ByteString,
     /// What is wrong with it.
     pub reason: String,
 }
 
 impl Alert {
     /// Reads one alert.
-    pub fn parse(text: Bytes) -> Result<Self, NoAlert> {
+    pub fn parse(text: ByteString) -> Result<Self, NoAlert> {
         let mut head = Head::default();
-        match Object::parse(&text) {
-            Ok(object) => object.members.iter().for_each(|member| head.put(&member.name, member.value)),
+        let object = match Object::parse(text.as_bytes()) {
+            Ok(object) => object,
             Err(error) => {
                 let reason = format!("it is no JSON object: {error}");
                 return Err(NoAlert { text, reason });
             }
-        }
-        head.alert(text.clone(), None)
+        };
+        object.members.iter().for_each(|member| head.put(&member.name, member.value));
+        let borders = object.members.iter().map(|member| Border::of(member, &text)).collect();
+        head.alert(text.clone(), borders)
     }
 
     /// Its members.
     pub fn object(&self) -> Result<Object<'_>, serde_json::Error> {
-        match (&self.borders, str::from_utf8(&self.text)) {
-            (Some(borders), Ok(text)) => Ok(Object::within(text, borders)),
-            _ => Object::parse(&self.text),
+        match &self.borders {
+            Some(borders) => Ok(Object::within(&self.text, borders)),
+            None => Object::parse(self.text.as_bytes()),
         }
     }
 
@@ -104,7 +107,7 @@ impl<'a> Head<'a> {
         }
     }
 
-    fn alert(&self, text: Bytes, borders: Option<Vec<Border>>) -> Result<Alert, NoAlert> {
+    fn alert(&self, text: ByteString, borders: Option<Vec<Border>>) -> Result<Alert, NoAlert> {
         let text_in = |value: Option<&'a str>| value.and_then(text_of).filter(|text| !text.is_empty());
         let time_in = |value| text_in(value).and_then(|text| parse_rfc3339(&text).ok());
         let Some(id) = text_in(self.id).map(String::from) else {
@@ -124,7 +127,7 @@ impl<'a> Head<'a> {
 impl NoAlert {
     /// What tells this element from others: its whole text.
     pub fn identity(&self) -> Identity {
-        Identity::of(&[b"no alert", &self.text])
+        Identity::of(&[b"no alert", self.text.as_bytes()])
     }
 }
 
@@ -173,20 +176,20 @@ struct Body<'a, T> {
 impl Page {
     /// Takes apart the body of a reply of the time `as_of`. The elements share its memory.
     pub fn parse(body: &Bytes, as_of: Option<OffsetDateTime>) -> Result<Self, serde_json::Error> {
+        let body = ByteString::try_from(body.clone()).map_err(serde_json::Error::custom)?;
         // One pass checks the page and finds all members, as long as there is nothing odd.
-        let plain = str::from_utf8(body).ok().and_then(|text| {
-            let page: Body<'_, Plain<'_>> = serde_json::from_str(text).ok()?;
+        let plain = serde_json::from_str(&body).ok().and_then(|page: Body<'_, Plain<'_>>| {
             let mut elements = Vec::with_capacity(page.value.len());
             for element in page.value {
-                elements.push(element.alert(body, text)?);
+                elements.push(element.alert(&body)?);
             }
             Some(Self { elements, has_next_link: page.next_link.is_some(), as_of })
         });
         if let Some(page) = plain {
             return Ok(page);
         }
-        let page: Body<'_, &RawValue> = serde_json::from_slice(body)?;
-        let elements = page.value.iter().map(|raw| Alert::parse(body.slice_ref(raw.get().as_bytes())));
+        let page: Body<'_, &RawValue> = serde_json::from_str(&body)?;
+        let elements = page.value.iter().map(|raw| Alert::parse(body.slice_ref(raw.get())));
         Ok(Self { elements: elements.collect(), has_next_link: page.next_link.is_some(), as_of })
     }
 }
@@ -201,15 +204,15 @@ struct Plain<'a> {
 }
 
 impl Plain<'_> {
-    /// The alert that it is on `page`, which is the text of `body`.
-    fn alert(mut self, body: &Bytes, page: &str) -> Option<Result<Alert, NoAlert>> {
+    /// The alert that it is on `page`.
+    fn alert(mut self, page: &ByteString) -> Option<Result<Alert, NoAlert>> {
         let first_name = self.first_name.as_ptr().addr() - page.as_ptr().addr();
         let start = page[..first_name].rfind('{')?;
         let end = self.last_value.as_ptr().addr() - page.as_ptr().addr() + self.last_value.len();
         let end = end + page[end..].find('}')? + 1;
         let before = u32::try_from(first_name - start).ok()?;
         self.borders.iter_mut().for_each(|border| *border = border.moved(before));
-        Some(self.head.alert(body.slice(start..end), Some(self.borders)))
+        Some(self.head.alert(page.slice_ref(&page[start..end]), Some(self.borders)))
     }
 }
 
@@ -253,7 +256,7 @@ mod tests {
     use super::*;
 
     fn alert(text: &'static str) -> Alert {
-        Alert::parse(Bytes::from_static(text.as_bytes())).expect(text)
+        Alert::parse(text.into()).expect(text)
     }
 
     #[test]
@@ -272,7 +275,7 @@ mod tests {
     #[test]
     fn an_element_that_is_no_alert_is_kept_with_the_reason() {
         for text in ["7", "null", "[]", "{}", r#"{"id":7}"#, r#"{"id":""}"#, r#"{"id":"\ud800"}"#] {
-            let no_alert = Alert::parse(Bytes::from_static(text.as_bytes())).expect_err(text);
+            let no_alert = Alert::parse(text.into()).expect_err(text);
             assert_eq!(no_alert.text, text);
         }
     }
@@ -295,7 +298,7 @@ mod tests {
     fn a_page_is_split_into_its_elements_with_their_own_text() {
         let body = Bytes::from_static(br#"{"@odata.context":"c","value":[ {"id":"a", "n":1e400} ,8 ]}"#);
         let page = Page::parse(&body, None).expect("a page");
-        assert_eq!(page.elements[0].as_ref().expect("an alert").text, &br#"{"id":"a", "n":1e400}"#[..]);
+        assert_eq!(page.elements[0].as_ref().expect("an alert").text, r#"{"id":"a", "n":1e400}"#);
         assert!(page.elements[1].is_err() && page.elements.len() == 2 && !page.has_next_link);
         let more =
             Page::parse(&Bytes::from_static(br#"{"value":[],"@odata.nextLink":"x"}"#), None).expect("a page");

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use azure_core::time::to_rfc3339;
+use bytestring::ByteString;
 use http::StatusCode;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::Error;
@@ -63,7 +64,8 @@ impl Defender {
     pub async fn alert(&self, id: &str, caller: &Caller) -> Result<Option<Alert>, CallError> {
         let what = format!("GET /api/alerts/{}", utf8_percent_encode(id, KEPT));
         let read = |reply: &Reply| {
-            Alert::parse(reply.body.clone()).map_err(|no_alert| serde_json::Error::custom(no_alert.reason))
+            let text = ByteString::try_from(reply.body.clone()).map_err(serde_json::Error::custom)?;
+            Alert::parse(text).map_err(|no_alert| serde_json::Error::custom(no_alert.reason))
         };
         found(self.entity(id, &what, Api::Alert, caller, read).await)
     }

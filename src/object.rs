@@ -30,9 +30,15 @@ pub struct Member<'a> {
 pub struct Object<'a> {
     /// The members.
     pub members: Vec<Member<'a>>,
-    /// Texts that members may be slices of. Those that stand side by side there are written together.
-    pub sources: [&'a str; 2],
+    /// A text as a service wrote it, that members may be slices of. Those that stand side by side there are
+    /// written together.
+    pub received: &'a str,
+    /// Another one, without blanks between its tokens.
+    pub prepared: &'a str,
 }
+
+/// Room for the members of a machine, which nearly always come behind those of an alert.
+const ROOM: usize = 32;
 
 /// Where a member is in a text, so that it can be kept beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +52,12 @@ impl Border {
     pub fn new(name: Range<usize>, value: Range<usize>) -> Self {
         let place = |at: usize| u32::try_from(at).expect("no text is longer than a reply may be");
         Self { name: (place(name.start), place(name.end)), value: (place(value.start), place(value.end)) }
+    }
+
+    /// Of a member whose name and value are slices of `text`; none of one with escapes in its name.
+    pub fn of(member: &Member<'_>, text: &str) -> Option<Self> {
+        let Cow::Borrowed(name) = member.name else { return None };
+        Some(Self::new(place_in(text, name)?, place_in(text, member.value)?))
     }
 
     /// The same, with `bytes` more in front of it.
@@ -87,12 +99,14 @@ impl<'a> Object<'a> {
             };
             members.put(Member { name, value });
         }
-        Some(Self { members: members.list, sources: [valid, ""] })
+        Some(Self { members: members.list, received: valid, prepared: "" })
     }
 
     /// The members of `text` that are at `borders`, whether or not some have the same name.
     pub fn within(text: &'a str, borders: &[Border]) -> Self {
-        Self { members: borders.iter().map(|border| border.member(text)).collect(), sources: [text, ""] }
+        let mut members = Vec::with_capacity(borders.len() + ROOM);
+        members.extend(borders.iter().map(|border| border.member(text)));
+        Self { members, received: text, prepared: "" }
     }
 
     /// The value of the member called `name`.
@@ -146,14 +160,13 @@ impl<'a> Object<'a> {
         if value.as_ptr().addr().wrapping_sub(name.as_ptr().addr()) != name.len() + gap {
             return None;
         }
-        self.sources.iter().find_map(|source| {
-            let Range { start, end } = place_in(source, name)?;
-            let all = start.checked_sub(1)?..end + gap + value.len();
-            let is_so = source.get(all.clone())?.starts_with('"')
-                && &source.as_bytes()[end..end + gap] == b"\":"
-                && !scan::may_have_blanks(value);
-            is_so.then_some((*source, all))
-        })
+        let place = |source| place_in(source, name).map(|place| (source, place));
+        let (source, Range { start, end }) = place(self.received).or_else(|| place(self.prepared))?;
+        let all = start.checked_sub(1)?..end + gap + value.len();
+        let is_so = source.get(all.clone())?.starts_with('"')
+            && &source.as_bytes()[end..end + gap] == b"\":"
+            && (std::ptr::eq(source, self.prepared) || !scan::may_have_blanks(value));
+        is_so.then_some((source, all))
     }
 }
 
@@ -169,7 +182,7 @@ fn append_run(out: &mut Vec<u8>, run: &str) {
 
 impl<'a> From<Vec<Member<'a>>> for Object<'a> {
     fn from(members: Vec<Member<'a>>) -> Self {
-        Self { members, sources: [""; 2] }
+        Self { members, ..Self::default() }
     }
 }
 

@@ -228,7 +228,7 @@ impl Run<'_> {
             MachineOf::Found(machine) => Some(&**machine),
             MachineOf::None | MachineOf::Unknown => None,
         };
-        let union = union(&object, machine, stamp);
+        let union = union(object, machine, stamp);
         let shape = self.services.shape;
         let Shaped { text, misfits } = shape.write(&union);
         Ok(match shape.fit(&union, &text, self.services.sink.limits()) {

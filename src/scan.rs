@@ -44,43 +44,67 @@ pub fn append_compact(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(&bytes[copied..]);
 }
 
-/// Appends a JSON text that holds `json`, which is valid and without blanks: of all that a text must escape
-/// it has only quotes and backslashes.
+/// Appends a JSON text that holds `json`, which is valid, without the blanks between its tokens: of all that a
+/// text must escape it then has only quotes and backslashes.
 pub fn append_as_text(out: &mut Vec<u8>, json: &[u8]) {
     // Most lists of an alert are empty.
-    if let [open, close] = json {
+    if let [open @ (b'[' | b'{'), close] = json {
         return out.extend_from_slice(&[b'"', *open, *close, b'"']);
     }
     let start = out.len();
     // Room for the worst; what is not needed goes again. To grow byte by byte takes twice as long.
-    out.resize(start + 2 * json.len() + 18, 0);
+    out.resize(start + 2 * json.len() + 34, 0);
     let text = &mut out[start..];
     text[0] = b'"';
-    let (mut to, mut at) = (1, 0);
-    while let Some(eight) = json.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        text[to..to + 8].copy_from_slice(eight);
-        match first_of(u64::from_le_bytes(*eight)) {
-            None => (to, at) = (to + 8, at + 8),
-            Some(place) => {
-                (to, at) = (to + place, at + place);
-                // Most quotes come as `":"` or `","`.
-                if let Some([b'"', between @ (b':' | b','), b'"']) = json.get(at..at + 3) {
-                    text[to..to + 5].copy_from_slice(&[b'\\', b'"', *between, b'\\', b'"']);
-                    (to, at) = (to + 5, at + 3);
-                } else {
-                    text[to..to + 2].copy_from_slice(&[b'\\', eight[place]]);
-                    (to, at) = (to + 2, at + 1);
-                }
+    let (mut to, mut at, mut is_in_string) = (1, 0, false);
+    while let Some(sixteen) = json.get(at..).and_then(<[u8]>::first_chunk::<16>) {
+        text[to..to + 16].copy_from_slice(sixteen);
+        let place = first_of_sixteen(sixteen, quotes_and_backslashes);
+        if !is_in_string {
+            let blank = first_of_sixteen(sixteen, blanks);
+            if blank < place {
+                (to, at) = (to + blank, at + blank + 1);
+                continue;
+            }
+        }
+        (to, at) = (to + place, at + place);
+        match &json[at..] {
+            _ if place == 16 => {}
+            // Most members of evidence are null.
+            rest if is_in_string && rest.starts_with(br#"":null,""#) => {
+                text[to..to + 10].copy_from_slice(br#"\":null,\""#);
+                (to, at) = (to + 10, at + 8);
+            }
+            // Most other quotes come as `":"` or `","`.
+            [b'"', between @ (b':' | b','), b'"', ..] if is_in_string => {
+                text[to..to + 5].copy_from_slice(&[b'\\', b'"', *between, b'\\', b'"']);
+                (to, at) = (to + 5, at + 3);
+            }
+            // What is escaped once is so again.
+            [b'\\', escaped @ (b'"' | b'\\'), ..] => {
+                text[to..to + 4].copy_from_slice(&[b'\\', b'\\', b'\\', *escaped]);
+                (to, at) = (to + 4, at + 2);
+            }
+            _ => {
+                is_in_string ^= sixteen[place] == b'"';
+                text[to..to + 2].copy_from_slice(&[b'\\', sixteen[place]]);
+                (to, at) = (to + 2, at + 1);
             }
         }
     }
+    let mut is_escaped = false;
     for byte in &json[at..] {
+        if is_blank(*byte) && !is_in_string {
+            continue;
+        }
         if matches!(byte, b'"' | b'\\') {
             text[to] = b'\\';
             to += 1;
         }
         text[to] = *byte;
         to += 1;
+        is_in_string ^= *byte == b'"' && !is_escaped;
+        is_escaped = *byte == b'\\' && !is_escaped;
     }
     text[to] = b'"';
     out.truncate(start + to + 1);
@@ -95,7 +119,8 @@ pub fn may_have_blanks(value: &str) -> bool {
     if !matches!(bytes, [b'{' | b'[', _, _, ..]) {
         return false;
     }
-    let is_between = |byte: u8| matches!(byte, b'{' | b'}' | b'[' | b']' | b',' | b':');
+    // A bit tells brackets from braces, and nothing else becomes a comma or colon by it.
+    let is_between = |byte: u8| matches!(byte | 0x20, b'{' | b'}' | b',' | b':');
     let mut found = false;
     for ((before, byte), after) in bytes.iter().zip(&bytes[1..]).zip(&bytes[2..]) {
         found |= (*byte <= b' ') & (is_between(*before) | is_between(*after));
@@ -140,10 +165,10 @@ fn container_end(bytes: &[u8], mut at: usize) -> usize {
 fn string_end(bytes: &[u8], at: usize) -> usize {
     let mut at = at + 1;
     while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        match first_of(u64::from_le_bytes(*eight)) {
-            None => at += 8,
-            Some(place) if eight[place] == b'"' => return at + place + 1,
-            Some(place) => at += place + 2,
+        match quotes_and_backslashes(u64::from_le_bytes(*eight)) {
+            0 => at += 8,
+            marks if eight[place_of(marks)] == b'"' => return at + place_of(marks) + 1,
+            marks => at += place_of(marks) + 2,
         }
     }
     while let Some(byte) = bytes.get(at) {
@@ -156,11 +181,66 @@ fn string_end(bytes: &[u8], at: usize) -> usize {
     bytes.len()
 }
 
-/// The place of the first quote or backslash among eight bytes.
-fn first_of(eight: u64) -> Option<usize> {
-    const ONES: u64 = u64::MAX / 0xff;
-    // The highest bit of a byte is set where the byte is zero; above the first such byte perhaps elsewhere.
+const ONES: u64 = u64::MAX / 0xff;
+
+/// The place of the first byte that `marks` sets the highest bit of; 16 when there is none.
+fn first_of_sixteen(bytes: &[u8; 16], marks: fn(u64) -> u64) -> usize {
+    let words = bytes.as_chunks::<8>().0.iter().map(|eight| marks(u64::from_le_bytes(*eight)));
+    for (word, marks) in words.enumerate() {
+        if marks != 0 {
+            return 8 * word + place_of(marks);
+        }
+    }
+    16
+}
+
+fn place_of(marks: u64) -> usize {
+    marks.trailing_zeros() as usize / 8
+}
+
+/// The highest bit of each byte that is a quote or a backslash; above the first such byte perhaps of others.
+fn quotes_and_backslashes(eight: u64) -> u64 {
     let zeros = |bytes: u64| bytes.wrapping_sub(ONES) & !bytes & (ONES << 7);
-    let found = zeros(eight ^ (ONES * u64::from(b'"'))) | zeros(eight ^ (ONES * u64::from(b'\\')));
-    (found != 0).then(|| found.trailing_zeros() as usize / 8)
+    zeros(eight ^ (ONES * u64::from(b'"'))) | zeros(eight ^ (ONES * u64::from(b'\\')))
+}
+
+/// The same of each byte up to the blank.
+fn blanks(eight: u64) -> u64 {
+    eight.wrapping_sub(ONES * u64::from(b' ' + 1)) & !eight & (ONES << 7)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, to_string, to_string_pretty};
+
+    use super::*;
+
+    fn value() -> impl Strategy<Value = Value> {
+        let text = r#"[a-z0-9 ,:\[\]{}"\\ü\n\t]{0,40}"#;
+        let leaf = prop_oneof![
+            2 => Just(Value::Null),
+            1 => any::<bool>().prop_map(Value::from),
+            2 => any::<i64>().prop_map(Value::from),
+            4 => text.prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 60, 8, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..8).prop_map(Value::from),
+                prop::collection::btree_map(text, inner, 0..8).prop_map(Value::from_iter),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn blanks_between_tokens_go_and_those_in_texts_stay(value in value()) {
+            let (mut text, mut compact) = (Vec::new(), Vec::new());
+            append_as_text(&mut text, to_string_pretty(&value).expect("JSON").as_bytes());
+            append_compact(&mut compact, &to_string_pretty(&value).expect("JSON"));
+            let plain = to_string(&value).expect("JSON");
+            prop_assert_eq!(String::from_utf8(compact).expect("text"), plain.as_str());
+            prop_assert_eq!(String::from_utf8(text).expect("text"), to_string(&plain).expect("JSON"));
+        }
+    }
 }

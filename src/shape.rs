@@ -6,6 +6,7 @@
 //! rest ([`schema::extras`]): nothing is lost on the way into the table. Nulls are left out, which is what a
 //! table makes of them.
 
+mod key;
 mod value;
 
 use crate::{
@@ -14,6 +15,7 @@ use crate::{
     schema::{self, FIELDS, Field, Kind, Part, Shape, TIME_GENERATED, TRUNCATED},
     shrink::{self, Fit, Limits, Names},
 };
+use key::{Keys, key, keys};
 use value::fits;
 
 /// A record in its shape.
@@ -140,10 +142,6 @@ fn append_value(out: &mut Vec<u8>, value: &str, containers: Containers) {
         out.extend_from_slice(value.as_bytes());
     } else if containers == Containers::AsTheyAre {
         append_compact(out, value);
-    } else if scan::may_have_blanks(value) {
-        let mut compact = Vec::with_capacity(value.len());
-        append_compact(&mut compact, value);
-        scan::append_as_text(out, &compact);
     } else {
         scan::append_as_text(out, value.as_bytes());
     }
@@ -153,6 +151,7 @@ fn append_value(out: &mut Vec<u8>, value: &str, containers: Containers) {
 struct Writer {
     shape: Shape,
     containers: Containers,
+    keys: &'static [Keys],
     shaped: Shaped,
     /// The members for the last column, as the text of an object that is still open; empty while there are none.
     rest: Vec<u8>,
@@ -160,7 +159,7 @@ struct Writer {
 
 impl Writer {
     fn new(shape: Shape, containers: Containers) -> Self {
-        Self { shape, containers, shaped: Shaped::default(), rest: Vec::new() }
+        Self { shape, containers, keys: keys(shape), shaped: Shaped::default(), rest: Vec::new() }
     }
 
     fn write(mut self, record: &Object<'_>) -> Shaped {
@@ -178,7 +177,7 @@ impl Writer {
                 _ if *value == "null" => {}
                 Some((place, field)) => {
                     next = place + 1;
-                    if !self.put(field, value) {
+                    if !self.put(field, &self.keys[place], value) {
                         self.shaped.misfits.push(field.name);
                         self.put_rest(name, value);
                     }
@@ -190,48 +189,46 @@ impl Writer {
     }
 
     /// Puts a value into its column; false when it does not fit there.
-    fn put(&mut self, field: &Field, value: &str) -> bool {
+    fn put(&mut self, field: &Field, keys: &'static Keys, value: &str) -> bool {
         match (self.shape, field.kind) {
-            (Shape::Classic, Kind::Object(parts)) => self.put_parts(field.name, parts, value),
-            (Shape::Classic, kind) if field.name != TIME_GENERATED => {
-                self.put_classic(field.name, "", kind, value)
-            }
-            _ => {
-                let Some(fitting) = fits(field.kind, value) else { return false };
-                self.append(field.native, "", "\":", &fitting);
+            (Shape::Classic, Kind::Object(parts)) => self.put_parts(field.name, parts, keys, value),
+            (Shape::Classic, kind) if field.name != TIME_GENERATED => self.put_classic(keys, kind, value),
+            (_, kind) => {
+                let Some(fitting) = fits(kind, value) else { return false };
+                self.append(&keys.column, &fitting);
                 true
             }
         }
     }
 
-    /// `part` is that of a member that is an object; empty for any other.
-    fn put_classic(&mut self, name: &str, part: &str, kind: Kind, value: &str) -> bool {
+    fn put_classic(&mut self, keys: &Keys, kind: Kind, value: &str) -> bool {
         let Some(fitting) = fits(kind, value) else { return false };
-        let (suffix, fitting) = match kind {
-            Kind::Text | Kind::List | Kind::Object(_) => ("_s\":", fitting),
-            Kind::Guid => match value::dashed(&fitting) {
-                Some(guid) => ("_g\":", guid),
-                None => ("_s\":", fitting),
-            },
-            Kind::Whole if !value::is_exact_real(&fitting) => return false,
-            Kind::Whole => ("_d\":", fitting),
-            Kind::Boolean => ("_b\":", fitting),
-            Kind::Time => ("_t\":", fitting),
-        };
-        self.append(name, part, suffix, &fitting);
+        if kind == Kind::Whole && !value::is_exact_real(&fitting) {
+            return false;
+        }
+        match if kind == Kind::Guid { value::dashed(&fitting) } else { None } {
+            Some(guid) => self.append(&keys.guid, &guid),
+            None => self.append(&keys.column, &fitting),
+        }
         true
     }
 
     /// Each part of an object has a column. What has none, or does not fit it, goes with the rest under the
     /// object's own name.
-    fn put_parts(&mut self, path: &'static str, parts: &'static [Part], value: &str) -> bool {
+    fn put_parts(
+        &mut self,
+        path: &'static str,
+        parts: &'static [Part],
+        keys: &'static Keys,
+        value: &str,
+    ) -> bool {
         let Some(object) = Object::of(value) else { return false };
         let mut left = Vec::new();
         for Member { name, value } in object.members {
-            let part = parts.iter().find(|part| part.name == name);
+            let part = parts.iter().zip(&keys.parts).find(|(part, _)| part.name == name);
             let is_put = value == "null"
-                || part.is_some_and(|part| {
-                    let is_put = self.put_classic(path, part.name, part.kind, value);
+                || part.is_some_and(|(part, keys)| {
+                    let is_put = self.put_classic(keys, part.kind, value);
                     if !is_put {
                         self.shaped.misfits.push(path);
                     }
@@ -256,16 +253,10 @@ impl Writer {
         append_compact(&mut self.rest, value);
     }
 
-    /// Appends a column; its name is that of a member with what comes behind, and needs no escapes.
-    fn append(&mut self, name: &str, part: &str, end: &str, value: &str) {
+    /// Appends a column. Behind the brace that opens the record, it has no comma before it.
+    fn append(&mut self, key: &str, value: &str) {
         let text = &mut self.shaped.text;
-        text.extend_from_slice(if text.len() > 1 { b",\"" } else { b"\"" });
-        text.extend_from_slice(name.as_bytes());
-        if !part.is_empty() {
-            text.push(b'_');
-            text.extend_from_slice(part.as_bytes());
-        }
-        text.extend_from_slice(end.as_bytes());
+        text.extend_from_slice(&key.as_bytes()[usize::from(text.len() == 1)..]);
         append_value(text, value, self.containers);
     }
 
@@ -275,7 +266,7 @@ impl Writer {
         {
             self.rest.push(b'}');
             let rest = String::from_utf8_lossy(&self.rest).into_owned();
-            self.append(column, "", "\":", &rest);
+            self.append(&key(column), &rest);
         }
         self.shaped.text.push(b'}');
         self.shaped

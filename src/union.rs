@@ -14,16 +14,14 @@ use crate::{
 
 /// The record's members; of members of the alert with the same name the last one counts. `stamp`, the text of a
 /// JSON string, is put first as `TimeGenerated`, which the Logs Ingestion API takes a record's time from.
-pub fn union<'a>(alert: &Object<'a>, machine: Option<&'a Machine>, stamp: Option<&'a str>) -> Object<'a> {
-    let count = alert.members.len() + 1 + machine.map_or(0, |machine| machine.members().len());
-    let mut record = Folded::with_capacity(count);
+pub fn union<'a>(mut alert: Object<'a>, machine: Option<&'a Machine>, stamp: Option<&'a str>) -> Object<'a> {
     // An alert that came with such a member keeps its own.
-    if let Some(value) = stamp.filter(|_| alert.get(TIME_GENERATED).is_none()) {
-        record.push(Member { name: TIME_GENERATED.into(), value });
+    let stamp = stamp.filter(|_| alert.get(TIME_GENERATED).is_none());
+    alert.members.retain(|member| !member.name.starts_with("@odata."));
+    if let Some(value) = stamp {
+        alert.members.insert(0, Member { name: TIME_GENERATED.into(), value });
     }
-    for member in alert.members.iter().filter(|member| !member.name.starts_with("@odata.")) {
-        record.put(member.clone());
-    }
+    let mut record = Folded::of(alert.members);
     for Member { mut name, value } in machine.into_iter().flat_map(Machine::members) {
         let is_said = loop {
             let Some(place) = record.find(&name) else { break false };
@@ -36,8 +34,7 @@ pub fn union<'a>(alert: &Object<'a>, machine: Option<&'a Machine>, stamp: Option
             record.push(Member { name, value });
         }
     }
-    let sources = [alert.sources[0], machine.map_or("", Machine::text)];
-    Object { members: record.list, sources }
+    Object { members: record.list, received: alert.received, prepared: machine.map_or("", Machine::text) }
 }
 
 /// `rbacGroupName` becomes `machineRbacGroupName`.

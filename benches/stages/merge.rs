@@ -39,7 +39,7 @@ fn page_split_naive(bencher: Bencher<'_, '_>) {
 fn write_records(input: &Input, page: &Page, mut write: impl FnMut(mdatp_forward::object::Object<'_>)) {
     for alert in page.elements.iter().flatten() {
         let machine = alert.machine_id.as_ref().and_then(|id| input.machines.get(id));
-        write(union(&alert.object().expect("an object"), machine, None));
+        write(union(alert.object().expect("an object"), machine, None));
     }
 }
 

@@ -24,7 +24,7 @@ static RECORDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let machine = |id: &Option<String>| id.as_ref().and_then(|id| INPUT.machines.get(id));
     let alerts = page.elements.iter().flatten();
     let record = |alert: &mdatp_forward::alert::Alert| {
-        union(&alert.object().expect("an object"), machine(&alert.machine_id), None).to_json()
+        union(alert.object().expect("an object"), machine(&alert.machine_id), None).to_json()
     };
     alerts.map(record).collect()
 });

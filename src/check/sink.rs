@@ -57,7 +57,7 @@ impl Marked {
                 (Some(stamp.as_str()), stream.trim_start_matches("Custom-").to_owned(), shape.id())
             }
         };
-        let record = shape.write(&union(&object, None, stamp)).text;
+        let record = shape.write(&union(object, None, stamp)).text;
         let body = [b"[", &record[..], b"]"].concat().into();
         Self { body, query: format!("{table} | where {column} == \"{id}\"") }
     }

@@ -27,6 +27,26 @@ impl<'a> Folded<'a> {
         Self { list: Vec::with_capacity(count), last: [0; 256], before: [0; FEW], places: HashMap::new() }
     }
 
+    /// Of these members, of which the last one with a name counts.
+    pub fn of(mut members: Vec<Member<'a>>) -> Self {
+        let mut rest = members.split_off(members.len().min(FEW));
+        let mut folded = Self { list: members, ..Self::with_capacity(0) };
+        // Names nearly always differ: then the list stays as it is.
+        for place in 0..folded.list.len() {
+            if folded.find(&folded.list[place].name).is_some() {
+                let mut tail = folded.list.split_off(place);
+                tail.append(&mut rest);
+                rest = tail;
+                break;
+            }
+            folded.note(place);
+        }
+        for member in rest {
+            folded.put(member);
+        }
+        folded
+    }
+
     /// Adds a member. One with a name that is there already takes the place of that.
     pub fn put(&mut self, member: Member<'a>) {
         match self.find(&member.name) {
@@ -53,19 +73,26 @@ impl<'a> Folded<'a> {
 
     /// Adds a member with a name that is new.
     pub fn push(&mut self, member: Member<'a>) {
-        match u8::try_from(self.list.len() + 1) {
+        self.list.push(member);
+        self.note(self.list.len() - 1);
+    }
+
+    /// Makes the member at `place`, behind all that were noted before, one that is found.
+    fn note(&mut self, place: usize) {
+        let name = &self.list[place].name;
+        match u8::try_from(place + 1) {
             Ok(number) => {
-                let last = &mut self.last[bucket(&member.name)];
-                self.before[self.list.len()] = std::mem::replace(last, number);
+                let last = &mut self.last[bucket(name)];
+                self.before[place] = std::mem::replace(last, number);
             }
             Err(_) => {
                 if self.places.is_empty() {
-                    self.places = self.list.iter().map(|known| known.name.clone()).zip(0..).collect();
+                    self.places =
+                        self.list[..place].iter().map(|known| known.name.clone()).zip(0..).collect();
                 }
-                self.places.insert(member.name.clone(), self.list.len());
+                self.places.insert(name.clone(), place);
             }
         }
-        self.list.push(member);
     }
 }
 

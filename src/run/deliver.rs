@@ -293,7 +293,7 @@ impl Run<'_> {
 
     pub(super) async fn set_aside_no_alert(&mut self, no_alert: &NoAlert) -> Result<(), RunError> {
         let delivery = Delivery { identity: no_alert.identity(), time: None, reaches: None, newer: None };
-        self.set_aside(None, &no_alert.reason, (Shape::Union, &no_alert.text), delivery).await
+        self.set_aside(None, &no_alert.reason, (Shape::Union, no_alert.text.as_bytes()), delivery).await
     }
 
     /// Gives up on a record for now: it is kept whole, and counts as dealt with.

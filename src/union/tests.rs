@@ -10,7 +10,7 @@ use crate::alert::{Alert, Page};
 fn merge(alert: &str, machine: Option<&str>) -> String {
     let machine = machine.map(|text| Machine::parse(&Bytes::copy_from_slice(text.as_bytes())).expect(text));
     let object = Object::parse(alert.as_bytes()).expect(alert);
-    String::from_utf8(union(&object, machine.as_ref(), None).to_json()).expect("a record is text")
+    String::from_utf8(union(object, machine.as_ref(), None).to_json()).expect("a record is text")
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_name_that_is_taken_already_is_never_used_twice() {
 fn the_time_stamp_comes_first() {
     let object = Object::parse(br#"{"id":"a"}"#).expect("an object");
     assert_eq!(
-        union(&object, None, Some("\"2026-11-20T09:14:27Z\"")).to_json(),
+        union(object, None, Some("\"2026-11-20T09:14:27Z\"")).to_json(),
         br#"{"TimeGenerated":"2026-11-20T09:14:27Z","id":"a"}"#
     );
 }
@@ -72,11 +72,11 @@ fn the_time_stamp_comes_first() {
 fn a_time_stamp_never_doubles_a_member_of_that_name() {
     let stamp = Some("\"2026\"");
     let own = Object::parse(br#"{"id":"a","TimeGenerated":1}"#).expect("an object");
-    assert_eq!(union(&own, None, stamp).to_json(), br#"{"id":"a","TimeGenerated":1}"#);
+    assert_eq!(union(own, None, stamp).to_json(), br#"{"id":"a","TimeGenerated":1}"#);
     let machine = Machine::parse(&Bytes::from_static(br#"{"TimeGenerated":2}"#)).expect("a machine");
     let bare = Object::parse(br#"{"id":"a"}"#).expect("an object");
     assert_eq!(
-        union(&bare, Some(&machine), stamp).to_json(),
+        union(bare, Some(&machine), stamp).to_json(),
         br#"{"TimeGenerated":"2026","id":"a","machineTimeGenerated":2}"#
     );
 }
@@ -173,10 +173,10 @@ fn both_ways(alert: &str, machine: Option<&str>, stamp: Option<&str>) -> [String
     let page = Bytes::from(format!("{{\"value\": [{alert} ,\n{alert}]}}"));
     let page = Page::parse(&page, None).expect("a page");
     let listed = page.elements[1].as_ref().expect(alert);
-    let single = Alert::parse(Bytes::copy_from_slice(alert.as_bytes())).expect(alert);
+    let single = Alert::parse(alert.into()).expect(alert);
     [listed, &single].map(|alert| {
         let object = alert.object().expect("an object");
-        let record = union(&object, machine.as_ref(), stamp).to_json();
+        let record = union(object, machine.as_ref(), stamp).to_json();
         String::from_utf8(record).expect("a record is text")
     })
 }

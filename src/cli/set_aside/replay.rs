@@ -228,7 +228,7 @@ fn stamped(mut object: Object<'_>, wants_time_generated: bool) -> Object<'_> {
     let stamp =
         [TIME_GENERATED, "alertCreationTime"].iter().find_map(|name| object.get(name).filter(is_time));
     object.members.retain(|member| member.name != TIME_GENERATED);
-    union(&object, None, stamp.filter(|_| wants_time_generated))
+    union(object, None, stamp.filter(|_| wants_time_generated))
 }
 
 #[cfg(test)]
