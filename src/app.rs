@@ -11,13 +11,16 @@ use std::{
     time::Duration,
 };
 
+use azure_core::time::OffsetDateTime;
 use futures::FutureExt;
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::{
+    cause::chain,
     clock::Clock,
     config::{Config, SettingsError},
     deadline::Deadline,
+    history::Entry,
     report::RunReport,
     run::{Purpose, RunError, run},
     services::Services,
@@ -61,15 +64,29 @@ impl App {
     }
 
     async fn one_at_a_time(&self, work: impl Future<Output = Result<Outcome, RunError>>) -> Outcome {
+        let start = self.clock.now();
         let Ok(_guard) = self.running.try_lock() else {
-            return (RunReport { skipped: Some("alreadyRunning"), ..RunReport::default() }, Ok(()));
+            let report = RunReport { skipped: Some("alreadyRunning"), ..RunReport::default() };
+            self.write_down(start, &report);
+            return (report, Ok(()));
         };
         // A run keeps nothing in memory that a later one could find half changed.
-        let outcome = AssertUnwindSafe(work).catch_unwind().await.unwrap_or(Err(RunError::Panicked));
-        outcome.unwrap_or_else(|error| {
-            let report = RunReport { error: Some(crate::cause::chain(&error)), ..RunReport::default() };
-            (report, Err(error))
-        })
+        AssertUnwindSafe(work)
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| {
+                let (report, result) = failed(RunError::Panicked);
+                self.write_down(start, &report);
+                Ok((report, result))
+            })
+            .unwrap_or_else(failed)
+    }
+
+    /// Writes down what was no run, or came to no end. A run does it itself.
+    fn write_down(&self, start: OffsetDateTime, report: &RunReport) {
+        if let Some(services) = self.services.get() {
+            services.unsaved_runs().add(Entry::of(start, report));
+        }
     }
 
     /// Makes a run that is under way finish what it has in hand, and waits for it, but not for long: the
@@ -78,6 +95,11 @@ impl App {
         self.stop.store(true, Ordering::Relaxed);
         let _ = tokio::time::timeout(patience, self.running.lock()).await;
     }
+}
+
+fn failed(error: RunError) -> Outcome {
+    let report = RunReport { error: Some(chain(&error)), ..RunReport::default() };
+    (report, Err(error))
 }
 
 #[cfg(test)]

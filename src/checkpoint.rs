@@ -13,7 +13,7 @@ use azure_core::time::{OffsetDateTime, parse_rfc3339, to_rfc3339};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::{alert::Identity, quota::Quota, walk::Window};
+use crate::{alert::Identity, history::History, quota::Quota, walk::Window};
 
 /// The version of the document's form.
 const VERSION: u32 = 1;
@@ -33,6 +33,8 @@ pub struct Checkpoint {
     pub known_from: OffsetDateTime,
     /// The calls of the last hour, which count against the quotas.
     pub quota: Quota,
+    /// What the last runs came to.
+    pub history: History,
     delivered: HashSet<Identity>,
     by_minute: BTreeMap<i64, Vec<Identity>>,
 }
@@ -44,6 +46,7 @@ impl Checkpoint {
             watermark: start,
             known_from: start,
             quota: Quota::default(),
+            history: History::default(),
             delivered: HashSet::new(),
             by_minute: BTreeMap::new(),
         }
@@ -94,10 +97,12 @@ impl Checkpoint {
             watermark: to_rfc3339(&self.watermark),
             known_from: to_rfc3339(&self.known_from),
             quota: self.quota.clone(),
+            history: self.history.clone(),
             delivered: ByMinute(&self.by_minute),
         };
         // Room for all: a text of megabytes that grows by doubling is the most memory that a run takes.
-        let room = self.remembered() * PACKED + self.by_minute.len() * 32 + (16 << 10);
+        let runs = self.history.entries().len();
+        let room = self.remembered() * PACKED + self.by_minute.len() * 32 + runs * 512 + (16 << 10);
         let mut text = Vec::with_capacity(room);
         serde_json::to_writer_pretty(&mut text, &document).expect("numbers and texts can be written as JSON");
         text
@@ -115,6 +120,7 @@ impl Checkpoint {
         let mut checkpoint = Self::starting_at(time(&document.known_from)?);
         checkpoint.watermark = time(&document.watermark)?;
         checkpoint.quota = document.quota;
+        checkpoint.history = document.history;
         if checkpoint.watermark < checkpoint.known_from {
             return Err(Damage::Inverted);
         }
@@ -193,6 +199,8 @@ struct Document<D> {
     known_from: String,
     #[serde(default)]
     quota: Quota,
+    #[serde(default)]
+    history: History,
     /// By minute (`2026-11-24T05:55`), base64 of the fingerprints one after the other: 1.6 MB for 100,000
     /// alerts an hour.
     delivered: D,
@@ -273,6 +281,7 @@ mod tests {
   "watermark": "2026-11-24T03:00:30.0000001Z",
   "knownFrom": "2026-11-24T02:00:30.0000001Z",
   "quota": {},
+  "history": [],
   "delivered": {
     "2026-11-24T02:00": "AgICAgICAgICAgIC",
     "2026-11-24T03:00": "AwMDAwMDAwMDAwMD"

@@ -3,6 +3,7 @@
 
 pub mod cloud;
 pub mod endpoint;
+mod health;
 pub mod local_settings;
 pub mod parts;
 pub mod settings;
@@ -56,6 +57,8 @@ pub struct Config {
     pub enrich_patience: Duration,
     /// `MDATP_MACHINE_TTL` (default 1h): how long a machine is kept between runs.
     pub machine_ttl: Duration,
+    /// `MDATP_HEALTH` (default off): whether each run is told to the sink, too.
+    pub health: bool,
     /// `MDATP_STATE` (default `blob:mdatp-forward`).
     pub state: StateConfig,
 }
@@ -116,6 +119,8 @@ pub enum SinkConfig {
         rule: String,
         /// `MDATP_STREAM` (default `Custom-<log name>_CL`)
         stream: String,
+        /// `MDATP_LOG_NAME`
+        log_name: String,
         /// `MDATP_INGESTION_SCOPE` (default by cloud)
         scope: String,
     },
@@ -209,6 +214,11 @@ impl Config {
         });
         let enrich_patience = read.parsed("MDATP_ENRICH_PATIENCE", "30m", duration);
         let machine_ttl = read.parsed("MDATP_MACHINE_TTL", "1h", duration);
+        let health = read.parsed("MDATP_HEALTH", "off", |text| match text {
+            "on" => Ok(true),
+            "off" => Ok(false),
+            _ => Err("must be on or off".to_owned()),
+        });
 
         let problems = read.problems;
         let config = || {
@@ -228,6 +238,7 @@ impl Config {
                 quota_share: quota_share?,
                 enrich_patience: enrich_patience?,
                 machine_ttl: machine_ttl?,
+                health: health?,
                 state: state?,
             })
         };
@@ -316,7 +327,7 @@ impl Reader<'_> {
         let collector = self.get("MDATP_WORKSPACE_ID").is_some() || self.get("MDATP_WORKSPACE_KEY").is_some();
         let ingestion = self.get("MDATP_INGESTION_ENDPOINT").is_some() || self.get("MDATP_DCR_ID").is_some();
         match (self.get("MDATP_SINK").as_deref(), ingestion, collector) {
-            (Some("logs-ingestion"), ..) | (None, true, false) => self.logs_ingestion(cloud, &log_name),
+            (Some("logs-ingestion"), ..) | (None, true, false) => self.logs_ingestion(cloud, log_name),
             (Some("data-collector"), ..) | (None, false, true) => self.data_collector(cloud, log_name),
             (Some(_), ..) => self.problem("MDATP_SINK must be logs-ingestion or data-collector".to_owned()),
             (None, true, true) => self.problem(
@@ -331,7 +342,7 @@ impl Reader<'_> {
         }
     }
 
-    fn logs_ingestion(&mut self, cloud: &Cloud, log_name: &str) -> Option<SinkConfig> {
+    fn logs_ingestion(&mut self, cloud: &Cloud, log_name: String) -> Option<SinkConfig> {
         let why =
             "the Logs Ingestion API needs the endpoint and the immutable id of the data collection rule";
         let endpoint = match self.required("MDATP_INGESTION_ENDPOINT", why) {
@@ -355,7 +366,7 @@ impl Reader<'_> {
             }
         });
         let scope = self.text("MDATP_INGESTION_SCOPE", cloud.ingestion_scope);
-        Some(SinkConfig::LogsIngestion { endpoint: endpoint?, rule: rule?, stream: stream?, scope })
+        Some(SinkConfig::LogsIngestion { endpoint: endpoint?, rule: rule?, stream: stream?, log_name, scope })
     }
 
     fn data_collector(&mut self, cloud: &Cloud, log_name: String) -> Option<SinkConfig> {

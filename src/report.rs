@@ -3,7 +3,7 @@
 use std::fmt;
 
 use azure_core::time::{OffsetDateTime, to_rfc3339};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The report of one run. The names are part of the contract with whoever reads it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -46,20 +46,49 @@ pub struct RunReport {
     pub error: Option<String>,
 }
 
+/// Writes a time as the text it has everywhere.
 #[expect(clippy::ref_option, reason = "serde hands a field over like this")]
-fn rfc3339<S: Serializer>(time: &Option<OffsetDateTime>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn rfc3339<S: Serializer>(
+    time: &Option<OffsetDateTime>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     time.as_ref().map(to_rfc3339).serialize(serializer)
 }
 
 impl RunReport {
-    /// How the run ended, in a word.
-    pub fn result(&self) -> &'static str {
+    /// How the run ended.
+    pub fn result(&self) -> RunResult {
         match (self.skipped, &self.error, self.complete) {
-            (Some(_), ..) => "skipped",
-            (_, Some(_), _) => "failed",
-            (.., true) => "ok",
-            (.., false) => "incomplete",
+            (Some(_), ..) => RunResult::Skipped,
+            (_, Some(_), _) => RunResult::Failed,
+            (.., true) => RunResult::Ok,
+            (.., false) => RunResult::Incomplete,
         }
+    }
+}
+
+/// How a run ended, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunResult {
+    /// Everything there was is done.
+    Ok,
+    /// Time was up before everything was done.
+    Incomplete,
+    /// There was an error.
+    Failed,
+    /// Another run was under way.
+    Skipped,
+}
+
+impl fmt::Display for RunResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Ok => "ok",
+            Self::Incomplete => "incomplete",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        })
     }
 }
 

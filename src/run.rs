@@ -9,6 +9,8 @@
 
 mod deliver;
 mod error;
+mod health;
+mod history;
 mod read;
 
 use std::{
@@ -63,7 +65,7 @@ pub async fn run(
     deadline: Deadline,
     purpose: Purpose<'_>,
 ) -> (RunReport, Result<(), RunError>) {
-    let begun = Instant::now();
+    let (begun, start) = (Instant::now(), services.clock.now());
     let caller = Caller::new(services.http.clone(), services.clock, deadline, services.quota_share);
     let mut run = Run {
         services,
@@ -89,12 +91,13 @@ pub async fn run(
         Err(RunError::Call(CallError::OutOfTime)) => run.settle(None).await,
         result => result,
     };
-    run.save_calls().await;
     run.tell_misfits();
     run.report.requests = caller.requests();
     run.report.duration_ms = begun.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
     run.report.lag_seconds = run.lag_seconds();
     run.report.error = result.as_ref().err().map(|error| chain(error));
+    run.write_down(start).await;
+    run.send_health().await;
     (run.report, result)
 }
 
@@ -173,6 +176,7 @@ impl Run<'_> {
                 }
             }
             self.caller.begin_with(self.checkpoint.quota.clone());
+            self.services.unsaved_runs().forget(&self.checkpoint.history);
             self.version = Some(version);
             return Ok(());
         }

@@ -7,6 +7,7 @@
 
 pub mod check;
 pub mod functions;
+pub mod health;
 pub mod migration;
 pub mod rule;
 pub mod table;

@@ -1,7 +1,7 @@
 //! What a run works with: clients for Defender, the sink and the state store, built from the settings.
 
 use std::{
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, Mutex as SyncMutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -13,6 +13,7 @@ use crate::{
     credential::Credential,
     defender::Defender,
     enrich::Machines,
+    history::History,
     http::Http,
     run::RunError,
     schema::Shape,
@@ -31,6 +32,8 @@ pub struct Services {
     pub defender: Defender,
     /// Where records go.
     pub sink: Sink,
+    /// Where the rows about runs go; none with `MDATP_HEALTH` off.
+    pub health: Option<Sink>,
     /// Where the checkpoint is.
     pub store: StateStore,
     /// `MDATP_RECORD_SHAPE`
@@ -54,6 +57,7 @@ pub struct Services {
     /// True once the sink has accepted anything: a record it then refuses is at fault itself, not the
     /// settings.
     pub sink_has_accepted: AtomicBool,
+    unsaved_runs: SyncMutex<History>,
 }
 
 impl Services {
@@ -77,6 +81,7 @@ impl Services {
         Self {
             defender: Defender::new(config, credential.clone()),
             sink: Sink::new(&config.sink, credential),
+            health: config.health.then(|| Sink::new(&config.sink.for_health(), credential)),
             store,
             http,
             clock,
@@ -90,6 +95,12 @@ impl Services {
             enrich_patience: config.enrich_patience,
             machines: Mutex::new(Machines::new(config.machine_ttl)),
             sink_has_accepted: AtomicBool::new(false),
+            unsaved_runs: SyncMutex::default(),
         }
+    }
+
+    /// The runs that the next save writes into the history: one alone is worth no save when it found nothing.
+    pub fn unsaved_runs(&self) -> MutexGuard<'_, History> {
+        self.unsaved_runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -55,7 +55,7 @@ impl Sink {
             SinkConfig::DataCollector { workspace_id, key, url, log_name } => Self::DataCollector(
                 DataCollector::new(workspace_id.clone(), key.clone(), url, log_name.clone()),
             ),
-            SinkConfig::LogsIngestion { endpoint, rule, stream, scope } => Self::LogsIngestion(
+            SinkConfig::LogsIngestion { endpoint, rule, stream, scope, log_name: _ } => Self::LogsIngestion(
                 LogsIngestion::new(endpoint, rule, stream, scope.clone(), credential.clone()),
             ),
         }

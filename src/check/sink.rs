@@ -137,6 +137,7 @@ mod tests {
                 endpoint,
                 rule: "dcr-0f".to_owned(),
                 stream: "Custom-MDATPAlerts_CL".to_owned(),
+                log_name: "MDATPAlerts".to_owned(),
                 scope: String::new(),
             },
         ]

@@ -78,7 +78,7 @@ fn judge_text(text: Option<&[u8]>, now: OffsetDateTime) -> Finding {
         Err(damage) => Finding::failure(
             CHECKPOINT,
             format!("the checkpoint cannot be used: {}", chain(&damage)),
-            "mdatp-forward state show, then mdatp-forward state reset --to TIME",
+            "mdatp-forward status, then mdatp-forward state reset --to TIME",
         ),
     }
 }

@@ -13,9 +13,9 @@ use super::{EXIT_USAGE, print_line, read_document};
 use crate::{
     config::{log_name, settings::Settings},
     schema::{
-        Shape,
+        Column, Shape,
         check::Document,
-        columns, functions,
+        columns, functions, health,
         rule::{self, Place, TEMPLATE_LOCATION, TEMPLATE_WORKSPACE},
         table,
     },
@@ -43,6 +43,9 @@ pub struct SchemaArgs {
     /// The workspace's region, for the rule.
     #[arg(long, value_name = "REGION", default_value = TEMPLATE_LOCATION, hide_default_value = true)]
     pub location: String,
+    /// The table of the rows about runs (`MDATP_HEALTH`) in place of the alerts', and the rule with the ways of both.
+    #[arg(long, conflicts_with = "check")]
+    pub health: bool,
     /// Another table that the functions read too.
     #[arg(long, value_name = "TABLE")]
     pub also: Vec<String>,
@@ -77,19 +80,30 @@ pub fn schema(args: &SchemaArgs, settings: &Settings) -> ExitCode {
     }
     let json = |document| serde_json::to_string_pretty(&document).expect("texts can be written as JSON");
     let place = Place { workspace: &args.workspace, location: &args.location };
-    let text = match args.format {
-        Format::Columns => list(args.shape),
-        Format::Table => json(table::document(&name, args.shape)),
-        Format::Dcr => json(rule::document(&name, &stream, args.shape, place)),
-        Format::Kql => functions::document(&name, &args.also),
+    let text = match (args.format, args.health) {
+        (Format::Columns, false) => list(columns(args.shape)),
+        (Format::Columns, true) => list(health::columns()),
+        (Format::Table, false) => json(table::document(&name, columns(args.shape))),
+        (Format::Table, true) => json(health::table(&name)),
+        (Format::Dcr, with_health) => {
+            let mut document = rule::document(&name, &stream, args.shape, place);
+            if with_health {
+                rule::add_health(&mut document, &name);
+            }
+            json(document)
+        }
+        (Format::Kql, false) => functions::document(&name, &args.also),
+        (Format::Kql, true) => {
+            error!("there are no saved functions for the rows about runs");
+            return ExitCode::from(EXIT_USAGE);
+        }
     };
     print_line(text.trim_end().as_bytes());
     ExitCode::SUCCESS
 }
 
-fn list(shape: Shape) -> String {
-    let columns = columns(shape);
-    let width = |length: fn(&crate::schema::Column) -> usize| columns.iter().map(length).max().unwrap_or(0);
+fn list(columns: &[Column]) -> String {
+    let width = |length: fn(&Column) -> usize| columns.iter().map(length).max().unwrap_or(0);
     let (name, source) = (width(|column| column.name.len()), width(|column| column.source.len()));
     let mut lines = vec![format!("{:name$}  {:8}  {:source$}  meaning", "column", "type", "source")];
     lines.extend(columns.iter().map(|column| {

@@ -8,7 +8,6 @@ use azure_core::time::to_rfc3339;
 use bytes::Bytes;
 use clap::{Args, Subcommand};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
-use serde::Serialize;
 use tracing::{error, info};
 
 use super::{EXIT_USAGE, print_line};
@@ -19,6 +18,7 @@ use crate::{
     services::Services,
     set_aside::{SetAsideDocument, may_be_of},
     state::{StateError, StateStore, set_aside::Entry},
+    status::AsideDocument,
 };
 use replay::Replay;
 
@@ -73,7 +73,7 @@ pub async fn list(args: &ListArgs, services: &Services) -> Result<ExitCode, RunE
     }
     let mut read = read(&services.store, entries);
     while let Some((entry, text)) = read.try_next().await? {
-        let row = Row::of(&entry, &text);
+        let row = row(&entry, &text);
         match width {
             Some(width) if !args.json => print_line(
                 format!(
@@ -124,7 +124,7 @@ pub async fn replay(args: &ReplayArgs, services: &Services, budget: Duration) ->
 }
 
 /// The documents of `entries` that are still there, in order.
-fn read(
+pub(super) fn read(
     store: &StateStore,
     entries: Vec<Entry>,
 ) -> impl Stream<Item = Result<(Entry, Bytes), StateError>> + Unpin + '_ {
@@ -183,21 +183,16 @@ fn id_in(text: &[u8]) -> Option<String> {
 }
 
 /// A line of the list.
-#[derive(Debug, Serialize)]
-struct Row {
-    name: String,
-    id: Option<String>,
-    when: String,
-    bytes: u64,
-    reason: String,
-}
-
-impl Row {
-    fn of(entry: &Entry, text: &[u8]) -> Self {
-        let (id, reason) = match SetAsideDocument::from_json(text) {
-            Ok(document) => (document.id.map(String::from), document.reason.into_owned()),
-            Err(error) => (None, format!("the document cannot be read: {}", chain(&error))),
-        };
-        Self { name: entry.name.clone(), id, when: to_rfc3339(&entry.modified), bytes: entry.size, reason }
+pub(super) fn row(entry: &Entry, text: &[u8]) -> AsideDocument {
+    let (id, reason) = match SetAsideDocument::from_json(text) {
+        Ok(document) => (document.id.map(String::from), document.reason.into_owned()),
+        Err(error) => (None, format!("the document cannot be read: {}", chain(&error))),
+    };
+    AsideDocument {
+        name: entry.name.clone(),
+        id,
+        when: to_rfc3339(&entry.modified),
+        bytes: entry.size,
+        reason,
     }
 }

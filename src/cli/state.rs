@@ -1,39 +1,22 @@
-//! `mdatp-forward state`: how far delivery has come, and the way out when the checkpoint is damaged.
+//! `mdatp-forward state`: the way out when the checkpoint is damaged.
 
-use std::{collections::BTreeMap, fmt, process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
 use azure_core::time::{OffsetDateTime, to_rfc3339};
 use clap::{Args, Subcommand};
-use serde::Serialize;
 use tracing::error;
 
 use super::{EXIT_USAGE, print_line};
-use crate::{
-    cause::chain, checkpoint::Checkpoint, config::Start, quota::Api, run::RunError, services::Services,
-    state::Problem,
-};
+use crate::{checkpoint::Checkpoint, config::Start, run::RunError, services::Services, state::Problem};
 
 /// What to do with the checkpoint.
 #[derive(Debug, Subcommand)]
 pub enum StateCommand {
-    /// Show how far delivery has come.
-    ///
-    /// While nothing happens the checkpoint is saved only now and then, so a lag of half of
-    /// `MDATP_LOOKBACK` is nothing to worry about. A damaged checkpoint is said to be so; the exit code is 1.
-    Show(ShowArgs),
     /// Begin again at a given time, whatever was delivered before.
     ///
     /// The next run sends every alert from that time on, also what was sent before, and nothing older.
     /// The checkpoint that was there is kept beside the new one. A run that is under way stops.
     Reset(ResetArgs),
-}
-
-/// The options of `state show`.
-#[derive(Debug, Args)]
-pub struct ShowArgs {
-    /// Print it as JSON.
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// The options of `state reset`.
@@ -42,19 +25,6 @@ pub struct ResetArgs {
     /// Where to begin: a time (2026-11-24T00:00:00Z), or how long ago (24h).
     #[arg(long, value_name = "TIME|DURATION", value_parser = Start::parse)]
     pub to: Start,
-}
-
-/// Shows the checkpoint.
-pub async fn show(args: &ShowArgs, services: &Services) -> Result<ExitCode, RunError> {
-    let now = services.clock.now();
-    let loaded = services.store.load().await?;
-    let text = loaded.as_ref().map(|(text, _)| &text[..]);
-    let standing = Standing::of(services.store.checkpoint_place(), text, now);
-    match args.json {
-        true => print_line(&serde_json::to_vec(&standing).expect("numbers and texts can be written as JSON")),
-        false => print_line(standing.to_string().as_bytes()),
-    }
-    Ok(if standing.damage.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Begins again.
@@ -68,9 +38,9 @@ pub async fn reset(args: &ResetArgs, services: &Services) -> Result<ExitCode, Ru
         }
     };
     let before = store.load().await?;
-    // Calls made still count, whatever becomes of the rest.
+    // Calls made still count, and runs have been, whatever becomes of the rest.
     if let Some(Ok(old)) = before.as_ref().map(|(text, _)| Checkpoint::from_json(text, now)) {
-        fresh.quota = old.quota;
+        (fresh.quota, fresh.history) = (old.quota, old.history);
     }
     let (place, begin) = (store.checkpoint_place(), to_rfc3339(&fresh.watermark));
     match store.reset(fresh.to_json(), before.as_ref(), now).await {
@@ -99,71 +69,6 @@ fn beginning(to: Start, now: OffsetDateTime) -> Result<Checkpoint, String> {
     let time = time.filter(|time| time.year() > 0).ok_or("it begins before the year 1")?;
     let fresh = Checkpoint::starting_at(time);
     Checkpoint::from_json(&fresh.to_json(), now).map_err(|damage| damage.to_string())
-}
-
-/// How far delivery has come, for a reader.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Standing {
-    place: String,
-    watermark: Option<String>,
-    lag_seconds: Option<i64>,
-    known_from: Option<String>,
-    remembered: Option<usize>,
-    quota: BTreeMap<Api, Calls>,
-    damage: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Calls {
-    last_minute: u64,
-    last_hour: u64,
-}
-
-impl Standing {
-    fn of(place: String, text: Option<&[u8]>, now: OffsetDateTime) -> Self {
-        let read = text.map(|text| Checkpoint::from_json(text, now)).transpose();
-        let checkpoint = read.as_ref().ok().and_then(Option::as_ref);
-        let calls = |(api, last_minute, last_hour)| (api, Calls { last_minute, last_hour });
-        Self {
-            place,
-            watermark: checkpoint.map(|checkpoint| to_rfc3339(&checkpoint.watermark)),
-            lag_seconds: checkpoint.map(|checkpoint| (now - checkpoint.watermark).whole_seconds()),
-            known_from: checkpoint.map(|checkpoint| to_rfc3339(&checkpoint.known_from)),
-            remembered: checkpoint.map(Checkpoint::remembered),
-            quota: checkpoint
-                .into_iter()
-                .flat_map(|checkpoint| checkpoint.quota.used(now))
-                .map(calls)
-                .collect(),
-            damage: read.as_ref().err().map(|damage| chain(damage)),
-        }
-    }
-}
-
-impl fmt::Display for Standing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "checkpoint  {}", self.place)?;
-        if let Some(damage) = &self.damage {
-            return write!(
-                f,
-                "\ndamage      {damage}\nway out     mdatp-forward state reset --to TIME, or mend the document"
-            );
-        }
-        let (Some(watermark), Some(known_from)) = (&self.watermark, &self.known_from) else {
-            return f.write_str("\nnone yet: the first run begins at MDATP_START");
-        };
-        let lag = Duration::from_secs(self.lag_seconds.unwrap_or_default().try_into().unwrap_or_default());
-        writeln!(f, "\nwatermark   {watermark}: everything before is delivered or set aside")?;
-        writeln!(f, "lag         {}", humantime::format_duration(lag))?;
-        writeln!(f, "known from  {known_from}: nothing before is looked at again")?;
-        write!(f, "remembered  {} alerts", self.remembered.unwrap_or_default())?;
-        for (api, Calls { last_minute, last_hour }) in &self.quota {
-            write!(f, "\ncalls       {api}: {last_minute} in the last minute, {last_hour} in the last hour")?;
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

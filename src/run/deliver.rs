@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use azure_core::time::OffsetDateTime;
 use tokio::sync::mpsc::Receiver;
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use super::{
     Held, Loss, Purpose, Record, Run, RunError,
@@ -15,7 +15,7 @@ use crate::{
     alert::{Alert, NoAlert},
     batch::{Batch, Delivery, TooLarge},
     call::{CallError, Refusal},
-    cause::{chain, one_line},
+    cause::one_line,
     enrich::MachineOf,
     object::{Object, text_of},
     schema::Shape,
@@ -25,9 +25,6 @@ use crate::{
 
 /// So many records refused one by one before any was accepted mean that the settings are at fault.
 const REFUSALS_TO_BLAME_SETTINGS: usize = 8;
-
-/// Calls that an otherwise idle run may make without its count being saved.
-const UNSAVED_CALLS: u64 = 10;
 
 impl Run<'_> {
     /// Takes portion after portion, makes records of it, and sends what fills a batch. True when it came to
@@ -261,32 +258,24 @@ impl Run<'_> {
         let behind = reached.map(|reached| reached - self.checkpoint.watermark);
         let is_far = behind.is_some_and(|behind| behind > self.services.lookback / 2);
         if !self.is_unsaved && !is_far {
+            if self.is_sign_of_life_due() {
+                self.advance(reached);
+            }
             return Ok(());
         }
         self.advance(reached);
         self.save().await
     }
 
-    /// A run that made many calls and had nothing else to remember still saves their count, since the next
-    /// run may be another process. The run has ended already, so a failure changes nothing.
-    pub(super) async fn save_calls(&mut self) {
-        let unsaved = self.caller.requests() - self.calls_saved;
-        let may_save = self.version.is_some() && matches!(self.purpose, Purpose::Send(_));
-        if unsaved > UNSAVED_CALLS
-            && may_save
-            && let Err(error) = self.save().await
-        {
-            debug!("{}", chain(&error));
-        }
-    }
-
     pub(super) async fn save(&mut self) -> Result<(), RunError> {
         self.checkpoint.quota = self.caller.quota();
         self.calls_saved = self.caller.requests();
+        self.checkpoint.history.merge(&self.services.unsaved_runs());
         // Only a save that is known to have worked may be built upon.
         let over = self.version.take();
         let saved = self.services.store.save(self.checkpoint.to_json(), over.as_ref()).await?;
         self.version = Some(saved);
+        self.services.unsaved_runs().forget(&self.checkpoint.history);
         (self.is_claimed, self.is_unsaved) = (true, false);
         Ok(())
     }

@@ -60,7 +60,7 @@ impl fmt::Display for RunError {
             Self::Damaged { place, .. } => write!(
                 f,
                 "the checkpoint {place} cannot be used; nothing was sent. A copy is kept beside it. The way out: \
-                 mdatp-forward state show, then mdatp-forward state reset --to TIME"
+                 mdatp-forward status, then mdatp-forward state reset --to TIME"
             ),
             Self::Panicked => f.write_str("a fault of mdatp-forward itself; the lines before tell where"),
         }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Shape, columns,
+    Column, Shape, columns, health,
     table::{self, Declared},
 };
 
@@ -36,10 +36,6 @@ pub struct Place<'a> {
 
 /// The whole resource, as the management API takes it. `kind` Direct gives it an endpoint of its own.
 pub fn document(log_name: &str, stream: &str, shape: Shape, place: Place<'_>) -> Value {
-    let columns: Vec<_> = columns(shape)
-        .iter()
-        .map(|column| json!({ "name": column.name, "type": column.kind.name() }))
-        .collect();
     json!({
         "type": "Microsoft.Insights/dataCollectionRules",
         "name": "mdatp-forward",
@@ -47,17 +43,36 @@ pub fn document(log_name: &str, stream: &str, shape: Shape, place: Place<'_>) ->
         "kind": "Direct",
         "properties": {
             "description": "Microsoft Defender for Endpoint alerts with their machines, by mdatp-forward",
-            "streamDeclarations": { stream: { "columns": columns } },
+            "streamDeclarations": { stream: declaration(columns(shape)) },
             "destinations": {
                 "logAnalytics": [{ "workspaceResourceId": place.workspace, "name": DESTINATION }],
             },
-            "dataFlows": [{
-                "streams": [stream],
-                "destinations": [DESTINATION],
-                "transformKql": TRANSFORM,
-                "outputStream": format!("Custom-{}", table::name(log_name)),
-            }],
+            "dataFlows": [flow(stream, log_name)],
         },
+    })
+}
+
+/// Adds the way of the rows about runs to the `rule` of a log.
+pub fn add_health(rule: &mut Value, log_name: &str) {
+    let (name, own) = (health::stream(log_name), &mut rule["properties"]);
+    own["streamDeclarations"][&name] = declaration(health::columns());
+    if let Some(flows) = own["dataFlows"].as_array_mut() {
+        flows.push(flow(&name, &health::log_name(log_name)));
+    }
+}
+
+fn declaration(columns: &[Column]) -> Value {
+    let column = |column: &Column| json!({ "name": column.name, "type": column.kind.name() });
+    json!({ "columns": columns.iter().map(column).collect::<Vec<_>>() })
+}
+
+/// From a stream into the table of a log.
+fn flow(stream: &str, log_name: &str) -> Value {
+    json!({
+        "streams": [stream],
+        "destinations": [DESTINATION],
+        "transformKql": TRANSFORM,
+        "outputStream": self::stream(log_name),
     })
 }
 

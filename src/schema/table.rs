@@ -3,11 +3,11 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Shape, columns};
+use super::Column;
 
 /// The body with which the Tables API (`PUT …/workspaces/{name}/tables/{table}`) makes the table of a log.
-pub fn document(log_name: &str, shape: Shape) -> Value {
-    let columns: Vec<_> = columns(shape)
+pub fn document(log_name: &str, columns: &[Column]) -> Value {
+    let columns: Vec<_> = columns
         .iter()
         .map(|column| {
             let description = format!("{}: {}", column.source, column.meaning);

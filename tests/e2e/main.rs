@@ -2,12 +2,14 @@
 //! HTTP. Each module tells one kind of story.
 
 mod blob_state;
+mod browser;
 mod check;
 mod command_line;
 mod deploy;
 mod fault;
 mod golden;
 mod happy_path;
+mod health;
 mod host_contract;
 mod machines;
 mod nothing_lost;
@@ -22,3 +24,4 @@ mod settings;
 mod setup_mistakes;
 mod stage;
 mod state_command;
+mod status_page;

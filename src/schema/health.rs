@@ -1,0 +1,141 @@
+//! The row about a run, which goes to a table of its own beside that of the alerts (`MDATP_HEALTH`): table, rule
+//! and row are made from the one list here. Pure.
+
+use std::{borrow::Cow, sync::LazyLock};
+
+use azure_core::time::{OffsetDateTime, to_rfc3339};
+use serde_json::{Map, Value, json};
+
+use super::{
+    Column, ColumnType,
+    ColumnType::{Long, String as Text},
+    TIME_GENERATED, rule, table,
+};
+use crate::report::RunReport;
+
+/// A column and what a report has for it.
+struct Figure {
+    name: &'static str,
+    kind: ColumnType,
+    meaning: &'static str,
+    of: fn(&RunReport) -> Value,
+}
+
+const fn count(name: &'static str, meaning: &'static str, of: fn(&RunReport) -> Value) -> Figure {
+    Figure { name, kind: Long, meaning, of }
+}
+
+const fn text(name: &'static str, meaning: &'static str, of: fn(&RunReport) -> Value) -> Figure {
+    Figure { name, kind: Text, meaning, of }
+}
+
+/// What follows the time.
+const FIGURES: [Figure; 13] = [
+    text("Result", "how the run ended: ok, incomplete, failed", |run| json!(run.result())),
+    count("Read", "alerts listed", |run| json!(run.alerts_read)),
+    count("Sent", "alerts accepted by the sink", |run| json!(run.alerts_sent)),
+    count("Before", "alerts of the look-back that earlier runs had delivered", |run| {
+        json!(run.alerts_already_sent)
+    }),
+    count("SetAside", "what cannot be delivered and was kept", |run| json!(run.alerts_set_aside)),
+    count("Misfit", "values that did not fit their column", |run| json!(run.values_misfit)),
+    count("Machines", "machines read", |run| json!(run.machines_read)),
+    count("MachinesMissing", "machines that Defender does not know", |run| json!(run.machines_not_found)),
+    count("Requests", "requests to Defender and the sink, repeats included", |run| json!(run.requests)),
+    count("Bytes", "bytes that the sink accepted", |run| json!(run.bytes_sent)),
+    count("DurationMs", "how long the run took, in milliseconds", |run| json!(run.duration_ms)),
+    count(
+        "LagSeconds",
+        "how long ago the time lay before which everything was dealt with; empty when that is not known",
+        |run| json!(run.lag_seconds),
+    ),
+    text("Error", "why the run failed; empty when it did not", |run| json!(run.error)),
+];
+
+/// The name of the log about the runs that send to `log_name`.
+pub fn log_name(log_name: &str) -> String {
+    format!("{log_name}Health")
+}
+
+/// The stream of the Logs Ingestion API into its table.
+pub fn stream(log_name: &str) -> String {
+    rule::stream(&self::log_name(log_name))
+}
+
+/// The columns of the table.
+pub fn columns() -> &'static [Column] {
+    static COLUMNS: LazyLock<Vec<Column>> = LazyLock::new(|| {
+        let column = |name, kind, meaning| Column {
+            name: Cow::Borrowed(name),
+            kind,
+            source: "run".to_owned(),
+            meaning,
+        };
+        let time = column(TIME_GENERATED, ColumnType::DateTime, "when the run ended");
+        let figures = FIGURES.iter().map(|figure| column(figure.name, figure.kind, figure.meaning));
+        [time].into_iter().chain(figures).collect()
+    });
+    &COLUMNS
+}
+
+/// The body with which the Tables API makes the table.
+pub fn table(log_name: &str) -> Value {
+    table::document(&self::log_name(log_name), columns())
+}
+
+/// The row about a run, as an array of one. It says its time itself only where `ended` is given.
+pub fn rows(report: &RunReport, ended: Option<OffsetDateTime>) -> Vec<u8> {
+    let figures = FIGURES.iter().map(|figure| (figure.name.to_owned(), (figure.of)(report)));
+    let time = ended.map(|time| (TIME_GENERATED.to_owned(), json!(to_rfc3339(&time))));
+    let row: Map<_, _> = time.into_iter().chain(figures).filter(|(_, value)| !value.is_null()).collect();
+    serde_json::to_vec(&[row]).expect("numbers and texts can be written as JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use azure_core::time::parse_rfc3339;
+
+    use super::*;
+
+    #[test]
+    fn a_row_has_what_the_report_has() {
+        let report = RunReport {
+            alerts_read: 1,
+            alerts_sent: 2,
+            alerts_already_sent: 3,
+            alerts_set_aside: 4,
+            values_misfit: 5,
+            machines_read: 6,
+            machines_not_found: 7,
+            requests: 8,
+            bytes_sent: 9,
+            duration_ms: 10,
+            lag_seconds: Some(11),
+            error: Some("no \"token\"".to_owned()),
+            ..RunReport::default()
+        };
+        let ended = parse_rfc3339("2026-11-24T06:00:00Z").expect("a time");
+        let rows: Value = serde_json::from_slice(&rows(&report, Some(ended))).expect("JSON");
+        assert_eq!(
+            rows,
+            json!([{
+                "TimeGenerated": "2026-11-24T06:00:00Z", "Result": "failed", "Read": 1, "Sent": 2, "Before": 3,
+                "SetAside": 4, "Misfit": 5, "Machines": 6, "MachinesMissing": 7, "Requests": 8, "Bytes": 9,
+                "DurationMs": 10, "LagSeconds": 11, "Error": "no \"token\""
+            }])
+        );
+        let names: Vec<_> = columns().iter().map(|column| &*column.name).collect();
+        assert_eq!(names.len(), 14);
+        assert!(names.iter().all(|name| rows[0].get(name).is_some()), "{names:?}");
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_said() {
+        let report = RunReport { complete: true, ..RunReport::default() };
+        let text = String::from_utf8(rows(&report, None)).expect("text");
+        assert!(text.contains(r#""Result":"ok""#), "{text}");
+        for name in ["TimeGenerated", "LagSeconds", "Error"] {
+            assert!(!text.contains(name), "{name} in {text}");
+        }
+    }
+}
