@@ -129,7 +129,7 @@ mod tests {
 
     #[tokio::test]
     async fn bad_settings_fail_every_run_by_name() {
-        let (report, _) = app().run_once(Purpose::Send(&|_| {})).await;
+        let (report, _) = app().run_once(Purpose::Send(&|_, _| {})).await;
         assert!(report.error.expect("an error").contains("MDATP_SINK"));
     }
 }

@@ -1,5 +1,7 @@
 //! Records packed into the bodies of posts: JSON arrays under a sink's limit, counted exactly. Pure.
 
+use std::time::Duration;
+
 use azure_core::time::OffsetDateTime;
 use bytes::Bytes;
 
@@ -18,6 +20,8 @@ pub struct Delivery {
     /// The state that is in it, where that is a newer one than the list named: an alert can change before
     /// it is fetched by its id, and must not be sent again when the list names that state too.
     pub newer: Option<(Identity, OffsetDateTime)>,
+    /// The time that the row will have, as far as the record says one.
+    pub generated: Option<OffsetDateTime>,
 }
 
 impl Delivery {
@@ -53,6 +57,19 @@ impl Batch {
         Some((self.part(0..middle)?, self.part(middle..self.deliveries.len())?))
     }
 
+    /// The same records in batches, in order, none of which spans more than `span` of time.
+    pub fn within(&self, span: Duration) -> Vec<Batch> {
+        let (mut batches, mut draft) = (Vec::new(), Draft::default());
+        for (place, delivery) in self.deliveries.iter().enumerate() {
+            if draft.would_span(delivery.generated) > span {
+                batches.extend(std::mem::take(&mut draft).finish());
+            }
+            draft.add(self.record(place), *delivery);
+        }
+        batches.extend(draft.finish());
+        batches
+    }
+
     fn part(&self, places: std::ops::Range<usize>) -> Option<Batch> {
         let mut draft = Draft::default();
         for place in places {
@@ -68,14 +85,26 @@ struct Draft {
     body: Vec<u8>,
     deliveries: Vec<Delivery>,
     starts: Vec<usize>,
+    /// The first and the last of the records' times.
+    times: Option<(OffsetDateTime, OffsetDateTime)>,
 }
 
 impl Draft {
+    /// The time from the first record to the last, with one of `time` among them.
+    fn would_span(&self, time: Option<OffsetDateTime>) -> Duration {
+        let span = self.times.zip(time).map(|((first, last), time)| last.max(time) - first.min(time));
+        span.unwrap_or_default().unsigned_abs()
+    }
+
     fn add(&mut self, record: &[u8], delivery: Delivery) {
         self.body.push(if self.body.is_empty() { b'[' } else { b',' });
         self.starts.push(self.body.len());
         self.body.extend_from_slice(record);
         self.deliveries.push(delivery);
+        if let Some(time) = delivery.generated {
+            let (first, last) = self.times.unwrap_or((time, time));
+            self.times = Some((first.min(time), last.max(time)));
+        }
     }
 
     fn finish(mut self) -> Option<Batch> {
@@ -96,6 +125,8 @@ pub struct TooLarge;
 pub struct Packer {
     limit: usize,
     target: usize,
+    /// The most time that a batch may span; none when that is all the same.
+    span: Option<Duration>,
     draft: Draft,
 }
 
@@ -103,7 +134,12 @@ impl Packer {
     /// A packer for bodies of at most `limit` bytes, and of no more than `target` unless a single record is
     /// longer.
     pub fn new(limit: usize, target: usize) -> Self {
-        Self { limit, target: target.min(limit), draft: Draft::default() }
+        Self { limit, target: target.min(limit), span: None, draft: Draft::default() }
+    }
+
+    /// From now on no batch spans more than `span` of time.
+    pub fn keep_within(&mut self, span: Duration) {
+        self.span = Some(span);
     }
 
     /// Adds a record. When it does not fit any more, the full batch is handed out first.
@@ -113,7 +149,8 @@ impl Packer {
             return Err(TooLarge);
         }
         let is_full = self.draft.body.len() + record.len() + 2 > self.target;
-        let full = if is_full { self.take() } else { None };
+        let is_long = self.span.is_some_and(|span| self.draft.would_span(delivery.generated) > span);
+        let full = if is_full || is_long { self.take() } else { None };
         self.draft.add(record, delivery);
         Ok(full)
     }
@@ -131,7 +168,42 @@ mod tests {
     use super::*;
 
     fn delivery(number: u8) -> Delivery {
-        Delivery { identity: Identity([number; Identity::BYTES]), time: None, reaches: None, newer: None }
+        Delivery {
+            identity: Identity([number; Identity::BYTES]),
+            time: None,
+            reaches: None,
+            newer: None,
+            generated: None,
+        }
+    }
+
+    #[test]
+    fn no_batch_spans_more_time_than_it_may_whether_packed_so_or_divided_later() {
+        let at = |minute: Option<i64>| Delivery {
+            generated: minute
+                .map(|minute| OffsetDateTime::UNIX_EPOCH + azure_core::time::Duration::minutes(minute)),
+            ..delivery(0)
+        };
+        let span = Duration::from_secs(30 * 60);
+        // Minutes of the records, and how many go together.
+        for (minutes, sizes) in [
+            (&[Some(0), Some(30), Some(31), Some(60)][..], &[2, 2][..]),
+            (&[Some(40), Some(10), Some(9), None, Some(38)], &[2, 3]),
+            (&[None, None], &[2]),
+            (&[Some(0), Some(1_000), Some(0)], &[1, 1, 1]),
+        ] {
+            let (mut cut, mut whole) = (Packer::new(1_000, 1_000), Packer::new(1_000, 1_000));
+            cut.keep_within(span);
+            let mut batches = Vec::new();
+            for minute in minutes {
+                batches.extend(cut.push(b"{}", at(*minute)).expect("it fits"));
+                assert_eq!(whole.push(b"{}", at(*minute)), Ok(None));
+            }
+            batches.extend(cut.take());
+            let told: Vec<_> = batches.iter().map(|batch| batch.deliveries.len()).collect();
+            assert_eq!(told, sizes, "{minutes:?}");
+            assert_eq!(whole.take().expect("a batch").within(span), batches, "{minutes:?}");
+        }
     }
 
     fn pack(limit: usize, records: &[&str]) -> Vec<String> {

@@ -258,7 +258,9 @@ impl Caller {
                 true => warn!("{}; waiting {} s", chain(&failure), wait.as_secs_f32().ceil()),
                 false => debug!("{}; trying again in {} ms", chain(&failure), wait.as_millis()),
             }
-            tokio::time::sleep(wait).await;
+            if !self.deadline.sleep(wait).await {
+                return Err(CallError::OutOfTime);
+            }
         }
     }
 
@@ -279,7 +281,9 @@ impl Caller {
                 return Err(CallError::OutOfTime);
             }
             debug!("waiting {} s for the quota of {}", wait.as_secs(), target.what);
-            tokio::time::sleep(wait).await;
+            if !self.deadline.sleep(wait).await {
+                return Err(CallError::OutOfTime);
+            }
         }
     }
 

@@ -22,7 +22,7 @@ const VERSION: u32 = 1;
 const FUTURE: Duration = Duration::from_secs(300);
 
 /// Defender for Endpoint came in 2016 (as Windows Defender ATP).
-const FIRST_YEAR: i32 = 2016;
+pub const FIRST_YEAR: i32 = 2016;
 
 /// What has been delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,11 @@ pub struct Checkpoint {
     pub watermark: OffsetDateTime,
     /// Of everything delivered from here on the identity is known. Nothing before is looked at again.
     pub known_from: OffsetDateTime,
+    /// Where everything began that this checkpoint stands for; none in a document from before this was
+    /// noted. What lies before it is a backfill's.
+    pub start: Option<OffsetDateTime>,
+    /// Where it ends; none for the timer's, which has no end. Only a backfill's has one.
+    pub until: Option<OffsetDateTime>,
     /// The calls of the last hour, which count against the quotas.
     pub quota: Quota,
     /// What the last runs came to.
@@ -45,6 +50,8 @@ impl Checkpoint {
         Self {
             watermark: start,
             known_from: start,
+            start: Some(start),
+            until: None,
             quota: Quota::default(),
             history: History::default(),
             delivered: HashSet::new(),
@@ -52,10 +59,10 @@ impl Checkpoint {
         }
     }
 
-    /// The window of a run at `now` that looks `lookback` behind the watermark for late alerts.
-    pub fn window(&self, lookback: Duration, now: OffsetDateTime) -> Window {
+    /// The window of a run until `to` that looks `lookback` behind the watermark for late alerts.
+    pub fn window(&self, lookback: Duration, to: OffsetDateTime) -> Window {
         let from = (self.watermark - lookback).max(self.known_from);
-        Window { from, to: now.max(from) }
+        Window { from, to: to.max(from) }
     }
 
     /// The identities that are remembered.
@@ -96,6 +103,8 @@ impl Checkpoint {
             version: VERSION,
             watermark: to_rfc3339(&self.watermark),
             known_from: to_rfc3339(&self.known_from),
+            start: self.start.as_ref().map(to_rfc3339),
+            until: self.until.as_ref().map(to_rfc3339),
             quota: self.quota.clone(),
             history: self.history.clone(),
             delivered: ByMinute(&self.by_minute),
@@ -119,9 +128,12 @@ impl Checkpoint {
         let time = |text: &str| parse_rfc3339(text).map_err(|_| Damage::NoTime(text.to_owned()));
         let mut checkpoint = Self::starting_at(time(&document.known_from)?);
         checkpoint.watermark = time(&document.watermark)?;
+        checkpoint.start = document.start.as_deref().map(time).transpose()?;
+        checkpoint.until = document.until.as_deref().map(time).transpose()?;
         checkpoint.quota = document.quota;
         checkpoint.history = document.history;
-        if checkpoint.watermark < checkpoint.known_from {
+        let begins_late = checkpoint.start.is_some_and(|start| start > checkpoint.known_from);
+        if checkpoint.watermark < checkpoint.known_from || begins_late {
             return Err(Damage::Inverted);
         }
         if checkpoint.known_from.year() < FIRST_YEAR {
@@ -197,6 +209,10 @@ struct Document<D> {
     version: u32,
     watermark: String,
     known_from: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    start: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
     #[serde(default)]
     quota: Quota,
     #[serde(default)]
@@ -280,6 +296,7 @@ mod tests {
   "version": 1,
   "watermark": "2026-11-24T03:00:30.0000001Z",
   "knownFrom": "2026-11-24T02:00:30.0000001Z",
+  "start": "2026-11-24T00:00:00Z",
   "quota": {},
   "history": [],
   "delivered": {
@@ -290,6 +307,15 @@ mod tests {
         );
         let now = at("2026-11-24T02:58:00Z");
         assert_eq!(Checkpoint::from_json(text.as_bytes(), now).expect("a document"), checkpoint);
+    }
+
+    #[test]
+    fn a_document_that_does_not_say_where_it_began_is_read_all_the_same() {
+        let text = r#"{"version":1,"watermark":"2026-11-24T05:00:00Z","knownFrom":"2026-11-24T04:00:00Z","delivered":{}}"#;
+        let checkpoint =
+            Checkpoint::from_json(text.as_bytes(), at("2026-11-24T06:00:00Z")).expect("a document");
+        assert_eq!((checkpoint.start, checkpoint.until), (None, None));
+        assert!(!String::from_utf8(checkpoint.to_json()).expect("text").contains("start"));
     }
 
     #[test]
@@ -331,6 +357,10 @@ mod tests {
             ),
             (
                 r#"{"version":1,"watermark":"2026-11-23T00:00:00Z","knownFrom":"2026-11-24T00:00:00Z","delivered":{}}"#,
+                "before its beginning",
+            ),
+            (
+                r#"{"version":1,"watermark":"2026-11-24T00:00:00Z","knownFrom":"2026-11-23T00:00:00Z","start":"2026-11-23T12:00:00Z","delivered":{}}"#,
                 "before its beginning",
             ),
             (

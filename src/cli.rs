@@ -1,5 +1,6 @@
 //! The command line, beside the server that the Functions host starts.
 
+mod backfill;
 mod check;
 mod migrate;
 mod run;
@@ -28,6 +29,7 @@ use crate::{
     telemetry::{self, Audience},
 };
 
+pub use backfill::BackfillArgs;
 pub use check::CheckArgs;
 pub use migrate::MigrateArgs;
 pub use run::RunArgs;
@@ -83,6 +85,11 @@ pub enum Work {
     /// when the last run failed, or when none has succeeded within the last 2 hours; a line says which. While there
     /// is nothing new the store is written once an hour or so, so a lag of an hour is nothing to worry about then.
     Status(StatusArgs),
+    /// Send the past: everything from a time on that was there before the timer began.
+    ///
+    /// It runs beside the timer, with a checkpoint of its own: the same command goes on where it was stopped, in
+    /// whatever way. The exit code is 0 when all of it is sent, 1 when not yet.
+    Backfill(BackfillArgs),
     /// Begin again at another time.
     #[command(subcommand)]
     State(StateCommand),
@@ -118,6 +125,7 @@ async fn work(command: &Work, settings: &Settings, clock: Clock) -> ExitCode {
         match command {
             Work::Run(args) => Ok(run::run(args, config.clone(), clock).await),
             Work::Status(args) => status::status(args, &open()?).await,
+            Work::Backfill(args) => backfill::backfill(args, &config, clock).await,
             Work::State(StateCommand::Reset(args)) => state::reset(args, &open()?).await,
             Work::SetAside(SetAsideCommand::List(args)) => set_aside::list(args, &open()?).await,
             Work::SetAside(SetAsideCommand::Show(args)) => set_aside::show(args, &open()?).await,

@@ -15,6 +15,9 @@ use tokio::time::Instant;
 /// no more than this.
 const LONGEST_RESERVE: Duration = Duration::from_secs(60);
 
+/// How often a sleeper looks whether the process is to end.
+const LOOK: Duration = Duration::from_millis(200);
+
 /// When a run begins nothing new, and when it is over.
 #[derive(Debug, Clone)]
 pub struct Deadline {
@@ -32,7 +35,25 @@ impl Deadline {
 
     /// True when only what is in hand should still be finished.
     pub fn is_near(&self) -> bool {
-        self.stop.load(Ordering::Relaxed) || Instant::now() >= self.nothing_new_after
+        self.is_stopped() || Instant::now() >= self.nothing_new_after
+    }
+
+    /// True when the process is being ended.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Sleeps for `wait`. False when the process is to end before that is over.
+    pub async fn sleep(&self, wait: Duration) -> bool {
+        let until = Instant::now() + wait;
+        while !self.is_stopped() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            tokio::time::sleep(left.min(LOOK)).await;
+        }
+        false
     }
 
     /// The time left until the run must be over.

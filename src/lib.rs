@@ -20,6 +20,7 @@
 pub mod advice;
 pub mod alert;
 pub mod app;
+pub mod backfill;
 pub mod batch;
 pub mod call;
 pub mod cause;
@@ -52,6 +53,7 @@ pub mod shrink;
 pub mod sink;
 pub mod state;
 pub mod status;
+pub mod stop;
 pub mod telemetry;
 pub mod union;
 pub mod walk;

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::{future::Future, process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc};
 
 use clap::Parser;
 use mdatp_forward::{
@@ -11,9 +11,9 @@ use mdatp_forward::{
     clock::Clock,
     config::{Config, settings::Settings},
     server,
+    stop::Stop,
     telemetry::{self, Audience},
 };
-use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 
 #[tokio::main(flavor = "current_thread")]
@@ -46,7 +46,7 @@ async fn serve(settings: &Settings, clock: Clock) -> ExitCode {
         error!("FUNCTIONS_CUSTOMHANDLER_PORT is not a port: {port:?}");
         return ExitCode::from(EXIT_USAGE);
     };
-    let (listener, stop) = match server::bind(port).and_then(|listener| Ok((listener, stop_signal()?))) {
+    let (listener, mut stop) = match server::bind(port).and_then(|listener| Ok((listener, Stop::listen()?))) {
         Ok(ready) => ready,
         Err(error) => {
             error!("cannot listen on 127.0.0.1:{port}: {error}");
@@ -59,17 +59,7 @@ async fn serve(settings: &Settings, clock: Clock) -> ExitCode {
         Ok(config) => cli::warn_of_sink(config),
         Err(problems) => error!("{problems}"),
     }
-    server::serve(listener, Arc::new(App::new(config, clock)), stop).await;
+    server::serve(listener, Arc::new(App::new(config, clock)), async move { stop.asked().await }).await;
     info!("stopped");
     ExitCode::SUCCESS
-}
-
-/// Done when the process is asked to stop: Ctrl+C at a terminal, or a container that ends. The host
-/// itself never asks; it kills.
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
-    })
 }

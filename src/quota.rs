@@ -96,6 +96,12 @@ impl Quota {
         self.0.keys().map(move |api| (*api, self.made(*api, &MINUTE, now), self.made(*api, &HOUR, now)))
     }
 
+    /// How many calls of the API that has had most of them are left of `share` in the hour that ends at `now`.
+    pub fn left(&self, share: f64, now: OffsetDateTime) -> u64 {
+        let most = self.used(now).map(|(_, _, hour)| hour).max().unwrap_or(0);
+        HOUR.allowed(share).saturating_sub(most)
+    }
+
     fn made(&self, api: Api, limit: &Limit, now: i64) -> u64 {
         self.buckets(api, limit, now).map(|(_, calls)| u64::from(calls)).sum()
     }
@@ -164,6 +170,8 @@ mod tests {
         assert_eq!(text, r#"{"alertList":{"179550324":1,"179550336":1}}"#);
         let used: Vec<_> = quota.used(start() + Span::minutes(61)).collect();
         assert_eq!(used, [(Api::AlertList, 1, 2)]);
+        assert_eq!(quota.left(0.8, start() + Span::minutes(61)), 1_198);
+        assert_eq!(after(1_501, start()).left(1.0, start()), 0);
     }
 
     #[test]

@@ -6,6 +6,8 @@
 //! next one to go on from there; at worst the batch in flight is sent again. Before the first batch of
 //! a run the checkpoint is saved once as it is: a store that cannot be written, or another process that
 //! is at work on it, is noticed before anything is sent.
+//!
+//! A backfill is the same run, over a window of the past and with a checkpoint of its own.
 
 mod deliver;
 mod error;
@@ -52,8 +54,8 @@ const SKEW: Duration = Duration::from_secs(60);
 /// What becomes of the records of a run.
 #[derive(Clone, Copy)]
 pub enum Purpose<'a> {
-    /// They are sent. The function hears of the report as it grows.
-    Send(&'a (dyn Fn(&RunReport) + Send + Sync)),
+    /// They are sent. The function hears of the report as it grows, and of the checkpoint as it is saved.
+    Send(&'a (dyn Fn(&RunReport, &Checkpoint) + Send + Sync)),
     /// They are only shown, each to this function; nothing is sent or saved.
     Show(&'a (dyn Fn(&[u8]) + Send + Sync)),
 }
@@ -80,7 +82,7 @@ pub async fn run(
         held: None,
         machine_failure: None,
         reached_at_most: None,
-        packer: Packer::new(services.sink.limit(), services.sink.target()),
+        packer: services.packer(),
         misfits: BTreeMap::new(),
         in_hand: HashSet::new(),
     };
@@ -135,7 +137,8 @@ struct Held {
 impl Run<'_> {
     async fn tell(&mut self) -> Result<(), RunError> {
         self.load().await?;
-        let window = self.checkpoint.window(self.services.lookback, self.services.clock.now());
+        let to = self.services.until.unwrap_or_else(|| self.services.clock.now());
+        let window = self.checkpoint.window(self.services.lookback, to);
         (self.report.from, self.report.to) = (Some(window.from), Some(window.to));
 
         let read = self.forward_all(window).await?;
@@ -197,7 +200,8 @@ impl Run<'_> {
         // One portion is read or waits while one is delivered: memory is two pages, not the backlog.
         let (sender, portions) = mpsc::channel(1);
         let delivered = self.checkpoint.delivered().clone();
-        let reader = Reader { services: self.services, caller: self.caller, delivered };
+        let (services, caller, until) = (self.services, self.caller, self.checkpoint.until);
+        let reader = Reader { services, caller, delivered, until };
         let reading = pin!(reader.read(window, sender));
         let delivering = pin!(self.deliver_all(portions));
         match select(delivering, reading).await {

@@ -104,7 +104,7 @@ async fn run(app: Arc<App>, id: Option<String>, invocation: Invocation) -> Reply
         if invocation.is_past_due {
             info!("the timer is past due: an earlier occurrence was missed");
         }
-        let (report, result) = app.run_once(Purpose::Send(&|_| {})).await;
+        let (report, result) = app.run_once(Purpose::Send(&|_, _| {})).await;
         match result {
             Ok(()) => info!("{report}"),
             Err(_) => error!("{report}"),

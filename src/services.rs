@@ -1,13 +1,18 @@
 //! What a run works with: clients for Defender, the sink and the state store, built from the settings.
 
 use std::{
-    sync::{Arc, Mutex as SyncMutex, MutexGuard, PoisonError, atomic::AtomicBool},
+    sync::{
+        Arc, Mutex as SyncMutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
+use azure_core::time::OffsetDateTime;
 use tokio::sync::Mutex;
 
 use crate::{
+    batch::Packer,
     clock::Clock,
     config::{AlertFetch, Config, Mode, Start},
     credential::Credential,
@@ -17,7 +22,7 @@ use crate::{
     http::Http,
     run::RunError,
     schema::Shape,
-    sink::Sink,
+    sink::{Sink, logs_ingestion::LONGEST_SPAN},
     state::StateStore,
 };
 
@@ -44,6 +49,8 @@ pub struct Services {
     pub mode: Mode,
     /// `MDATP_START`
     pub start: Start,
+    /// Where a run's window ends; none for now.
+    pub until: Option<OffsetDateTime>,
     /// `MDATP_LOOKBACK`
     pub lookback: Duration,
     /// `MDATP_PAGE_SIZE`
@@ -57,6 +64,8 @@ pub struct Services {
     /// True once the sink has accepted anything: a record it then refuses is at fault itself, not the
     /// settings.
     pub sink_has_accepted: AtomicBool,
+    /// True once the sink has refused a post because of the time it spans.
+    pub sink_limits_span: AtomicBool,
     unsaved_runs: SyncMutex<History>,
 }
 
@@ -89,14 +98,25 @@ impl Services {
             fetch: config.fetch,
             mode: config.mode,
             start: config.start,
+            until: None,
             lookback: config.lookback,
             page_size: config.page_size,
             quota_share: config.quota_share,
             enrich_patience: config.enrich_patience,
             machines: Mutex::new(Machines::new(config.machine_ttl)),
             sink_has_accepted: AtomicBool::new(false),
+            sink_limits_span: AtomicBool::new(false),
             unsaved_runs: SyncMutex::default(),
         }
+    }
+
+    /// A packer for the sink's posts, as far as it is known what it takes.
+    pub fn packer(&self) -> Packer {
+        let mut packer = Packer::new(self.sink.limit(), self.sink.target());
+        if self.sink_limits_span.load(Ordering::Relaxed) {
+            packer.keep_within(LONGEST_SPAN);
+        }
+        packer
     }
 
     /// The runs that the next save writes into the history: one alone is worth no save when it found nothing.

@@ -35,6 +35,8 @@ pub enum Blame {
     Size,
     /// Something in it, or the settings: half of it may be accepted.
     Records,
+    /// The time that its records span.
+    Span,
     /// Nothing that is in it.
     None,
 }
@@ -91,6 +93,11 @@ impl Sink {
     /// What a refusal of a post of `length` bytes says about its records.
     pub fn blame(&self, refusal: &Refusal, length: usize) -> Blame {
         match (self, refusal.status.as_u16()) {
+            (Self::LogsIngestion(_), 400 | 413)
+                if refusal.message.contains(logs_ingestion::SPANS_TOO_MUCH) =>
+            {
+                Blame::Span
+            }
             (_, 413) => Blame::Size,
             (Self::DataCollector(_), 404) if length > data_collector::LARGE => Blame::Size,
             (_, 400) => Blame::Records,

@@ -1,6 +1,7 @@
 //! Where the checkpoint and what was set aside are kept: a container of the host's storage account, or
 //! a folder. Both are object stores; a save succeeds only over the document that was loaded.
 
+mod backfills;
 mod blob;
 mod probe;
 pub mod set_aside;
@@ -9,9 +10,10 @@ use std::{fmt, path::Path as FsPath, sync::Arc};
 
 use azure_core::time::{OffsetDateTime, to_rfc3339};
 use bytes::Bytes;
+use futures::TryStreamExt;
 use object_store::{
-    Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion,
-    local::LocalFileSystem, path::Path,
+    Error as StoreError, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
+    UpdateVersion, local::LocalFileSystem, path::Path,
 };
 
 use crate::{
@@ -22,11 +24,8 @@ use crate::{
 };
 use blob::BlobContainer;
 
-/// The name of the checkpoint's document.
-const CHECKPOINT: &str = "checkpoint.json";
-
-/// The name of the copy of one that could not be used.
-const DAMAGED: &str = "checkpoint.damaged.json";
+/// The name of the timer's checkpoint, without `.json`.
+const CHECKPOINT: &str = "checkpoint";
 
 /// Which state of the checkpoint's document was loaded or saved last.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +36,8 @@ pub struct Version(Option<String>);
 pub struct StateStore {
     objects: Arc<dyn ObjectStore>,
     prefix: String,
+    /// The name of the checkpoint's document, without `.json`.
+    checkpoint: String,
     /// The store in words, for messages.
     place: String,
     kind: Kind,
@@ -86,6 +87,7 @@ impl StateStore {
                 Ok(Self {
                     objects: container.objects(),
                     prefix: prefix.clone(),
+                    checkpoint: CHECKPOINT.to_owned(),
                     place,
                     kind: Kind::Blob(Box::new(container)),
                 })
@@ -98,23 +100,35 @@ impl StateStore {
         let fail = |problem| StateError { doing: format!("opening {place}"), problem };
         std::fs::create_dir_all(folder).map_err(|error| fail(Problem::Folder(error)))?;
         let objects = LocalFileSystem::new_with_prefix(folder).map_err(|error| fail(Problem::of(error)))?;
-        Ok(Self { objects: Arc::new(objects), prefix: String::new(), place, kind: Kind::Folder })
+        let checkpoint = CHECKPOINT.to_owned();
+        Ok(Self { objects: Arc::new(objects), prefix: String::new(), checkpoint, place, kind: Kind::Folder })
     }
 
     /// A store over `objects` that have compare-and-swap, such as those in memory that a test shares.
     pub fn in_memory(objects: Arc<dyn ObjectStore>) -> Self {
-        Self { objects, prefix: String::new(), place: "memory".to_owned(), kind: Kind::Memory }
+        let (checkpoint, place) = (CHECKPOINT.to_owned(), "memory".to_owned());
+        Self { objects, prefix: String::new(), checkpoint, place, kind: Kind::Memory }
+    }
+
+    /// The same store with another checkpoint in it, called `name`.
+    pub fn with_checkpoint(self, name: &str) -> Self {
+        Self { checkpoint: name.to_owned(), ..self }
     }
 
     /// The checkpoint's document, in words, for messages.
     pub fn checkpoint_place(&self) -> String {
-        format!("{} in {}", self.path(CHECKPOINT), self.place)
+        format!("{} in {}", self.path(&self.checkpoint_file()), self.place)
+    }
+
+    fn checkpoint_file(&self) -> String {
+        format!("{}.json", self.checkpoint)
     }
 
     /// The checkpoint's document, and its version; none before the first run.
     pub async fn load(&self) -> Result<Option<(Bytes, Version)>, StateError> {
-        let fail = |error| self.error("loading", CHECKPOINT, Problem::of(error));
-        match self.objects.get(&self.path(CHECKPOINT)).await {
+        let name = self.checkpoint_file();
+        let fail = |error| self.error("loading", &name, Problem::of(error));
+        match self.objects.get(&self.path(&name)).await {
             Ok(found) => {
                 let version = Version(found.meta.e_tag.clone());
                 Ok(Some((found.bytes().await.map_err(fail)?, version)))
@@ -126,7 +140,7 @@ impl StateStore {
 
     /// Saves the checkpoint's document over the one of version `over`, or as the first one.
     pub async fn save(&self, text: Vec<u8>, over: Option<&Version>) -> Result<Version, StateError> {
-        self.save_as(CHECKPOINT, text, over).await
+        self.save_as(&self.checkpoint_file(), text, over).await
     }
 
     async fn save_as(
@@ -153,7 +167,9 @@ impl StateStore {
 
     /// Keeps a copy of a checkpoint that cannot be used.
     pub async fn keep_damaged(&self, text: &[u8]) -> Result<(), StateError> {
-        self.put(DAMAGED, text.to_vec(), PutMode::Overwrite).await.map(drop)
+        self.put(&format!("{}.damaged.json", self.checkpoint), text.to_vec(), PutMode::Overwrite)
+            .await
+            .map(drop)
     }
 
     /// Puts `text` in the place of the checkpoint's document `before`, which is kept under another name;
@@ -205,6 +221,14 @@ impl StateStore {
         }
     }
 
+    /// What there is in `folder`.
+    async fn list(&self, folder: &str) -> Result<Vec<ObjectMeta>, StateError> {
+        match self.objects.list(Some(&self.path(folder))).try_collect().await {
+            Err(error) if is_container_missing(&error) => Ok(Vec::new()),
+            listed => listed.map_err(|error| self.error("listing", folder, Problem::of(error))),
+        }
+    }
+
     async fn put(&self, name: &str, text: Vec<u8>, mode: PutMode) -> Result<Option<String>, StateError> {
         let path = self.path(name);
         let payload = PutPayload::from(text);
@@ -241,6 +265,13 @@ impl StateStore {
     fn error(&self, verb: &str, name: &str, problem: Problem) -> StateError {
         StateError { doing: format!("{verb} {name} in {}", self.place), problem }
     }
+}
+
+/// True when nobody has made the container yet. For a list the library does not tell one error of Blob
+/// Storage from another, except in words.
+fn is_container_missing(error: &StoreError) -> bool {
+    matches!(error, StoreError::NotFound { .. })
+        || error.to_string().contains("<Code>ContainerNotFound</Code>")
 }
 
 impl Problem {

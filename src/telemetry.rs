@@ -4,9 +4,11 @@
 use std::{
     fmt::{self, Write as _},
     io::Write as _,
+    sync::OnceLock,
 };
 
 use azure_core::time::to_rfc3339;
+use indicatif::ProgressBar;
 use serde_json::{Map, Value};
 use tracing::{
     Event, Level, Metadata, Subscriber,
@@ -32,6 +34,15 @@ pub enum Audience {
     Host,
     /// A person at a terminal, whose stdout is for results: all lines on stderr.
     Person,
+}
+
+/// The bar at the bottom of the terminal.
+static BAR: OnceLock<ProgressBar> = OnceLock::new();
+
+/// From now on lines are written above `bar`.
+pub fn keep_above(bar: &ProgressBar) {
+    // Err means that there is one already, and a process has only one.
+    let _ = BAR.set(bar.clone());
 }
 
 /// Sends log lines where they belong. `MDATP_LOG_FORMAT` (text or json) is their form,
@@ -82,7 +93,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
         // A reader that has gone away must not stop a run.
         let _ = match self.audience == Audience::Host && *event.metadata().level() > Level::WARN {
             true => writeln!(std::io::stdout().lock(), "{line}"),
-            false => writeln!(std::io::stderr().lock(), "{line}"),
+            false => match BAR.get() {
+                Some(bar) => bar.suspend(|| writeln!(std::io::stderr().lock(), "{line}")),
+                None => writeln!(std::io::stderr().lock(), "{line}"),
+            },
         };
     }
 }

@@ -32,8 +32,13 @@ static RECORDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
 static BODY: LazyLock<Vec<u8>> = LazyLock::new(|| pack(&RECORDS)[0].body.to_vec());
 
 fn pack(records: &[Vec<u8>]) -> Vec<Batch> {
-    let delivery =
-        Delivery { identity: Identity([0; Identity::BYTES]), time: None, reaches: None, newer: None };
+    let delivery = Delivery {
+        identity: Identity([0; Identity::BYTES]),
+        time: None,
+        reaches: None,
+        newer: None,
+        generated: None,
+    };
     let mut packer = Packer::new(POST, POST);
     let mut batches = Vec::new();
     for record in records {

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tracing::{error, info};
 
 use super::{print_line, warn_of_sink};
-use crate::{app::App, clock::Clock, config::Config, report::RunReport, run::Purpose};
+use crate::{app::App, clock::Clock, config::Config, report::RunReport, run::Purpose, telemetry};
 
 /// The options of `run`.
 #[derive(Debug, Args)]
@@ -30,7 +30,7 @@ pub async fn run(args: &RunArgs, config: Config, clock: Clock) -> ExitCode {
     let bar = progress_bar(args);
     let (report, result) = match args.dry_run {
         true => app.run_once(Purpose::Show(&print_line)).await,
-        false => app.run_once(Purpose::Send(&|report| show_progress(&bar, report))).await,
+        false => app.run_once(Purpose::Send(&|report, _| show_progress(&bar, report))).await,
     };
     bar.finish_and_clear();
     match &result {
@@ -55,6 +55,7 @@ fn progress_bar(args: &RunArgs) -> ProgressBar {
     }
     bar.enable_steady_tick(Duration::from_millis(100));
     bar.set_message("reading alerts");
+    telemetry::keep_above(&bar);
     bar
 }
 

@@ -3,9 +3,9 @@
 
 use std::sync::atomic::Ordering;
 
-use azure_core::time::OffsetDateTime;
+use azure_core::time::{Duration as SignedDuration, OffsetDateTime};
 use tokio::sync::mpsc::Receiver;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::{
     Held, Loss, Purpose, Record, Run, RunError,
@@ -20,7 +20,7 @@ use crate::{
     object::{Object, text_of},
     schema::Shape,
     set_aside::{SENT_SHORTENED, SetAside},
-    sink::Blame,
+    sink::{Blame, logs_ingestion::LONGEST_SPAN},
 };
 
 /// So many records refused one by one before any was accepted mean that the settings are at fault.
@@ -162,6 +162,13 @@ impl Run<'_> {
             };
             match (self.services.sink.blame(&refusal, batch.body.len()), batch.halves()) {
                 (Blame::None, _) => return Err(CallError::Refused(refusal).into()),
+                (Blame::Span, Some(halves)) => {
+                    let parts = self.keep_within_span(&batch);
+                    match parts.len() {
+                        1 => waiting.extend([halves.1, halves.0]),
+                        _ => waiting.extend(parts.into_iter().rev()),
+                    }
+                }
                 (_, Some((first, second))) => waiting.extend([second, first]),
                 (_, None) => {
                     self.hold(batch.deliveries[0].time);
@@ -174,6 +181,15 @@ impl Run<'_> {
         }
         self.in_hand.clear();
         self.judge(suspects, reached).await
+    }
+
+    /// The sink takes only posts of a short time: from now on all are, and this batch comes in parts.
+    fn keep_within_span(&mut self, batch: &Batch) -> Vec<Batch> {
+        if !self.services.sink_limits_span.swap(true, Ordering::Relaxed) {
+            info!("the sink takes no post that spans more than {} minutes", LONGEST_SPAN.as_secs() / 60);
+        }
+        self.packer.keep_within(LONGEST_SPAN);
+        batch.within(LONGEST_SPAN)
     }
 
     /// What to do with records that the sink refused alone: they are at fault if it accepts others, and
@@ -227,9 +243,13 @@ impl Run<'_> {
         let walked = batch.deliveries.iter().filter_map(|delivery| delivery.reaches).max();
         self.advance(reached.max(walked));
         self.save().await?;
-        info!("sent a batch of {records} records, {bytes} bytes");
         if let Purpose::Send(progress) = self.purpose {
-            progress(&self.report);
+            progress(&self.report, &self.checkpoint);
+        }
+        match self.services.until {
+            // A backfill tells of its progress itself.
+            Some(_) => debug!("sent a batch of {records} records, {bytes} bytes"),
+            None => info!("sent a batch of {records} records, {bytes} bytes"),
         }
         Ok(())
     }
@@ -257,7 +277,9 @@ impl Run<'_> {
         let Purpose::Send(_) = self.purpose else { return Ok(()) };
         let behind = reached.map(|reached| reached - self.checkpoint.watermark);
         let is_far = behind.is_some_and(|behind| behind > self.services.lookback / 2);
-        if !self.is_unsaved && !is_far {
+        // Nobody comes after the last run over a given window to see that it is done.
+        let is_end = self.services.until.is_some() && behind > Some(SignedDuration::ZERO);
+        if !self.is_unsaved && !is_far && !is_end {
             if self.is_sign_of_life_due() {
                 self.advance(reached);
             }
@@ -281,7 +303,8 @@ impl Run<'_> {
     }
 
     pub(super) async fn set_aside_no_alert(&mut self, no_alert: &NoAlert) -> Result<(), RunError> {
-        let delivery = Delivery { identity: no_alert.identity(), time: None, reaches: None, newer: None };
+        let identity = no_alert.identity();
+        let delivery = Delivery { identity, time: None, reaches: None, newer: None, generated: None };
         self.set_aside(None, &no_alert.reason, (Shape::Union, no_alert.text.as_bytes()), delivery).await
     }
 

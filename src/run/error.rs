@@ -2,7 +2,12 @@
 
 use std::fmt;
 
-use crate::{call::CallError, checkpoint::Damage, config::SettingsError, state::StateError};
+use crate::{
+    call::CallError,
+    checkpoint::Damage,
+    config::SettingsError,
+    state::{Problem, StateError},
+};
 
 /// Why a run failed.
 #[derive(Debug)]
@@ -31,6 +36,18 @@ pub enum RunError {
     },
     /// A fault of this program.
     Panicked,
+}
+
+impl RunError {
+    /// True for a failure that may be gone a little later.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Call(error) => error.is_passing(),
+            Self::State(error) => matches!(error.problem, Problem::Failed(_)),
+            Self::Waiting { .. } => true,
+            Self::Settings(_) | Self::Client(_) | Self::Damaged { .. } | Self::Panicked => false,
+        }
+    }
 }
 
 impl From<CallError> for RunError {

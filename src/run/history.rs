@@ -24,9 +24,13 @@ impl Run<'_> {
     /// of life. The run has ended already, so a failure changes nothing.
     pub(super) async fn write_down(&mut self, start: OffsetDateTime) {
         let Purpose::Send(_) = self.purpose else { return };
-        let entry = Entry::of(start, &self.report);
-        let has_news = !entry.is_quiet() || self.caller.requests() - self.calls_saved > UNSAVED_CALLS;
-        self.services.unsaved_runs().add(entry);
+        let mut has_news = self.caller.requests() - self.calls_saved > UNSAVED_CALLS;
+        // A backfill's runs are slices, and somebody is looking at it.
+        if self.services.until.is_none() {
+            let entry = Entry::of(start, &self.report);
+            has_news |= !entry.is_quiet();
+            self.services.unsaved_runs().add(entry);
+        }
         // Without a version the store was never reached, or is in an unknown state.
         if self.version.is_some()
             && (has_news || self.is_sign_of_life_due())
@@ -39,6 +43,7 @@ impl Run<'_> {
     /// True when the store has no run of the last hour.
     pub(super) fn is_sign_of_life_due(&self) -> bool {
         let newest = self.checkpoint.history.entries().last();
-        newest.is_none_or(|newest| self.services.clock.now() - newest.last_start() > SIGN_OF_LIFE)
+        let is_old = |newest: &Entry| self.services.clock.now() - newest.last_start() > SIGN_OF_LIFE;
+        self.services.until.is_none() && newest.is_none_or(is_old)
     }
 }

@@ -76,6 +76,8 @@ pub struct Reader<'a> {
     pub caller: &'a Caller,
     /// What earlier runs delivered.
     pub delivered: HashSet<Identity>,
+    /// Where the range ends that the whole checkpoint is for; none when it has no end.
+    pub until: Option<OffsetDateTime>,
 }
 
 impl Reader<'_> {
@@ -154,7 +156,8 @@ impl Reader<'_> {
             match elements[place].take() {
                 Some(Ok(alert)) => {
                     let reaches = time.filter(|_| is_in_order);
-                    alerts.push((alert, Delivery { identity, time, reaches, newer: None }));
+                    let generated = alert.created;
+                    alerts.push((alert, Delivery { identity, time, reaches, newer: None, generated }));
                 }
                 Some(Err(no_alert)) => portion.elements.push(Element::NoAlert(no_alert)),
                 None => {}
@@ -200,17 +203,20 @@ impl Reader<'_> {
     }
 
     /// Fetches each alert by its id. One that is gone meanwhile is forwarded as the list had it. The list's
-    /// own alert says where the walk is; the one fetched may be newer.
+    /// own alert says where the walk is; the one fetched may be newer. If it is so new that it belongs to
+    /// whoever goes on after `until`, it is left to that.
     async fn fetch_each(&self, group: Vec<(Alert, Delivery)>) -> Result<Vec<(Alert, Delivery)>, CallError> {
         let mode = self.services.mode;
         let fetches = group.into_iter().map(|(listed, mut delivery)| async move {
             let Some(alert) = self.services.defender.alert(&listed.id, self.caller).await? else {
-                return Ok((listed, delivery));
+                return Ok(Some((listed, delivery)));
             };
             let newer = alert.time(mode).filter(|sent| Some(*sent) != delivery.time);
             delivery.newer = newer.map(|sent| (alert.identity(mode), sent));
-            Ok((alert, delivery))
+            let is_another_s = newer.zip(self.until).is_some_and(|(sent, until)| sent >= until);
+            Ok((!is_another_s).then_some((alert, delivery)))
         });
-        stream::iter(fetches.collect::<Vec<_>>()).buffered(CALLS_AT_ONCE).try_collect().await
+        let alerts = stream::iter(fetches.collect::<Vec<_>>()).buffered(CALLS_AT_ONCE);
+        alerts.try_filter_map(|fetched| std::future::ready(Ok(fetched))).try_collect().await
     }
 }

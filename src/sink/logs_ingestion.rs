@@ -1,7 +1,7 @@
 //! The Logs Ingestion API (documentation page "Logs Ingestion API in Azure Monitor"): a post to a
 //! stream of a data collection rule.
 
-use std::{io::Write, sync::Arc};
+use std::{io::Write, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
@@ -25,6 +25,14 @@ pub const LIMIT: usize = 1_000_000;
 
 /// The most bytes of one field: 64 KB (same page), taken as the smaller of the two things that can mean.
 pub const FIELD_LIMIT: usize = 64_000;
+
+/// The most time that the records of a post may span. Whether the service still minds is not known ("a known
+/// limitation that's getting removed", tutorial of the API, troubleshooting), so posts are kept within it from
+/// the first one on that it refuses for that.
+pub const LONGEST_SPAN: Duration = Duration::from_secs(30 * 60);
+
+/// The code of such a refusal.
+pub const SPANS_TOO_MUCH: &str = "RecordsTimeRangeIsMoreThan30Minutes";
 
 const API_VERSION: &str = "2023-01-01";
 

@@ -2,10 +2,9 @@
 
 use azure_core::time::OffsetDateTime;
 use bytes::Bytes;
-use futures::TryStreamExt;
-use object_store::{Error as StoreError, ObjectMeta, ObjectStore, PutMode};
+use object_store::{ObjectMeta, PutMode};
 
-use super::{Problem, StateError, StateStore};
+use super::{StateError, StateStore};
 use crate::set_aside::FOLDER;
 
 /// A document that is set aside.
@@ -28,12 +27,7 @@ impl StateStore {
 
     /// What is set aside, the oldest first.
     pub async fn list_set_aside(&self) -> Result<Vec<Entry>, StateError> {
-        let listed = self.objects.list(Some(&self.path(FOLDER))).try_collect::<Vec<_>>().await;
-        let mut entries: Vec<Entry> = match listed {
-            Ok(found) => found.iter().filter_map(Entry::of).collect(),
-            Err(error) if is_container_missing(&error) => Vec::new(),
-            Err(error) => return Err(self.error("listing", FOLDER, Problem::of(error))),
-        };
+        let mut entries: Vec<Entry> = self.list(FOLDER).await?.iter().filter_map(Entry::of).collect();
         entries.sort_by(|a, b| (a.modified, &a.name).cmp(&(b.modified, &b.name)));
         Ok(entries)
     }
@@ -52,13 +46,6 @@ impl StateStore {
     pub async fn remove_set_aside(&self, name: &str) -> Result<(), StateError> {
         self.remove(&file_name(name)).await
     }
-}
-
-/// True when nobody has made the container yet. For a list the library does not tell one error of Blob
-/// Storage from another, except in words.
-fn is_container_missing(error: &StoreError) -> bool {
-    matches!(error, StoreError::NotFound { .. })
-        || error.to_string().contains("<Code>ContainerNotFound</Code>")
 }
 
 fn file_name(name: &str) -> String {

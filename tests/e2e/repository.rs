@@ -30,6 +30,11 @@ fn host_json_and_function_json_are_what_the_host_needs() {
 fn pure_files_touch_no_clock_environment_or_network() {
     for name in [
         "alert",
+        "backfill",
+        "backfill/notice",
+        "backfill/progress",
+        "backfill/report",
+        "backfill/slices",
         "batch",
         "check/defender",
         "check/finding",

@@ -17,6 +17,7 @@ use simulator::{
     functions_host::{FunctionsHost, Invocation, Payload, Start},
 };
 use tempfile::TempDir;
+use tokio::process::{Child, Command};
 
 pub const BOTH_SINKS: [Sink; 2] = [Sink::DataCollector, Sink::LogsIngestion];
 
@@ -87,9 +88,15 @@ impl Stage {
 
     /// The binary as a command of a shell, with nothing in its environment but the settings.
     pub async fn command(&self, arguments: &[&str]) -> std::process::Output {
-        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_mdatp-forward"));
+        self.start(arguments).wait_with_output().await.expect("the binary runs")
+    }
+
+    /// The same, not waited for.
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mdatp-forward"));
         command.args(arguments).env_clear().envs(&self.settings).stdin(Stdio::null());
-        command.output().await.expect("the binary runs")
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command.spawn().expect("the binary starts")
     }
 
     pub fn state_file(&self, name: &str) -> PathBuf {

@@ -108,7 +108,7 @@ impl Process {
         }
         let deadline = Deadline::after(fate.budget, self.outside.stop.clone());
         let outcome = {
-            let run = pin!(run::run(&self.services, deadline, Purpose::Send(&|_| {})));
+            let run = pin!(run::run(&self.services, deadline, Purpose::Send(&|_, _| {})));
             let death = pin!(self.outside.death.notified());
             match select(run, death).await {
                 Either::Left((outcome, _)) => Some(outcome),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
 
-use azure_core::time::OffsetDateTime;
+use azure_core::time::{Duration, OffsetDateTime};
 use flate2::read::MultiGzDecoder;
 use http::Method;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -25,6 +25,9 @@ const MOST_BYTES: usize = 1_048_576;
 /// The most bytes that are kept of a field.
 pub(crate) const MOST_FIELD_BYTES: usize = 64 * 1024;
 
+/// The most time between a post's first and last record, where that is limited.
+const LONGEST_TIME_RANGE: Duration = Duration::minutes(30);
+
 /// The streams there are, and what a deployed rule declares of each; any column is taken where none did.
 pub(crate) type Streams = BTreeMap<String, Option<Arc<Stream>>>;
 
@@ -34,6 +37,8 @@ pub(crate) struct Endpoint<'a> {
     /// Whether the caller is Monitoring Metrics Publisher on the rule.
     pub is_publisher: bool,
     pub streams: &'a Streams,
+    /// Whether records that lie far apart are refused.
+    pub limits_time_range: bool,
 }
 
 impl Endpoint<'_> {
@@ -51,8 +56,12 @@ impl Endpoint<'_> {
             return Err(invalid("the body is not a JSON array".to_owned()));
         }
         let records = records(&body).map_err(invalid)?;
+        let mut times = Vec::new();
         for record in &records {
-            Record::parse(record).map_err(invalid)?;
+            times.extend(Record::parse(record).map_err(invalid)?.time("TimeGenerated"));
+        }
+        if self.limits_time_range {
+            check_time_range(&times)?;
         }
         Ok(Received {
             service: Service::LogsIngestion,
@@ -153,6 +162,16 @@ fn check_length(length: usize) -> Result<(), Refusal> {
     Err(Refusal::new(413, "ContentLengthLimitExceeded", message))
 }
 
+fn check_time_range(times: &[OffsetDateTime]) -> Result<(), Refusal> {
+    match (times.iter().min(), times.iter().max()) {
+        (Some(first), Some(last)) if *last - *first > LONGEST_TIME_RANGE => {
+            let message = "the time range of the records is more than 30 minutes";
+            Err(Refusal::new(400, "RecordsTimeRangeIsMoreThan30Minutes", message))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn invalid(message: String) -> Refusal {
     Refusal::new(400, "InvalidPayload", message)
 }
@@ -172,6 +191,7 @@ mod tests {
         tokens: Tokens,
         token: String,
         is_publisher: bool,
+        limits_time_range: bool,
     }
 
     impl Caller {
@@ -179,7 +199,7 @@ mod tests {
             let resource = Resource::named(audience).expect("a known audience");
             let mut tokens = Tokens::new(1);
             let token = tokens.issue(audience, resource, &[], NOW).text.clone();
-            Self { tokens, token, is_publisher: true }
+            Self { tokens, token, is_publisher: true, limits_time_range: false }
         }
 
         fn post(&self, target: &str, body: impl Into<bytes::Bytes>) -> Request {
@@ -194,6 +214,7 @@ mod tests {
                 tokens: &self.tokens,
                 is_publisher: self.is_publisher,
                 streams: &Streams::from([(tenant::STREAM.to_owned(), None)]),
+                limits_time_range: self.limits_time_range,
             };
             let received = endpoint.accept(request, NOW);
             received.map_err(|refusal| (refusal.status, refusal.message))
@@ -255,6 +276,22 @@ mod tests {
         ] {
             assert_eq!(caller.status(&target, body), status, "{target} {body}");
         }
+    }
+
+    #[test]
+    fn records_more_than_half_an_hour_apart_are_refused_where_that_is_limited() {
+        let mut caller = Caller::new("https://monitor.azure.com");
+        let body = |last: &str| {
+            let times = ["2026-11-24T06:10:00Z", "2026-11-24T06:00:00Z", last];
+            let records = times.map(|time| format!(r#"{{"TimeGenerated":"{time}"}}"#));
+            format!(r#"[{},{{"TimeGenerated":null}}]"#, records.join(","))
+        };
+        let (short, long) = (body("2026-11-24T06:30:00Z"), body("2026-11-24T06:30:00.0000001Z"));
+        assert_eq!(caller.status(&target(), &long), 204);
+        caller.limits_time_range = true;
+        assert_eq!(caller.status(&target(), &short), 204);
+        let refused = caller.send(&caller.post(&target(), long)).expect_err("too long");
+        assert_eq!(refused, (400, "the time range of the records is more than 30 minutes".to_owned()));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A posted batch: a JSON array of objects, each record kept as the text it came in.
 
-use azure_core::time::parse_rfc3339;
+use azure_core::time::{OffsetDateTime, parse_rfc3339};
 use serde_json::value::RawValue;
 
 use crate::members::{Member, members};
@@ -31,7 +31,12 @@ impl<'a> Record<'a> {
 
     /// Whether the member of this name holds a date with a time.
     pub fn has_time(&self, name: &str) -> bool {
-        self.text(name).is_some_and(|text| parse_rfc3339(&text).is_ok())
+        self.time(name).is_some()
+    }
+
+    /// The date with a time that the member of this name holds.
+    pub fn time(&self, name: &str) -> Option<OffsetDateTime> {
+        parse_rfc3339(&self.text(name)?).ok()
     }
 
     /// The id of the alert it is about, in whatever shape it is.

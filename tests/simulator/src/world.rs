@@ -108,6 +108,7 @@ impl World {
                     tokens: &self.tokens,
                     is_publisher: self.held.contains(&Role::MetricsPublisher),
                     streams: &self.streams,
+                    limits_time_range: self.quirks.contains(&Quirk::LimitTimeRange),
                 };
                 match endpoint.accept(request, now) {
                     Ok(received) => {
