@@ -82,8 +82,8 @@ pub fn sign_in_advice(text: &str) -> &'static str {
             "AADSTS70021",
             "the federated credential does not match this identity: check its issuer and subject",
         ),
-        ("AADSTS1002012", "the scope must end in /.default"),
-        ("AADSTS70011", "the scope must end in /.default"),
+        ("AADSTS1002012", "MDATP_API_SCOPE and MDATP_INGESTION_SCOPE must end in /.default"),
+        ("AADSTS70011", "MDATP_API_SCOPE and MDATP_INGESTION_SCOPE must end in /.default"),
     ];
     CODES.iter().find(|(code, _)| text.contains(code)).map_or("", |(_, advice)| advice)
 }

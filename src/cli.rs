@@ -2,6 +2,8 @@
 
 mod backfill;
 mod check;
+mod completions;
+mod manual;
 mod migrate;
 mod run;
 mod schema;
@@ -31,6 +33,7 @@ use crate::{
 
 pub use backfill::BackfillArgs;
 pub use check::CheckArgs;
+pub use completions::CompletionsArgs;
 pub use migrate::MigrateArgs;
 pub use run::RunArgs;
 pub use schema::SchemaArgs;
@@ -72,6 +75,10 @@ pub enum Command {
     Schema(SchemaArgs),
     /// Plan the way from the Data Collector API's table to the Logs Ingestion API.
     Migrate(MigrateArgs),
+    /// Print the completions for a shell.
+    Completions(CompletionsArgs),
+    /// Print the manual page, with all commands on it, as roff: for man -l, or a folder of the manual's.
+    Man,
 }
 
 /// A command that works on the services.
@@ -104,9 +111,11 @@ pub async fn execute(command: &Command, settings: &Settings, clock: Clock) -> Ex
     match command {
         // This one tells what is wrong with the settings itself.
         Command::Check(args) => check::check(args, settings, clock).await,
-        // These two ask nobody, and so need no settings.
+        // These ask nobody, and so need no settings.
         Command::Schema(args) => schema::schema(args, settings),
         Command::Migrate(args) => migrate::migrate(args),
+        Command::Completions(args) => completions::completions(args),
+        Command::Man => manual::manual(),
         Command::Work(work) => self::work(work, settings, clock).await,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path};
 
+use mdatp_forward::advice::Service;
 use serde_json::{Value, json};
 
 fn file(name: &str) -> String {
@@ -103,4 +104,52 @@ fn every_setting_the_code_reads_is_in_the_readme_and_the_other_way_round() {
     let files = ["src/config.rs", "src/config/parts.rs", "src/telemetry.rs", "MdatpForward/function.json"];
     let code: String = files.map(file).concat();
     assert_eq!(names(&file("README.md")), names(&code));
+}
+
+/// Whatever the code gives advice about is in the tables that people search, under the words of its message.
+#[test]
+fn every_message_with_advice_is_in_readme_and_in_troubleshooting() {
+    let advice = file("src/advice.rs");
+    let mut messages: Vec<Vec<String>> = advice
+        .match_indices("\"AADSTS")
+        .map(|(at, _)| advice[at + 1..].split('"').next().unwrap_or_default())
+        .map(|code| vec![format!("`{code}`")])
+        .collect();
+    assert!(messages.len() >= 9, "{messages:?}");
+    for service in [Service::Defender, Service::DataCollector, Service::LogsIngestion] {
+        let known = (100..600).filter(|status| !service.advice(*status).is_empty());
+        // Said once for all services, or once for all redirects, is as good.
+        messages.extend(known.map(|status| {
+            let name = service.name();
+            vec![
+                format!("`{name} answered {status}"),
+                format!("`answered {status}`"),
+                format!("`answered {}…`", status / 100),
+            ]
+        }));
+    }
+    for document in ["README.md", "docs/troubleshooting.md"] {
+        let text = file(document);
+        let rows: String = text.lines().filter(|line| line.starts_with("| `")).collect();
+        for message in &messages {
+            assert!(message.iter().any(|words| rows.contains(words)), "{document} lacks {message:?}");
+        }
+    }
+}
+
+#[test]
+fn every_file_that_a_document_links_to_is_there() {
+    let mut found = 0;
+    for document in
+        ["README.md", "ARCHITECTURE.md", "SECURITY.md", "docs/troubleshooting.md", "docs/logic-app-parity.md"]
+    {
+        let text = file(document);
+        let links = text.split("](").skip(1).map(|rest| rest.split([')', '#']).next().unwrap_or_default());
+        for link in links.filter(|link| !link.is_empty() && !link.contains("://")) {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(document).with_file_name(link);
+            assert!(path.exists(), "{document} links to {link}");
+            found += 1;
+        }
+    }
+    assert!(found >= 8, "{found} links");
 }

@@ -26,6 +26,12 @@ async fn error_of(stage: &Stage) -> String {
     error
 }
 
+/// Entra gives no token, and says this.
+fn refused_by_entra(stage: &Stage, description: &str) {
+    let body = serde_json::json!({"error": "invalid_client", "error_description": description});
+    stage.cloud.fault(Fault::body(401, &body.to_string()).on(Service::Entra).always());
+}
+
 /// Makes the mistake that `message` is about.
 async fn provoke(message: &str) -> String {
     let sink = if message.contains("Data Collector") { Sink::DataCollector } else { Sink::LogsIngestion };
@@ -35,26 +41,47 @@ async fn provoke(message: &str) -> String {
     stage.generate(3, 1);
     match message {
         "AADSTS7000215" => stage.set("AZURE_CLIENT_SECRET", "wrong"),
-        "AADSTS7000222" => stage.cloud.fault(
-            Fault::body(401, r#"{"error":"invalid_client","error_description":"AADSTS7000222: The provided client secret keys are expired.","error_codes":[7000222]}"#)
-                .on(Service::Entra)
-                .always(),
-        ),
+        "AADSTS7000222" => {
+            refused_by_entra(&stage, "AADSTS7000222: The provided client secret keys are expired.");
+        }
+        "AADSTS7000112" => refused_by_entra(&stage, "AADSTS7000112: Application 'a' is disabled."),
+        // The codes that Entra gives begin like this one.
+        "AADSTS70021" => {
+            refused_by_entra(&stage, "AADSTS700213: No matching federated identity record found.");
+        }
+        "AADSTS70011" => {
+            refused_by_entra(&stage, "AADSTS70011: The provided request must include a 'scope' input.");
+        }
+        "AADSTS1002012" => {
+            refused_by_entra(&stage, "AADSTS1002012: The provided value for scope is not valid.");
+        }
         "AADSTS700016" => stage.set("AZURE_CLIENT_ID", OTHER_ID),
         "AADSTS90002" => stage.set("AZURE_TENANT_ID", OTHER_ID),
         "AADSTS500011" => stage.set("MDATP_API_SCOPE", "https://nowhere.example/.default"),
         "no token for" => stage.cloud.fault(Fault::html().on(Service::Entra).always()),
         "Defender answered 403" => stage.cloud.deny_role(Role::AlertRead),
         "Defender answered 401" => stage.cloud.fault(Fault::status(401).on(Service::Defender).always()),
+        "Defender answered 400" => stage.cloud.fault(Fault::status(400).on(Service::Defender).always()),
         "Defender answered 404 to GET /api/alerts" => {
             let url = stage.served.url(Service::Defender) + "/elsewhere";
             stage.set("MDATP_API_URL", &url);
+        }
+        "the Data Collector API answered 400" => {
+            stage.cloud.fault(Fault::status(400).on(Service::DataCollector).always());
         }
         "the Data Collector API answered 403" => stage.set("MDATP_WORKSPACE_KEY", "d3Jvbmcga2V5"),
         "the Data Collector API answered 404" => {
             let url = stage.served.url(Service::DataCollector) + "/elsewhere";
             stage.set("MDATP_COLLECTOR_URL", &url);
         }
+        "the Logs Ingestion API answered 400" => {
+            stage.cloud.fault(Fault::status(400).on(Service::LogsIngestion).always());
+        }
+        "the Logs Ingestion API answered 401" => {
+            stage.cloud.fault(Fault::status(401).on(Service::LogsIngestion).always());
+        }
+        "answered 413" => stage.cloud.fault(Fault::status(413).on(Service::LogsIngestion).always()),
+        "answered 3…" => stage.cloud.fault(Fault::status(302).on(Service::LogsIngestion).always()),
         "the Logs Ingestion API answered 403" => stage.cloud.deny_role(Role::MetricsPublisher),
         "the Logs Ingestion API answered 404" => {
             stage.set("MDATP_DCR_ID", "dcr-00000000000000000000000000000000");
@@ -63,7 +90,9 @@ async fn provoke(message: &str) -> String {
             stage.set("MDATP_DCR_ID", simulator::tenant::DCR_ID);
             stage.set("MDATP_STREAM", "Custom-Other_CL");
         }
-        "the Logs Ingestion API gave no whole reply" => stage.set("MDATP_INGESTION_ENDPOINT", "http://127.0.0.1:9"),
+        "the Logs Ingestion API gave no whole reply" => {
+            stage.set("MDATP_INGESTION_ENDPOINT", "http://127.0.0.1:9");
+        }
         message if message.starts_with("loading checkpoint.json") => {
             let azurite = Azurite::start().await;
             stage.unset("MDATP_STATE");

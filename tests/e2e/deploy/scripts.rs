@@ -22,7 +22,12 @@ fn shellcheck_has_nothing_against_the_scripts() {
         .collect();
     assert!(scripts.len() >= 2, "{scripts:?}");
     scripts.extend([root().join("tests/e2e/deploy/az.sh"), root().join(".ci/run")]);
-    let output = Command::new("shellcheck").args(&scripts).output().expect("shellcheck is installed");
+    scripts.extend(["az", "cargo", "func", "git"].map(|name| root().join("tests/e2e/readme/bin").join(name)));
+    let output = Command::new("shellcheck")
+        .args(["-x", "-P", "SCRIPTDIR"])
+        .args(&scripts)
+        .output()
+        .expect("shellcheck is installed");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
@@ -87,5 +92,51 @@ fn what_is_in_the_way_is_told_with_its_mend() {
         let output = tenant.grant(arguments, trouble);
         assert_eq!(output.status.code(), Some(code), "{trouble}: {output:?}");
         assert!(text(&output.stderr).contains(told), "{trouble}: {output:?}");
+    }
+}
+
+#[test]
+fn a_releases_notes_are_its_section_and_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("CHANGELOG.md");
+    let log = "# Changes\n\n## 1.10.0 (2027-01-02)\n\n### Install\n\n- one\n\n  two\n\n## 1.1.0 (2026-12-01)\n- old\n\n\
+               ## 1.0.1 (unreleased)\n- never\n\n## 1.0.0 (2026-11-30)\n\n";
+    fs::write(&file, log).expect("written");
+    let notes = |arguments: &[&str]| {
+        let output = Command::new(root().join("deploy/release-notes.sh")).args(arguments).output();
+        let output = output.expect("bash is installed");
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let file = file.to_str().expect("text");
+    let printed = |notes: &str| (Some(0), notes.to_owned(), String::new());
+    assert_eq!(notes(&["1.10.0", file]), printed("### Install\n\n- one\n\n  two\n"));
+    assert_eq!(notes(&["1.1.0", file]), printed("- old\n"));
+    for (arguments, code, told) in [
+        (&["1.0.1", file][..], 1, "(unreleased)"),
+        (&["1.0.0", file], 1, "nothing below"),
+        (&["1.1", file], 1, "no heading ## 1.1 "),
+        (&[], 64, "usage"),
+    ] {
+        let (ended, printed, complaint) = notes(arguments);
+        assert_eq!((ended, printed.as_str()), (Some(code), ""), "{arguments:?}");
+        assert!(complaint.contains(told), "{complaint}");
+    }
+}
+
+/// The release that comes next has its notes, which lack nothing but the day.
+#[test]
+fn the_change_log_has_a_section_for_this_version() {
+    let log = fs::read_to_string(root().join("CHANGELOG.md")).expect("a file");
+    let newest = log.lines().find(|line| line.starts_with("## ")).expect("a heading");
+    assert_eq!(newest.split_whitespace().nth(1), Some(env!("CARGO_PKG_VERSION")));
+    let released = log.replace("(unreleased)", "(2026-12-01)");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("CHANGELOG.md");
+    fs::write(&file, released).expect("written");
+    let mut script = Command::new(root().join("deploy/release-notes.sh"));
+    let output = script.arg(env!("CARGO_PKG_VERSION")).arg(&file).output().expect("bash is installed");
+    let notes = text(&output.stdout);
+    for part in ["### Install", "mdatp-forward.zip", "### Upgrade", "### What it does"] {
+        assert!(notes.contains(part), "{part} is not in {notes}");
     }
 }

@@ -14,7 +14,6 @@ mod peer;
 mod readiness;
 mod run;
 mod scene;
-mod surroundings;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -63,7 +62,7 @@ pub(crate) async fn run(options: Options) -> Result<bool, String> {
     for contender in &contenders {
         contender.install()?;
     }
-    println!("\n{}", surroundings::now());
+    println!("\n{}", crate::surroundings::now());
 
     let scene = Scene::new(options.alerts, options.machines, Duration::ZERO).await?;
     let volume = format!("{} alerts of {} bytes", grouped(as_f64(options.alerts)), scene.mean_bytes());

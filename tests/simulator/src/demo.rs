@@ -6,7 +6,9 @@ mod check;
 mod fault_mix;
 mod indent;
 mod measured;
+mod picture;
 mod printout;
+mod terminal;
 mod tick;
 
 use std::path::PathBuf;
@@ -43,6 +45,9 @@ pub(crate) struct Options {
     /// What goes wrong meanwhile
     #[arg(long, value_enum, default_value_t = FaultMix::None)]
     faults: FaultMix,
+    /// Also draw what is shown here as a picture of a terminal (SVG)
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -53,6 +58,9 @@ enum SinkName {
 
 /// Runs the demo; true when all is as promised.
 pub(crate) async fn run(options: Options) -> Result<bool, String> {
+    if let Some(file) = &options.svg {
+        return picture::draw(file);
+    }
     println!("Building the release binary of mdatp-forward");
     let binary = binary::build()?;
     let app_root = AppRoot::with(&binary)?;

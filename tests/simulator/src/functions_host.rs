@@ -10,6 +10,7 @@ mod framing;
 mod invocation;
 mod log;
 mod payload;
+mod schedule;
 mod start;
 mod timer;
 mod verdict;
@@ -25,6 +26,7 @@ pub use self::framing::Framing;
 pub use self::invocation::{Invocation, Outcome};
 pub use self::log::{HostLog, Level};
 pub use self::payload::Payload;
+pub use self::schedule::Schedule;
 pub use self::start::Start;
 pub use self::verdict::{Crashes, HostVerdict};
 

@@ -1,5 +1,5 @@
 //! `cargo simulator`: the cloud on fixed ports, with alerts that keep coming, for a forwarder started by
-//! `func start` or by hand. The committed local.settings.json names these ports.
+//! `cargo host`, by `func start` or by hand. The committed local.settings.json names these ports.
 
 mod arrivals;
 
@@ -9,11 +9,9 @@ use std::time::Duration;
 use azure_core::time::OffsetDateTime;
 use clap::Args;
 use simulator::azurite::Azurite;
-use simulator::functions_host::{FunctionsHost, Start};
 use simulator::{Cloud, Ports, Route, Service, Sink, Volume, clock};
 
 use self::arrivals::Arrivals;
-use crate::app_root::AppRoot;
 use crate::binary;
 
 /// The port local.settings.json begins with.
@@ -21,6 +19,12 @@ const FIRST_PORT: u16 = 17070;
 
 /// The emulated storage account of `UseDevelopmentStorage=true`.
 const STORAGE_PORT: u16 = 10000;
+
+/// What host.json names, in the folder where `cargo host` and `func start` are at home.
+const EXECUTABLE: &str = "./mdatp-forward";
+
+/// What is the same for both sinks.
+const LIKE_IN_LOCAL_SETTINGS: [&str; 3] = ["IDENTITY_ENDPOINT", "IDENTITY_HEADER", "MDATP_API_URL"];
 
 /// The options of `serve`.
 #[derive(Debug, Args)]
@@ -37,33 +41,35 @@ pub(crate) struct Options {
     /// How many come each minute
     #[arg(long, default_value_t = 4)]
     each_minute: u32,
-    /// Deploy this data collection rule (JSON): what it keeps from the table is told. Without one, any column
-    /// is taken
+    /// Deploy this data collection rule (JSON): what it keeps from the table is told. Without one it is the rule
+    /// that ./mdatp-forward prints, for what it sends; where that is not there yet, any column is taken
     #[arg(long, value_name = "FILE")]
     rule: Option<PathBuf>,
     /// Start no Azurite on port 10000, the storage that the Functions host needs
     #[arg(long)]
     no_storage: bool,
-    /// Also build the forwarder, start it as the Functions host does, and invoke it every so many seconds
-    #[arg(long, value_name = "SECONDS")]
-    every: Option<u32>,
 }
 
 /// Serves until Ctrl+C.
 pub(crate) async fn run(options: Options) -> Result<(), String> {
     let cloud = Cloud::new(options.seed);
-    if let Some(file) = &options.rule {
-        deploy(&cloud, file)?;
-    }
+    let rule = deploy(&cloud, options.rule.as_deref())?;
     let day = Duration::from_secs(23 * 3600);
     generate(&cloud, options.alerts, 20, clock::now() - day);
     let served = cloud.serve(Ports::From(options.port)).await?;
     for service in Service::ALL {
         println!("{:16}{}", format!("{service:?}"), served.url(service));
     }
+    println!("{:16}{rule}", "the rule");
     let storage = if options.no_storage { None } else { storage().await };
     if options.port == FIRST_PORT {
-        println!("\nlocal.settings.json points here: run func start in another terminal.");
+        println!("\nlocal.settings.json points here: run cargo host or func start in another terminal.");
+    }
+    println!("For the Data Collector API instead:");
+    for (name, value) in served.settings(Sink::DataCollector, Route::ManagedIdentity) {
+        if !LIKE_IN_LOCAL_SETTINGS.contains(&name.as_str()) {
+            println!("    \"{name}\": \"{value}\",");
+        }
     }
     println!("Ctrl+C ends it.\n");
 
@@ -71,16 +77,26 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
         stopped = tokio::signal::ctrl_c() => stopped.map_err(|problem| format!("Ctrl+C: {problem}"))?,
         () = keep_coming(&cloud, options.each_minute) => {}
         () = tell(&cloud) => {}
-        ended = tick(&options, served.settings(Sink::DataCollector, Route::ManagedIdentity)) => ended?,
     }
     drop(storage);
     Ok(())
 }
 
-fn deploy(cloud: &Cloud, file: &Path) -> Result<(), String> {
-    let document = std::fs::read_to_string(file).map_err(|problem| problem.to_string());
-    let deployed = document.and_then(|document| cloud.deploy_rule(&document));
-    deployed.map_err(|problem| format!("the data collection rule {}: {problem}", file.display()))
+/// Which rule was deployed.
+fn deploy(cloud: &Cloud, file: Option<&Path>) -> Result<String, String> {
+    let executable = Path::new(EXECUTABLE);
+    let (from, document) = match file {
+        Some(file) => {
+            let text = std::fs::read_to_string(file);
+            (file, text.map_err(|problem| problem.to_string())?)
+        }
+        None if executable.is_file() => (executable, binary::rule(executable)?),
+        None => return Ok(format!("takes any column, since {EXECUTABLE} is not there to print one")),
+    };
+    match cloud.deploy_rule(&document) {
+        Ok(()) => Ok(format!("is that of {}", from.display())),
+        Err(problem) => Err(format!("the data collection rule of {}: {problem}", from.display())),
+    }
 }
 
 fn generate(cloud: &Cloud, alerts: usize, machines: usize, since: OffsetDateTime) {
@@ -120,27 +136,6 @@ async fn tell(cloud: &Cloud) {
             println!("{line}");
         }
     }
-}
-
-/// Stands in for the Functions host, if asked to.
-async fn tick(options: &Options, mut settings: Vec<(String, String)>) -> Result<(), String> {
-    let Some(every) = options.every else {
-        return std::future::pending().await;
-    };
-    let binary =
-        tokio::task::spawn_blocking(binary::build).await.map_err(|problem| problem.to_string())??;
-    let app_root = AppRoot::with(&binary)?;
-    settings.push(("MDATP_STATE".to_owned(), format!("file:{}", app_root.state().display())));
-    let host = FunctionsHost::start(Start::new(app_root.path(), settings)).await?;
-    let every = azure_core::time::Duration::seconds(every.max(1).into());
-    host.run_timer(every, std::future::pending(), |invocation| {
-        println!("invocation {} {:?}", invocation.id, invocation.outcome);
-        for line in &invocation.logs {
-            println!("  {line}");
-        }
-    })
-    .await;
-    Err(format!("the handler ended and the host would not start it again: {:?}", host.stderr()))
 }
 
 #[cfg(test)]

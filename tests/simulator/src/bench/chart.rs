@@ -6,7 +6,7 @@ use super::contender::Program;
 use super::figure::{grouped, megabytes};
 use super::growth::Grown;
 use super::run::Runs;
-use super::surroundings;
+use crate::surroundings;
 
 const WIDTH: f64 = 760.0;
 const LEFT: f64 = 180.0;

@@ -19,6 +19,8 @@ pub(super) struct App {
     pub(super) function: String,
     /// The name of its trigger binding: the key under `Data`.
     pub(super) binding: String,
+    /// The trigger's schedule as it is written: a setting's name between percent signs, or NCRONTAB.
+    pub(super) schedule: String,
 }
 
 impl App {
@@ -36,7 +38,7 @@ impl App {
             Some(path) => resolve(&root, path),
         };
         let arguments = description["arguments"].as_array().into_iter().flatten();
-        let (function, binding) = function(&root)?;
+        let (function, binding, schedule) = function(&root)?;
         Ok(Self {
             executable,
             arguments: arguments.filter_map(|argument| Some(argument.as_str()?.to_owned())).collect(),
@@ -52,6 +54,7 @@ impl App {
             },
             function,
             binding,
+            schedule,
             root,
         })
     }
@@ -63,7 +66,8 @@ fn resolve(root: &Path, path: &str) -> PathBuf {
     if inside.is_file() { inside } else { path.into() }
 }
 
-fn function(root: &Path) -> Result<(String, String), String> {
+/// The function's name, and its trigger's name and schedule.
+fn function(root: &Path) -> Result<(String, String, String), String> {
     let entries = root.read_dir().map_err(|problem| format!("{}: {problem}", root.display()))?;
     let folder = entries
         .filter_map(Result::ok)
@@ -75,8 +79,9 @@ fn function(root: &Path) -> Result<(String, String), String> {
     let bindings = json(&path)?["bindings"].take();
     let trigger = bindings.as_array().into_iter().flatten().find(|binding| binding["type"] == "timerTrigger");
     let name = trigger.and_then(|trigger| trigger["name"].as_str());
+    let schedule = trigger.and_then(|trigger| trigger["schedule"].as_str()).unwrap_or_default();
     match (folder.file_name().into_string(), name) {
-        (Ok(function), Some(binding)) => Ok((function, binding.to_owned())),
+        (Ok(function), Some(binding)) => Ok((function, binding.to_owned(), schedule.to_owned())),
         _ => Err(format!("{}: no timerTrigger with a name", path.display())),
     }
 }
@@ -121,6 +126,7 @@ mod tests {
         assert_eq!(app.function_timeout, Some(Duration::from_secs(600)));
         assert_eq!(app.initialization_timeout, Duration::from_secs(30));
         assert_eq!((app.function.as_str(), app.binding.as_str()), ("MdatpForward", "mdatpTimer"));
+        assert_eq!(app.schedule, "%S%");
     }
 
     #[test]

@@ -1,35 +1,46 @@
 //! The timer trigger by the clock, for use by hand.
 
-use azure_core::time::{Duration, OffsetDateTime};
-
-use super::{Framing, FunctionsHost, HostVerdict, Invocation, Payload};
+use super::{Framing, FunctionsHost, HostVerdict, Invocation, Payload, Schedule};
 use crate::clock::now;
 
 impl FunctionsHost {
-    /// Fires at every whole multiple of `every` until `until` ends or the host would give up, and tells
-    /// each invocation to `tell`. Runs never overlap: one that lasts past its next occurrences is followed
-    /// by a single run at once. A process that has ended is treated as the host treats it.
+    /// When the timer fires: what function.json says, with `%NAME%` taken from the settings.
+    pub fn schedule(&self) -> Result<Schedule, String> {
+        let written = self.worker.app.schedule.as_str();
+        let name = written.strip_prefix('%').and_then(|rest| rest.strip_suffix('%'));
+        let setting = |name| self.worker.start.settings.iter().find(|(known, _)| known == name);
+        match name.map(|name| (name, setting(name))) {
+            None => Schedule::parse(written),
+            Some((_, Some((_, text)))) => Schedule::parse(text),
+            Some((name, None)) => Err(format!("the setting {name}, the timer's schedule, is missing")),
+        }
+    }
+
+    /// Fires by `schedule` until `until` ends or the host would give up, and tells each invocation to `tell`.
+    /// Runs never overlap: one that lasts past its next times is followed by a single run at once. A process
+    /// that has ended is treated as the host treats it.
     pub async fn run_timer(
         &self,
-        every: Duration,
+        schedule: &Schedule,
         until: impl Future<Output = ()>,
         mut tell: impl FnMut(&Invocation),
     ) {
         let ticking = async {
             let mut payload = Payload::FirstRun;
-            let mut previous = now() - every;
-            let mut due = next_occurrence(now(), every);
-            loop {
+            let mut previous = now();
+            let mut next = schedule.after(previous);
+            while let Some(due) = next {
                 let wait = (due - now()).try_into().unwrap_or_default();
                 tokio::time::sleep(wait).await;
                 if self.has_ended() && !self.bring_back().await {
                     return;
                 }
                 let started = now();
-                tell(&self.invoke(&payload, Framing::Chunked, previous, due, every).await);
+                tell(&self.invoke(&payload, Framing::Chunked, previous, due, due - previous).await);
                 payload = Payload::Regular;
                 previous = started;
-                due = next_occurrence(started, every);
+                // Not before the one just fired, whatever the clock does.
+                next = schedule.after(started.max(due));
             }
         };
         tokio::select! {
@@ -44,28 +55,5 @@ impl FunctionsHost {
             HostVerdict::StaysDown | HostVerdict::HostStops => false,
             HostVerdict::Restarts | HostVerdict::RestartsCounted(_) => self.restart().await.is_ok(),
         }
-    }
-}
-
-/// The first whole multiple of `every` after `at`.
-fn next_occurrence(at: OffsetDateTime, every: Duration) -> OffsetDateTime {
-    let step = every.whole_nanoseconds().max(1);
-    let past = at.unix_timestamp_nanos().rem_euclid(step);
-    let ahead = i64::try_from(step - past).unwrap_or(i64::MAX);
-    at + Duration::nanoseconds(ahead)
-}
-
-#[cfg(test)]
-mod tests {
-    use azure_core::time::parse_rfc3339;
-
-    use super::*;
-
-    #[test]
-    fn occurrences_lie_on_the_clock_and_ahead() {
-        let time = |text| parse_rfc3339(text).expect("written by hand");
-        let every = Duration::minutes(5);
-        assert_eq!(next_occurrence(time("2026-11-24T05:52:10.5Z"), every), time("2026-11-24T05:55:00Z"));
-        assert_eq!(next_occurrence(time("2026-11-24T05:55:00Z"), every), time("2026-11-24T06:00:00Z"));
     }
 }

@@ -1,5 +1,6 @@
 //! The handler as the host starts it: its process, its environment, and the way to its first answer.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use http::Request;
@@ -89,7 +90,21 @@ impl Worker {
     }
 }
 
-/// Bound and let go again before the handler starts, as the host does: somebody else may take it meanwhile.
+/// Bound and let go again before the handler starts, as the host does. Whoever asks the system for any port gets
+/// one from 32,768 up (Linux), so below that nobody takes it meanwhile.
 fn free_port() -> std::io::Result<u16> {
-    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    const FIRST: u32 = 20_000;
+    const COUNT: u32 = 12_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let mut taken = std::io::Error::from(std::io::ErrorKind::AddrInUse);
+    for _ in 0..COUNT {
+        // Each process begins elsewhere.
+        let number = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(std::process::id().wrapping_mul(97));
+        let port = u16::try_from(FIRST + number % COUNT).expect("it is below 32,000");
+        match std::net::TcpListener::bind(("127.0.0.1", port)) {
+            Ok(_) => return Ok(port),
+            Err(error) => taken = error,
+        }
+    }
+    Err(taken)
 }

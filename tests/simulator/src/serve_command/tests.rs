@@ -22,7 +22,7 @@ fn local_settings_point_at_the_fixed_ports() {
     let written: BTreeMap<String, String> =
         serde_json::from_value(settings["Values"].clone()).expect("all values are texts");
     let served =
-        Endpoints::from_port(FIRST_PORT).settings(Sink::DataCollector, Route::ManagedIdentity, Path::new(""));
+        Endpoints::from_port(FIRST_PORT).settings(Sink::LogsIngestion, Route::ManagedIdentity, Path::new(""));
     let own = OWN.map(|(name, value)| (name.to_owned(), value.to_owned()));
     assert_eq!(written, served.into_iter().chain(own).collect());
     assert_eq!(settings["IsEncrypted"], false);

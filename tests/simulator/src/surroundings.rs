@@ -4,7 +4,7 @@ use azure_core::time::to_rfc3339;
 use simulator::clock;
 
 /// The date, the number of processors and their name.
-pub(super) fn now() -> String {
+pub(crate) fn now() -> String {
     let date = to_rfc3339(&clock::now());
     let date = date.split('T').next().unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
