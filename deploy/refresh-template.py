@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the table, the data collection rule and the functions that a build prints into azuredeploy.json.
+"""Writes the tables, the data collection rule and the functions that a build prints into azuredeploy.json.
 
     deploy/refresh-template.py target/release/mdatp-forward
 
@@ -51,11 +51,12 @@ def ordered(column):
 template = json.loads(TEMPLATE.read_text())
 by_comment = {resource["comments"]: resource for resource in template["resources"]}
 
-table = json.loads(printed("--format", "table"))["properties"]
-table["schema"]["columns"] = [ordered(column) for column in table["schema"]["columns"]]
-by_comment["table"]["properties"] = table
+for comment, arguments in (("table", []), ("health table", ["--health"])):
+    table = json.loads(printed("--format", "table", *arguments))["properties"]
+    table["schema"]["columns"] = [ordered(column) for column in table["schema"]["columns"]]
+    by_comment[comment]["properties"] = table
 
-rule = json.loads(printed("--format", "dcr", "--location", "[parameters('location')]"))["properties"]
+rule = json.loads(printed("--format", "dcr", "--health", "--location", "[parameters('location')]"))["properties"]
 for stream in rule["streamDeclarations"].values():
     stream["columns"] = [ordered(column) for column in stream["columns"]]
 by_comment["rule"]["properties"] = rule

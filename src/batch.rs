@@ -137,6 +137,16 @@ impl Packer {
         Self { limit, target: target.min(limit), span: None, draft: Draft::default() }
     }
 
+    /// Takes the memory of a body that nobody needs any more for the batch in hand, which has just begun.
+    pub fn reuse(&mut self, body: Bytes) {
+        if let Ok(body) = body.try_into_mut() {
+            let mut room = Vec::from(body);
+            room.clear();
+            room.extend_from_slice(&self.draft.body);
+            self.draft.body = room;
+        }
+    }
+
     /// From now on no batch spans more than `span` of time.
     pub fn keep_within(&mut self, span: Duration) {
         self.span = Some(span);
@@ -204,6 +214,22 @@ mod tests {
             assert_eq!(told, sizes, "{minutes:?}");
             assert_eq!(whole.take().expect("a batch").within(span), batches, "{minutes:?}");
         }
+    }
+
+    #[test]
+    fn memory_that_is_used_again_changes_no_batch() {
+        let mut packer = Packer::new(8, 8);
+        let mut push = |record: &[u8]| {
+            let batch = packer.push(record, delivery(1)).expect("it fits")?;
+            let text = String::from_utf8(batch.body.to_vec()).expect("text");
+            let (room, length) = (batch.body.as_ptr(), batch.body.len());
+            packer.reuse(batch.body);
+            assert!(packer.draft.body.as_ptr() == room && packer.draft.body.capacity() >= length);
+            Some(text)
+        };
+        let told: Vec<_> = [b"111111", b"222222", b"333333"].iter().filter_map(|text| push(*text)).collect();
+        assert_eq!(told, ["[111111]", "[222222]"]);
+        assert_eq!(packer.take().expect("the last").body, "[333333]");
     }
 
     fn pack(limit: usize, records: &[&str]) -> Vec<String> {

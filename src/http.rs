@@ -160,12 +160,18 @@ async fn over_network(
         .timeout(timeout)
         .send()
         .await?;
-    let mut body = BytesMut::new();
+    let (mut chunks, mut length) = (Vec::new(), 0);
     while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > REPLY_LIMIT {
+        length += chunk.len();
+        if length > REPLY_LIMIT {
             return Err(ExchangeError::TooLarge);
         }
-        body.extend_from_slice(&chunk);
+        chunks.push(chunk);
+    }
+    // Put together at once: a body of megabytes that grew by doubling would be copied twice and stay too large.
+    let mut body = BytesMut::with_capacity(length);
+    for chunk in &chunks {
+        body.extend_from_slice(chunk);
     }
     Ok(Reply { status: response.status(), headers: response.headers().clone(), body: body.freeze() })
 }

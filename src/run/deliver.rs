@@ -155,6 +155,7 @@ impl Run<'_> {
                 Ok(bytes) => {
                     let reached = reached.filter(|_| waiting.is_empty() && suspects.is_empty());
                     self.remember(&batch, bytes, reached).await?;
+                    self.packer.reuse(batch.body);
                     continue;
                 }
                 Err(CallError::Refused(refusal)) => refusal,

@@ -8,11 +8,14 @@ mod template;
 mod watch;
 mod way;
 
+use std::collections::BTreeSet;
+
+use mdatp_forward::schema::{Shape, check::Document};
 use serde_json::{Value, json};
 use simulator::Sink;
 
 use crate::stage::Stage;
-use deployment::{Deployment, file, settings};
+use deployment::{COLUMNS, Deployment, STREAMS, file, settings};
 use template::Template;
 use way::{ENDPOINT, EXISTING, RULE_ID, SETTINGS, Way, deployed};
 
@@ -33,7 +36,7 @@ fn the_parameters_file_fits_the_template() {
 }
 
 /// (what is replaced in the template, by what, a part of the problem that this makes)
-const MISTAKES: [(&str, &str, &str); 22] = [
+const MISTAKES: [(&str, &str, &str); 29] = [
     ("parameters('schedule')", "parameters('shedule')", "no parameter shedule"),
     ("variables('blobUri')", "variables('bloburl')", "no variable bloburl"),
     ("[variables('planId')]", "[variables('planId']", "is missing"),
@@ -61,7 +64,22 @@ const MISTAKES: [(&str, &str, &str); 22] = [
     ("3913510d-42f4-4e42-8a64-420c390055eb", "3913510d-42f4-4e42-8a64-420c390055ec", "the roles: ["),
     ("\"runtime\": {\"name\": \"custom\"", "\"runtime\": {\"name\": \"node\"", "the plan is"),
     ("\"dependsOn\": [\"[variables('ruleId')]\"]", "\"dependsOn\": []", "does not depend on"),
+    ("\"MDATP_HEALTH\"", "\"MDATP_HEALTHY\"", "MDATP_HEALTHY"),
+    ("[parameters('health')]", "off", "[\"health\"] is not used"),
+    ("\"defaultValue\": \"off\"", "\"defaultValue\": \"on\"", "MDATP_HEALTH is on: true"),
     ("Custom-MDATPAlerts_CL", "Custom-Alerts_CL", "the rule in the template"),
+    ("Custom-MDATPAlertsHealth_CL", "Custom-Health_CL", "the rule in the template"),
+    (
+        "\"comments\": \"health table\",",
+        "\"condition\": \"[equals(parameters('health'), 'on')]\",",
+        "there is no table MDATPAlertsHealth_CL",
+    ),
+    ("MDATPAlertsHealth_CL'", "Health_CL'", "there is no table MDATPAlertsHealth_CL"),
+    (
+        ",\n        \"[resourceId('Microsoft.OperationalInsights/workspaces/tables', parameters('workspaceName'), 'MDATPAlertsHealth_CL')]\"",
+        "",
+        "does not wait for MDATPAlertsHealth_CL",
+    ),
     (
         "\"functionAlias\": \"MDATPAlertsLatest\"",
         "\"functionAlias\": \"Latest\"",
@@ -91,32 +109,40 @@ fn a_setting_renamed_in_the_code_is_found() {
     }
 }
 
-type Edit = fn(&mut Vec<Value>);
+type Edit = fn(&mut Vec<Value>, &str);
 
 #[test]
 fn a_column_added_removed_or_retyped_in_the_code_is_found() {
     let right = Deployment::read();
-    let table = "/properties/schema/columns";
-    let rule = "/properties/streamDeclarations/Custom-MDATPAlerts_CL/columns";
-    let edits: [(&str, Edit); 3] = [
-        ("New", |columns| columns.push(json!({"name": "New", "type": "string"}))),
-        ("Severity", |columns| columns.retain(|column| column["name"] != "Severity")),
-        ("OsBuild", |columns| {
-            columns
-                .iter_mut()
-                .filter(|column| column["name"] == "OsBuild")
-                .for_each(|column| column["type"] = json!("int"));
-        }),
-    ];
-    for (name, edit) in edits {
+    let [alerts, runs] = STREAMS;
+    let added: Edit = |columns, name| columns.push(json!({"name": name, "type": "string"}));
+    let removed: Edit = |columns, name| columns.retain(|column| column["name"] != name);
+    let retyped: Edit = |columns, name| {
+        columns
+            .iter_mut()
+            .filter(|column| column["name"] == name)
+            .for_each(|column| column["type"] = json!("int"));
+    };
+    for (name, of, edit) in [
+        ("New", alerts, added),
+        ("Severity", alerts, removed),
+        ("OsBuild", alerts, retyped),
+        ("New", runs, added),
+        ("Result", runs, removed),
+        ("LagSeconds", runs, retyped),
+    ] {
         let changed = |document: &Value, columns: &str| {
             let mut document = document.clone();
-            edit(document.pointer_mut(columns).and_then(Value::as_array_mut).expect("columns"));
+            edit(document.pointer_mut(columns).and_then(Value::as_array_mut).expect("columns"), name);
             document
         };
-        let table = Deployment { table: changed(&right.table, table), ..right.clone() };
-        let rule = Deployment { rule: changed(&right.rule, rule), ..right.clone() };
-        for (what, wrong) in [("table", table), ("rule", rule)] {
+        let (what, table) = if of == alerts {
+            ("table", Deployment { table: changed(&right.table, COLUMNS), ..right.clone() })
+        } else {
+            ("health table", Deployment { health: changed(&right.health, COLUMNS), ..right.clone() })
+        };
+        let rule = Deployment { rule: changed(&right.rule, of), ..right.clone() };
+        for (what, wrong) in [(what, table), ("rule", rule)] {
             let problem = wrong.check().expect_err(name);
             assert!(problem.starts_with(&format!("the {what} in the template")), "{problem}");
             assert!(problem.contains(&format!("[\"{name} ")), "{name}: {problem}");
@@ -126,17 +152,22 @@ fn a_column_added_removed_or_retyped_in_the_code_is_found() {
     assert!(Deployment { functions, ..right }.check().expect_err("other functions").contains("functions"));
 }
 
-/// The rule of the template is taken by the service, and with the template's settings the binary sends through it.
+/// The rule of the template is taken by the service, and with the template's settings the binary sends through it
+/// the alerts and the row about the run.
 #[tokio::test]
 async fn what_the_template_makes_forwards_alerts_without_loss() {
     let document: Value = serde_json::from_str(&file("deploy/azuredeploy.json")).expect("JSON");
     let mut stage = Stage::with_alerts(Sink::LogsIngestion, 200, 20).await;
-    let parameters = Way::Flex.parameters();
+    let mut parameters = Way::Flex.parameters();
+    parameters.push(("health", json!("on")));
     let deployed = deployed(&stage.settings["MDATP_DCR_ID"], &stage.settings["MDATP_INGESTION_ENDPOINT"]);
     let template = Template::new(&document, &parameters, &EXISTING, deployed).expect("a template");
     let resources = template.resources().expect("resources");
     let rule = resources.iter().find(|resource| resource.kind == "Microsoft.Insights/dataCollectionRules");
-    stage.cloud.deploy_rule(&rule.expect("a rule").body.to_string()).expect("a rule that the service takes");
+    let rule = rule.expect("a rule").body.to_string();
+    let document = Document::from_json(rule.as_bytes()).expect("a rule to compare");
+    assert_eq!(document.compare(Shape::Native, "Custom-MDATPAlerts_CL"), []);
+    stage.cloud.deploy_rule(&rule).expect("a rule that the service takes");
     for name in ["MDATP_SINK", "MDATP_DCR_ID", "MDATP_INGESTION_ENDPOINT", "MDATP_STREAM", "MDATP_LOG_NAME"] {
         stage.unset(name);
     }
@@ -144,6 +175,11 @@ async fn what_the_template_makes_forwards_alerts_without_loss() {
     let settings = settings(&resources).expect("settings").into_iter();
     stage.settings.extend(settings.filter(|(name, _)| name != "MDATP_STATE" && !name.starts_with("Azure")));
     assert_eq!(stage.tick().await["valuesMisfit"], 0);
-    stage.assert_all_sent_once();
-    assert_eq!(stage.cloud.rows().len(), 200);
+    let (runs, alerts): (Vec<_>, Vec<_>) =
+        stage.cloud.rows().into_iter().partition(|row| row.contains_key("Result"));
+    let sent: BTreeSet<_> = alerts.iter().filter_map(|row| row["AlertId"].as_str()).collect();
+    assert_eq!(sent, stage.cloud.alert_ids().iter().map(String::as_str).collect());
+    assert_eq!((alerts.len(), runs.len(), &runs[0]["Sent"]), (200, 1, &json!(200)));
+    assert!(stage.cloud.refused().is_empty(), "{:?}", stage.cloud.refused());
+    assert!(stage.cloud.lost_values().is_empty(), "{:?}", stage.cloud.lost_values());
 }

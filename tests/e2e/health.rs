@@ -7,7 +7,7 @@ use simulator::{Fault, Role, Service, Sink, functions_host::Payload};
 use crate::{
     queries::{
         parser::QueryText,
-        workspace::{self, Workspace},
+        workspace::{Workspace, columns},
     },
     stage::{BOTH_SINKS, Stage, WORKSPACE, fail, now, succeed},
 };
@@ -145,16 +145,7 @@ fn the_query_in_the_readme_is_right_for_the_table() {
     let readme = include_str!("../../README.md");
     let mut queries = readme.split("```kusto\n").skip(1).filter_map(|rest| rest.split_once("```"));
     let (query, _) = queries.find(|(query, _)| query.starts_with("MDATPAlertsHealth_CL")).expect("a query");
-    let table: Value =
-        serde_json::from_str(&workspace::schema(&["--health", "--format", "table"])).expect("JSON");
-    let columns = table["properties"]["schema"]["columns"].as_array().expect("columns");
-    let text = |value: &Value| value.as_str().expect("a text").to_owned();
-    let columns: Vec<_> =
-        columns.iter().map(|column| (text(&column["name"]), text(&column["type"]))).collect();
-    let columns: Vec<_> = columns.iter().map(|(name, kind)| (name.as_str(), kind.as_str())).collect();
-    let native = workspace::columns("native");
-    let workspace =
-        Workspace::new(&[("MDATPAlerts_CL", &native)]).with_table("MDATPAlertsHealth_CL", &columns);
+    let workspace = Workspace::new(&[("MDATPAlerts_CL", &columns("native"))]).with_health();
     let query = QueryText { file: "README.md".to_owned(), text: query.to_owned() };
     let answer = &workspace.check(&[query]).queries[0];
     assert!(answer.diagnostics.is_empty() && !answer.open, "{:#?}", answer.diagnostics);

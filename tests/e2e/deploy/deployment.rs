@@ -32,12 +32,24 @@ const VERSIONS: [(&str, &str); 13] = [
     ("Microsoft.Web/serverfarms", "2024-04-01"),
     ("Microsoft.Web/sites", "2024-04-01"),
 ];
+
+const TABLE: &str = "Microsoft.OperationalInsights/workspaces/tables";
+const RULE: &str = "Microsoft.Insights/dataCollectionRules";
+
+/// Where the columns are in a table, and in the rule.
+pub const COLUMNS: &str = "/properties/schema/columns";
+pub const STREAMS: [&str; 2] = [
+    "/properties/streamDeclarations/Custom-MDATPAlerts_CL/columns",
+    "/properties/streamDeclarations/Custom-MDATPAlertsHealth_CL/columns",
+];
+
 /// The template, and what it has to agree with.
 #[derive(Clone)]
 pub struct Deployment {
     pub template: String,
     pub readme: String,
     pub table: Value,
+    pub health: Value,
     pub rule: Value,
     pub functions: String,
 }
@@ -66,7 +78,8 @@ impl Deployment {
             template: file("deploy/azuredeploy.json"),
             readme: file("README.md"),
             table: printed(&["--format", "table"]),
-            rule: printed(&["--format", "dcr", "--location", "[parameters('location')]"]),
+            health: printed(&["--format", "table", "--health"]),
+            rule: printed(&["--format", "dcr", "--health", "--location", "[parameters('location')]"]),
             functions: schema(&["--format", "kql"]),
         }
     }
@@ -83,6 +96,7 @@ impl Deployment {
             ensure(outputs["principalId"]["value"] == PRINCIPAL, || format!("the outputs are {outputs}"))?;
             ensure(template.unused().is_empty(), || format!("{:?} is not used", template.unused()))?;
             check_versions(&resources)?;
+            check_flows(&resources)?;
             check_roles(way, &resources)?;
             check_plan(way, &resources)?;
             self.check_settings(way, &resources)?;
@@ -90,21 +104,17 @@ impl Deployment {
         Ok(())
     }
 
-    /// The table, the rule and the functions are those that the binary prints, before they are evaluated.
+    /// The tables, the rule and the functions are those that the binary prints, before they are evaluated.
     fn check_what_is_printed(&self, document: &Value) -> Result<(), String> {
         let of = |kind: &str| -> Vec<&Value> {
             let resources = document["resources"].as_array().into_iter().flatten();
             resources.filter(|resource| resource["type"] == kind).collect()
         };
-        let [table] = of("Microsoft.OperationalInsights/workspaces/tables")[..] else {
-            return Err("not one table".to_owned());
-        };
-        same("table", "/properties/schema/columns", table, &self.table, &["properties"])?;
-        let [rule] = of("Microsoft.Insights/dataCollectionRules")[..] else {
-            return Err("not one rule".to_owned());
-        };
-        let columns = "/properties/streamDeclarations/Custom-MDATPAlerts_CL/columns";
-        same("rule", columns, rule, &self.rule, &["kind", "location", "properties"])?;
+        let [table, health] = of(TABLE)[..] else { return Err("not two tables".to_owned()) };
+        same("table", &[COLUMNS], table, &self.table, &["properties"])?;
+        same("health table", &[COLUMNS], health, &self.health, &["properties"])?;
+        let [rule] = of(RULE)[..] else { return Err("not one rule".to_owned()) };
+        same("rule", &STREAMS, rule, &self.rule, &["kind", "location", "properties"])?;
         ensure(document["variables"]["ruleName"] == self.rule["name"], || {
             "the rule has another name".to_owned()
         })?;
@@ -142,8 +152,10 @@ impl Deployment {
         let sink = (endpoint.as_str(), rule.as_str());
         ensure(sink == (ENDPOINT, RULE_ID), || format!("the sink is {:?}", config.sink))?;
         let one = |kind| resources.iter().find(|resource| resource.kind == kind).ok_or(format!("no {kind}"));
-        let streams = &one("Microsoft.Insights/dataCollectionRules")?.properties()["streamDeclarations"];
+        let streams = &one(RULE)?.properties()["streamDeclarations"];
         ensure(streams.get(stream).is_some(), || format!("the rule does not declare {stream}"))?;
+        let health = config.health;
+        ensure(health == way.tells_health(), || format!("{way:?}: MDATP_HEALTH is on: {health}"))?;
 
         let StateConfig::Blob { account, container, .. } = &config.state else {
             return Err("the state is not in the storage account".to_owned());
@@ -161,12 +173,13 @@ fn differs(what: &str) -> String {
 }
 
 /// Whether these members are the same, and which columns are not.
-fn same(what: &str, columns: &str, ours: &Value, printed: &Value, members: &[&str]) -> Result<(), String> {
+fn same(what: &str, places: &[&str], ours: &Value, printed: &Value, members: &[&str]) -> Result<(), String> {
     if members.iter().all(|member| ours[*member] == printed[*member]) {
         return Ok(());
     }
     let set = |document: &Value| -> BTreeSet<String> {
-        let columns = document.pointer(columns).and_then(Value::as_array).into_iter().flatten();
+        let lists = places.iter().filter_map(|place| document.pointer(place)?.as_array());
+        let columns = lists.flatten();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         columns.map(|column| format!("{} {}", text(&column["name"]), text(&column["type"]))).collect()
     };
@@ -179,6 +192,24 @@ pub fn check_versions(resources: &[Resource]) -> Result<(), String> {
         // The settings of an app have the versions of the app.
         let kind = kind.trim_end_matches("/config");
         ensure(VERSIONS.contains(&(kind, api_version)), || format!("{kind} has no version {api_version}"))?;
+    }
+    Ok(())
+}
+
+/// Each way of the rule ends in a table that is there before it, whatever the parameters: the service refuses a rule
+/// whose table it does not know.
+fn check_flows(resources: &[Resource]) -> Result<(), String> {
+    let rule = resources.iter().find(|resource| resource.kind == RULE).ok_or("no rule")?;
+    for flow in rule.properties()["dataFlows"].as_array().into_iter().flatten() {
+        let name = flow["outputStream"].as_str().and_then(|stream| stream.strip_prefix("Custom-"));
+        let name = name.ok_or_else(|| format!("{flow} leads to no table"))?;
+        let is_its_own = |table: &&Resource| {
+            let own = table.name().rsplit('/').next();
+            let is_named = own == Some(name) && table.properties()["schema"]["name"] == name;
+            table.kind == TABLE && table.deployed && is_named
+        };
+        let table = resources.iter().find(is_its_own).ok_or_else(|| format!("there is no table {name}"))?;
+        ensure(rule.depends_on.contains(&table.id), || format!("the rule does not wait for {name}"))?;
     }
     Ok(())
 }

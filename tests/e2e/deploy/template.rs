@@ -39,7 +39,7 @@ pub struct Resource {
     pub id: String,
     pub deployed: bool,
     pub body: Value,
-    depends_on: BTreeSet<String>,
+    pub depends_on: BTreeSet<String>,
     needs: BTreeSet<String>,
 }
 

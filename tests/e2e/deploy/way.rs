@@ -11,7 +11,7 @@ pub const RULE_ID: &str = "dcr-0123456789abcdef0123456789abcdef";
 pub const ENDPOINT: &str = "https://mdatp-forward-x1y2.westeurope-1.ingest.monitor.azure.com";
 
 /// The settings of every app.
-pub const SETTINGS: [&str; 13] = [
+pub const SETTINGS: [&str; 14] = [
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
     "APPLICATIONINSIGHTS_CONNECTION_STRING",
     "AzureWebJobsStorage__blobServiceUri",
@@ -21,6 +21,7 @@ pub const SETTINGS: [&str; 13] = [
     "FUNCTIONS_EXTENSION_VERSION",
     "MDATP_CLOUD",
     "MDATP_DCR_ID",
+    "MDATP_HEALTH",
     "MDATP_INGESTION_ENDPOINT",
     "MDATP_SCHEDULE",
     "MDATP_SINK",
@@ -67,6 +68,7 @@ impl Way {
                 ("tenantId", json!("5b1c8a3e-7d2f-4e60-9a4b-1c8d7e6f5a40")),
                 ("clientId", json!("a1b2c3d4-0000-4e60-9a4b-1c8d7e6f5a41")),
                 ("clientObjectId", json!("client-object")),
+                ("health", json!("on")),
                 (
                     "actionGroupId",
                     json!("/subscriptions/s/resourceGroups/g/providers/Microsoft.Insights/actionGroups/a"),
@@ -74,6 +76,11 @@ impl Way {
             ]),
         }
         parameters
+    }
+
+    /// Whether a row about each run is asked for.
+    pub fn tells_health(self) -> bool {
+        self == Way::Secret
     }
 
     pub fn settings(self) -> BTreeSet<&'static str> {

@@ -31,6 +31,12 @@ impl Workspace {
         self
     }
 
+    /// With the table of the rows about runs.
+    pub fn with_health(mut self) -> Self {
+        self.tables.push(("MDATPAlertsHealth_CL".to_owned(), table(&["--health"])));
+        self
+    }
+
     pub fn with_function(&self, name: &str, body: &str) -> Self {
         let mut workspace = self.clone();
         workspace.functions.push(FunctionText { name: name.to_owned(), body: body.to_owned() });
@@ -46,7 +52,11 @@ impl Workspace {
 
 /// The columns of the table in this shape.
 pub fn columns(shape: &str) -> Vec<Named> {
-    let text = schema(&["--shape", shape, "--format", "table"]);
+    table(&["--shape", shape])
+}
+
+fn table(arguments: &[&str]) -> Vec<Named> {
+    let text = schema(&[arguments, &["--format", "table"]].concat());
     let mut document: Value = serde_json::from_str(&text).expect("JSON");
     let columns = document["properties"]["schema"]["columns"].take();
     let mut columns: Vec<Named> = serde_json::from_value(columns).expect("columns");

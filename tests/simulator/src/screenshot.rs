@@ -28,7 +28,7 @@ pub(crate) struct Options {
     #[arg(long, default_value = "chromium")]
     browser: PathBuf,
     /// The picture's size in pixels
-    #[arg(long, default_value = "1000,1720")]
+    #[arg(long, default_value = "1000,1600")]
     size: String,
 }
 
