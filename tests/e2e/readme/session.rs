@@ -97,6 +97,7 @@ impl Session {
     /// Runs them, with the stage's settings in the environment.
     pub async fn run(self, stage: &Stage) -> Done {
         let at = |name: &str| self.folder.path().join(name);
+        let port = five_ports();
         let path = format!("{}/tests/e2e/readme/bin:{}", env!("CARGO_MANIFEST_DIR"), at("bin").display());
         let mut bash = tokio::process::Command::new(tool("bash"));
         bash.args(["-euo", "pipefail", "-c", &self.script])
@@ -108,7 +109,7 @@ impl Session {
             .env("SESSION", self.folder.path())
             .env("BINARY", env!("CARGO_BIN_EXE_mdatp-forward"))
             .env("SIMULATOR", simulator())
-            .env("PORT", five_ports().to_string())
+            .env("PORT", port.to_string())
             .env("ASSIGNED", at("assigned"))
             .env("WORKSPACE_RESOURCE", WORKSPACE)
             .stdin(Stdio::null())
@@ -116,6 +117,13 @@ impl Session {
         fs::write(at("assigned"), "").expect("written");
         let output = tokio::time::timeout(LIMIT, bash.output()).await;
         let output = output.unwrap_or_else(|_| panic!("still at it: {}", self.script)).expect("bash runs");
+        // With the shell the simulated cloud ends, if there was one.
+        let is_gone = async {
+            while TcpListener::bind(("127.0.0.1", port)).is_err() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), is_gone).await.expect("nothing runs on");
         let read = |name| fs::read_to_string(at(name)).unwrap_or_default();
         Done {
             succeeded: output.status.success(),
