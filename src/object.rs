@@ -126,34 +126,32 @@ impl<'a> Object<'a> {
     /// Appends the object's text, without blanks between its tokens.
     pub fn append_to(&self, out: &mut Vec<u8>) {
         out.push(b'{');
-        let mut run = "";
+        let mut run: Option<(&str, Range<usize>)> = None;
         for member in &self.members {
-            let Some((source, place)) = self.stands(member) else {
-                append_run(out, std::mem::take(&mut run));
-                append_name(out, &member.name);
-                append_compact(out, member.value);
-                continue;
-            };
-            // The next one of a run comes right behind a comma.
-            run = match place_in(source, run) {
-                Some(before)
-                    if !run.is_empty()
-                        && before.end + 1 == place.start
-                        && source.as_bytes()[before.end] == b',' =>
+            let stands = self.stands(member);
+            match (&mut run, &stands) {
+                // The next one of a run comes right behind a comma.
+                (Some((text, run)), Some((source, place)))
+                    if std::ptr::eq(*text, *source)
+                        && run.end + 1 == place.start
+                        && source.as_bytes()[run.end] == b',' =>
                 {
-                    &source[before.start..place.end]
+                    run.end = place.end;
                 }
                 _ => {
-                    append_run(out, run);
-                    &source[place]
+                    append_run(out, std::mem::replace(&mut run, stands));
+                    if run.is_none() {
+                        append_name(out, &member.name);
+                        append_compact(out, member.value);
+                    }
                 }
-            };
+            }
         }
         append_run(out, run);
         out.push(b'}');
     }
 
-    /// Where the member stands in one of the sources just as it is to be written.
+    /// Where the member stands in one of the texts just as it is to be written.
     fn stands(&self, member: &Member<'a>) -> Option<(&'a str, Range<usize>)> {
         let Cow::Borrowed(name) = member.name else { return None };
         let (value, gap) = (member.value, "\":".len());
@@ -163,21 +161,20 @@ impl<'a> Object<'a> {
         let place = |source| place_in(source, name).map(|place| (source, place));
         let (source, Range { start, end }) = place(self.received).or_else(|| place(self.prepared))?;
         let all = start.checked_sub(1)?..end + gap + value.len();
-        let is_so = source.get(all.clone())?.starts_with('"')
-            && &source.as_bytes()[end..end + gap] == b"\":"
+        let text = source.as_bytes().get(all.clone())?;
+        let is_so = text[0] == b'"'
+            && text[1 + name.len()..].starts_with(b"\":")
             && (std::ptr::eq(source, self.prepared) || !scan::may_have_blanks(value));
         is_so.then_some((source, all))
     }
 }
 
-fn append_run(out: &mut Vec<u8>, run: &str) {
-    if run.is_empty() {
-        return;
-    }
+fn append_run(out: &mut Vec<u8>, run: Option<(&str, Range<usize>)>) {
+    let Some((source, place)) = run else { return };
     if out.last().is_some_and(|last| *last != b'{') {
         out.push(b',');
     }
-    out.extend_from_slice(run.as_bytes());
+    out.extend_from_slice(&source.as_bytes()[place]);
 }
 
 impl<'a> From<Vec<Member<'a>>> for Object<'a> {
