@@ -49,8 +49,8 @@ fn pure_files_touch_no_clock_environment_or_network() {
         "check/trouble",
         "checkpoint",
         "claims",
-        "config/health",
         "config/local_settings",
+        "config/sink",
         "history",
         "invocation",
         "machine",
@@ -101,7 +101,13 @@ fn every_setting_the_code_reads_is_in_the_readme_and_the_other_way_round() {
         names.dedup();
         names
     };
-    let files = ["src/config.rs", "src/config/parts.rs", "src/telemetry.rs", "MdatpForward/function.json"];
+    let files = [
+        "src/config.rs",
+        "src/config/parts.rs",
+        "src/config/sink.rs",
+        "src/telemetry.rs",
+        "MdatpForward/function.json",
+    ];
     let code: String = files.map(file).concat();
     assert_eq!(names(&file("README.md")), names(&code));
 }

@@ -1,0 +1,129 @@
+//! The settings of the sink: where records go, and in which shape.
+
+use super::{Reader, cloud::Cloud, endpoint::Endpoint, log_name};
+use crate::{
+    schema::{Shape, health},
+    sink::signature::SigningKey,
+};
+
+/// Where records go.
+#[derive(Debug, Clone)]
+pub enum SinkConfig {
+    /// The HTTP Data Collector API, signed with the workspace key.
+    DataCollector {
+        /// `MDATP_WORKSPACE_ID`
+        workspace_id: String,
+        /// `MDATP_WORKSPACE_KEY`
+        key: SigningKey,
+        /// `MDATP_COLLECTOR_URL` (default `https://<workspace id>.ods.opinsights.azure.com`)
+        url: Endpoint,
+        /// `MDATP_LOG_NAME` (default `MDATPAlerts`); the service appends `_CL`.
+        log_name: String,
+    },
+    /// The Logs Ingestion API, through a data collection rule.
+    LogsIngestion {
+        /// `MDATP_INGESTION_ENDPOINT`
+        endpoint: Endpoint,
+        /// `MDATP_DCR_ID`
+        rule: String,
+        /// `MDATP_STREAM` (default `Custom-<log name>_CL`)
+        stream: String,
+        /// `MDATP_LOG_NAME`
+        log_name: String,
+        /// `MDATP_INGESTION_SCOPE` (default by cloud)
+        scope: String,
+    },
+}
+
+impl SinkConfig {
+    /// The same sink for the log about the runs.
+    pub fn for_health(&self) -> Self {
+        let mut config = self.clone();
+        match &mut config {
+            Self::DataCollector { log_name, .. } => *log_name = health::log_name(log_name),
+            Self::LogsIngestion { stream, log_name, .. } => *stream = health::stream(log_name),
+        }
+        config
+    }
+}
+
+impl Reader<'_> {
+    pub(super) fn sink(&mut self, cloud: &Cloud) -> Option<SinkConfig> {
+        let log_name = self.parsed("MDATP_LOG_NAME", "MDATPAlerts", log_name)?;
+        let collector = self.get("MDATP_WORKSPACE_ID").is_some() || self.get("MDATP_WORKSPACE_KEY").is_some();
+        let ingestion = self.get("MDATP_INGESTION_ENDPOINT").is_some() || self.get("MDATP_DCR_ID").is_some();
+        match (self.get("MDATP_SINK").as_deref(), ingestion, collector) {
+            (Some("logs-ingestion"), ..) | (None, true, false) => self.logs_ingestion(cloud, log_name),
+            (Some("data-collector"), ..) | (None, false, true) => self.data_collector(cloud, log_name),
+            (Some(_), ..) => self.problem("MDATP_SINK must be logs-ingestion or data-collector".to_owned()),
+            (None, true, true) => self.problem(
+                "MDATP_SINK is not set, and both sinks are configured: say logs-ingestion or data-collector"
+                    .to_owned(),
+            ),
+            (None, false, false) => self.problem(
+                "no sink is configured: set MDATP_INGESTION_ENDPOINT and MDATP_DCR_ID for the Logs Ingestion \
+                 API, or MDATP_WORKSPACE_ID and MDATP_WORKSPACE_KEY for the Data Collector API"
+                    .to_owned(),
+            ),
+        }
+    }
+
+    fn logs_ingestion(&mut self, cloud: &Cloud, log_name: String) -> Option<SinkConfig> {
+        let why =
+            "the Logs Ingestion API needs the endpoint and the immutable id of the data collection rule";
+        let endpoint = match self.required("MDATP_INGESTION_ENDPOINT", why) {
+            Some(_) => self.endpoint("MDATP_INGESTION_ENDPOINT", ""),
+            None => None,
+        };
+        let rule = self.required("MDATP_DCR_ID", why);
+        let stream = self.parsed("MDATP_STREAM", &format!("Custom-{log_name}_CL"), |text| {
+            let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
+            match plain(text) && text.starts_with("Custom-") {
+                true => Ok(text.to_owned()),
+                false => {
+                    Err("must begin with Custom- and hold letters, digits, '_', '-' and '.' only".to_owned())
+                }
+            }
+        });
+        let rule = rule.and_then(|rule| match rule.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+            true => Some(rule),
+            false => {
+                self.problem("MDATP_DCR_ID must be the rule's immutable id, dcr- and 32 hex digits".into())
+            }
+        });
+        let scope = self.text("MDATP_INGESTION_SCOPE", cloud.ingestion_scope);
+        Some(SinkConfig::LogsIngestion { endpoint: endpoint?, rule: rule?, stream: stream?, log_name, scope })
+    }
+
+    fn data_collector(&mut self, cloud: &Cloud, log_name: String) -> Option<SinkConfig> {
+        let why = "the Data Collector API needs the workspace's id and its primary or secondary key";
+        let id = self.required("MDATP_WORKSPACE_ID", why);
+        let id = id.and_then(|id| match id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+            true => Some(id),
+            false => self.problem("MDATP_WORKSPACE_ID must be the workspace's id, a GUID".into()),
+        });
+        let key = self.required("MDATP_WORKSPACE_KEY", why).and_then(|text| {
+            SigningKey::from_base64(&text).or_else(|| {
+                self.problem("MDATP_WORKSPACE_KEY is not base64: copy the whole key again".into())
+            })
+        });
+        let id = id?;
+        let url = self.endpoint("MDATP_COLLECTOR_URL", &format!("https://{id}.{}", cloud.collector_suffix));
+        Some(SinkConfig::DataCollector { workspace_id: id, key: key?, url: url?, log_name })
+    }
+
+    pub(super) fn shape(&mut self, sink: Option<&SinkConfig>) -> Option<Shape> {
+        let makes_its_columns = matches!(sink, Some(SinkConfig::DataCollector { .. }));
+        let default = if makes_its_columns { "union" } else { "native" };
+        self.parsed("MDATP_RECORD_SHAPE", default, |text| match text {
+            "union" => Ok(Shape::Union),
+            "native" | "classic" if makes_its_columns => Err(format!(
+                "{text} is for the Logs Ingestion API: the Data Collector API makes its columns itself, of \
+                 records in the shape union"
+            )),
+            "native" => Ok(Shape::Native),
+            "classic" => Ok(Shape::Classic),
+            _ => Err("must be union, native or classic".to_owned()),
+        })
+    }
+}
