@@ -25,6 +25,11 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// Of something of which no more is known.
+    pub fn of(identity: Identity) -> Self {
+        Self { identity, time: None, reaches: None, newer: None, generated: None }
+    }
+
     /// All identities that its acceptance delivers.
     pub fn identities(&self) -> impl Iterator<Item = Identity> {
         [Some(self.identity), self.newer.map(|(identity, _)| identity)].into_iter().flatten()
@@ -178,13 +183,7 @@ mod tests {
     use super::*;
 
     fn delivery(number: u8) -> Delivery {
-        Delivery {
-            identity: Identity([number; Identity::BYTES]),
-            time: None,
-            reaches: None,
-            newer: None,
-            generated: None,
-        }
+        Delivery::of(Identity([number; Identity::BYTES]))
     }
 
     #[test]

@@ -32,13 +32,7 @@ static RECORDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
 static BODY: LazyLock<Vec<u8>> = LazyLock::new(|| pack(&RECORDS)[0].body.to_vec());
 
 fn pack(records: &[Vec<u8>]) -> Vec<Batch> {
-    let delivery = Delivery {
-        identity: Identity([0; Identity::BYTES]),
-        time: None,
-        reaches: None,
-        newer: None,
-        generated: None,
-    };
+    let delivery = Delivery::of(Identity([0; Identity::BYTES]));
     let mut packer = Packer::new(POST, POST);
     let mut batches = Vec::new();
     for record in records {

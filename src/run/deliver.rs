@@ -304,8 +304,7 @@ impl Run<'_> {
     }
 
     pub(super) async fn set_aside_no_alert(&mut self, no_alert: &NoAlert) -> Result<(), RunError> {
-        let identity = no_alert.identity();
-        let delivery = Delivery { identity, time: None, reaches: None, newer: None, generated: None };
+        let delivery = Delivery::of(no_alert.identity());
         self.set_aside(None, &no_alert.reason, (Shape::Union, no_alert.text.as_bytes()), delivery).await
     }
 

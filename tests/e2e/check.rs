@@ -55,6 +55,22 @@ impl Row {
     }
 }
 
+/// What is checked, in order.
+pub const CHECKS: [&str; 12] = [
+    "settings",
+    "credentials",
+    "defender-token",
+    "defender-alerts",
+    "defender-machines",
+    "sink-token",
+    "sink",
+    "state",
+    "checkpoint",
+    "clock",
+    "support",
+    "schedule",
+];
+
 #[tokio::test]
 async fn every_finding_is_reached_by_its_mistake() {
     let problems: Vec<_> = stream::iter(ROWS).map(Row::problem).buffer_unordered(8).collect().await;
@@ -69,23 +85,7 @@ async fn all_is_well_with_the_logs_ingestion_api_and_nothing_is_written() {
     let (code, found) = findings(&stage, &[]).await;
     assert_eq!(code, 0, "{found:#?}");
     let checks: Vec<_> = found.iter().map(|finding| text(finding, "check")).collect();
-    assert_eq!(
-        checks,
-        [
-            "settings",
-            "credentials",
-            "defender-token",
-            "defender-alerts",
-            "defender-machines",
-            "sink-token",
-            "sink",
-            "state",
-            "checkpoint",
-            "clock",
-            "support",
-            "schedule"
-        ]
-    );
+    assert_eq!(checks, CHECKS);
     assert_eq!(stage.cloud.counts().records, 0);
     assert_eq!(fs::read_dir(stage.state_file("")).expect("the folder").count(), 0);
 

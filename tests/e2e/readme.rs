@@ -9,7 +9,10 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use simulator::Sink;
 
-use crate::stage::{Stage, alert, minutes_ago};
+use crate::{
+    check::CHECKS,
+    stage::{Stage, alert, minutes_ago},
+};
 use block::{commands, documents, section};
 use session::{Done, Replaced, STAND_INS, Session};
 
@@ -91,19 +94,7 @@ async fn a_newcomer_gets_from_nothing_to_a_running_timer_in_under_ten_commands()
 
     let done = run("README.md", first_run, &mut BTreeSet::new()).await;
     assert!(done.succeeded && done.refused.is_empty(), "{}\n{}", done.refused, done.told);
-    let all: BTreeSet<&str> = ["settings", "credentials", "defender-token", "defender-alerts"]
-        .into_iter()
-        .chain([
-            "defender-machines",
-            "sink-token",
-            "sink",
-            "state",
-            "checkpoint",
-            "clock",
-            "support",
-            "schedule",
-        ])
-        .collect();
+    let all = BTreeSet::from(CHECKS);
     let told = |result: &str| {
         let lines = done.told.lines().filter_map(|line| line.strip_prefix(result)?.split_whitespace().next());
         lines.filter(|check| all.contains(check)).collect::<BTreeSet<_>>()

@@ -96,13 +96,7 @@ impl<'a> Replay<'a> {
 
     async fn pack(&mut self, name: &str, record: &[u8], after: Option<Vec<u8>>) -> Result<(), RunError> {
         // Batches keep their order, which is how an acceptance finds its documents.
-        let delivery = Delivery {
-            identity: Identity([0; Identity::BYTES]),
-            time: None,
-            reaches: None,
-            newer: None,
-            generated: None,
-        };
+        let delivery = Delivery::of(Identity([0; Identity::BYTES]));
         match self.packer.push(record, delivery) {
             Ok(full) => {
                 if let Some(batch) = full {
