@@ -1,21 +1,17 @@
 //! An alert as it was received: its own text, and the few members that decide what happens to it.
 
-use std::fmt;
-
 use azure_core::time::{OffsetDateTime, parse_rfc3339};
-use bytes::Bytes;
 use bytestring::ByteString;
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error, MapAccess, Visitor},
-};
-use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::{
     config::Mode,
     object::{Border, Object, text_of},
+    plain,
 };
+
+/// As many members as an alert has, rather more (facts A6).
+const USUAL_MEMBERS: usize = 40;
 
 /// An alert of Defender's list or of `GET /api/alerts/{id}`.
 #[derive(Debug, Clone)]
@@ -30,7 +26,7 @@ pub struct Alert {
     pub created: Option<OffsetDateTime>,
     /// `lastUpdateTime`.
     pub updated: Option<OffsetDateTime>,
-    /// Where its members are in its text; none unless all names are written without escapes.
+    /// Where its members are in its text, if that is plain.
     borders: Option<Vec<Border>>,
 }
 
@@ -46,17 +42,33 @@ pub struct NoAlert {
 impl Alert {
     /// Reads one alert.
     pub fn parse(text: ByteString) -> Result<Self, NoAlert> {
+        if let Some((alert, end)) = Self::plainly(&text, 0)
+            && end == text.len()
+        {
+            return alert;
+        }
         let mut head = Head::default();
-        let object = match Object::parse(text.as_bytes()) {
-            Ok(object) => object,
+        match Object::parse(text.as_bytes()) {
+            Ok(object) => object.members.iter().for_each(|member| head.put(&member.name, member.value)),
             Err(error) => {
                 let reason = format!("it is no JSON object: {error}");
                 return Err(NoAlert { text, reason });
             }
-        };
-        object.members.iter().for_each(|member| head.put(&member.name, member.value));
-        let borders = object.members.iter().map(|member| Border::of(member, &text)).collect();
-        head.alert(text.clone(), borders)
+        }
+        head.alert(text.clone(), None)
+    }
+
+    /// Reads the alert that begins at `start` of `text`, whose memory it shares, and tells where it ends; none
+    /// unless it is plain JSON.
+    pub fn plainly(text: &ByteString, start: usize) -> Option<(Result<Self, NoAlert>, usize)> {
+        let (mut borders, mut head) = (Vec::with_capacity(USUAL_MEMBERS), Head::default());
+        let end = plain::members(text.as_bytes(), start, |name, at| {
+            let end = plain::value(text.as_bytes(), at)?;
+            head.put(&text[name.clone()], &text[at..end]);
+            borders.push(Border::new(name.start - start..name.end - start, at - start..end - start));
+            Some(end)
+        })?;
+        Some((head.alert(text.slice_ref(&text[start..end]), Some(borders)), end))
     }
 
     /// Its members.
@@ -153,104 +165,6 @@ impl Identity {
     }
 }
 
-/// One page of Defender's alert list.
-#[derive(Debug)]
-pub struct Page {
-    /// The elements, each an alert or not.
-    pub elements: Vec<Result<Alert, NoAlert>>,
-    /// True when the service says that there is more (`@odata.nextLink`), however short this page is.
-    /// The link itself is never followed: it has been seen mangled (facts A4).
-    pub has_next_link: bool,
-    /// The service's own time when it answered: what was created later cannot be on the page.
-    pub as_of: Option<OffsetDateTime>,
-}
-
-/// The body of a reply with a list.
-#[derive(Deserialize)]
-struct Body<'a, T> {
-    value: Vec<T>,
-    #[serde(borrow, rename = "@odata.nextLink")]
-    next_link: Option<&'a RawValue>,
-}
-
-impl Page {
-    /// Takes apart the body of a reply of the time `as_of`. The elements share its memory.
-    pub fn parse(body: &Bytes, as_of: Option<OffsetDateTime>) -> Result<Self, serde_json::Error> {
-        let body = ByteString::try_from(body.clone()).map_err(serde_json::Error::custom)?;
-        // One pass checks the page and finds all members, as long as there is nothing odd.
-        let plain = serde_json::from_str(&body).ok().and_then(|page: Body<'_, Plain<'_>>| {
-            let mut elements = Vec::with_capacity(page.value.len());
-            for element in page.value {
-                elements.push(element.alert(&body)?);
-            }
-            Some(Self { elements, has_next_link: page.next_link.is_some(), as_of })
-        });
-        if let Some(page) = plain {
-            return Ok(page);
-        }
-        let page: Body<'_, &RawValue> = serde_json::from_str(&body)?;
-        let elements = page.value.iter().map(|raw| Alert::parse(body.slice_ref(raw.get())));
-        Ok(Self { elements: elements.collect(), has_next_link: page.next_link.is_some(), as_of })
-    }
-}
-
-/// An element of the list that is an object with members, and no escapes in their names.
-struct Plain<'a> {
-    first_name: &'a str,
-    last_value: &'a str,
-    /// Counted from the first name on.
-    borders: Vec<Border>,
-    head: Head<'a>,
-}
-
-impl Plain<'_> {
-    /// The alert that it is on `page`.
-    fn alert(mut self, page: &ByteString) -> Option<Result<Alert, NoAlert>> {
-        let first_name = self.first_name.as_ptr().addr() - page.as_ptr().addr();
-        let start = page[..first_name].rfind('{')?;
-        let end = self.last_value.as_ptr().addr() - page.as_ptr().addr() + self.last_value.len();
-        let end = end + page[end..].find('}')? + 1;
-        let before = u32::try_from(first_name - start).ok()?;
-        self.borders.iter_mut().for_each(|border| *border = border.moved(before));
-        Some(self.head.alert(page.slice_ref(&page[start..end]), Some(self.borders)))
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Plain<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visit;
-
-        impl<'de> Visitor<'de> for Visit {
-            type Value = Plain<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object with members whose names have no escapes")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut borders = Vec::with_capacity(40);
-                let mut head = Head::default();
-                let (mut first_name, mut last_value) = (None, "");
-                while let Some((name, value)) = map.next_entry::<&str, &RawValue>()? {
-                    let value = value.get();
-                    let first = first_name.get_or_insert(name).as_ptr().addr();
-                    let place = |part: &str| {
-                        let start = part.as_ptr().addr() - first;
-                        start..start + part.len()
-                    };
-                    borders.push(Border::new(place(name), place(value)));
-                    head.put(name, value);
-                    last_value = value;
-                }
-                let first_name = first_name.ok_or_else(|| A::Error::custom("no members"))?;
-                Ok(Plain { first_name, last_value, borders, head })
-            }
-        }
-
-        deserializer.deserialize_map(Visit)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -292,19 +206,5 @@ mod tests {
         }
         assert_eq!(one.identity(Mode::Created), later.identity(Mode::Created));
         assert_ne!(one.identity(Mode::Updated), later.identity(Mode::Updated));
-    }
-
-    #[test]
-    fn a_page_is_split_into_its_elements_with_their_own_text() {
-        let body = Bytes::from_static(br#"{"@odata.context":"c","value":[ {"id":"a", "n":1e400} ,8 ]}"#);
-        let page = Page::parse(&body, None).expect("a page");
-        assert_eq!(page.elements[0].as_ref().expect("an alert").text, r#"{"id":"a", "n":1e400}"#);
-        assert!(page.elements[1].is_err() && page.elements.len() == 2 && !page.has_next_link);
-        let more =
-            Page::parse(&Bytes::from_static(br#"{"value":[],"@odata.nextLink":"x"}"#), None).expect("a page");
-        assert!(more.has_next_link && more.elements.is_empty());
-        for text in ["", "<html>", r#"{"value":[{"id":"a"}"#, r#"{"value":{}}"#, "{}"] {
-            assert!(Page::parse(&Bytes::from_static(text.as_bytes()), None).is_err(), "{text}");
-        }
     }
 }

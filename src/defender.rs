@@ -10,12 +10,13 @@ use serde::de::Error;
 
 use crate::{
     advice::Service,
-    alert::{Alert, Page},
+    alert::Alert,
     call::{CallError, Caller, Target, date_of},
     config::{AlertFetch, Config, Mode, endpoint::Endpoint},
     credential::Credential,
     http::{Reply, Request},
     machine::Machine,
+    page::Page,
     quota::Api,
     walk::{Query, Window},
 };

@@ -5,7 +5,7 @@
 //! ```text
 //! the host's timer   POST /MdatpForward      server, invocation
 //! one run            the whole story         app, run
-//! fetch              GET /api/alerts         walk (which page), defender, alert
+//! fetch              GET /api/alerts         walk (which page), defender, page, alert
 //! enrich             GET /api/machines       enrich, machine
 //! merge              one record an alert     union, object
 //! sign, send         one post a batch        batch, sink
@@ -39,6 +39,8 @@ pub mod http;
 pub mod invocation;
 pub mod machine;
 pub mod object;
+pub mod page;
+pub mod plain;
 pub mod quota;
 pub mod report;
 pub mod retry;

@@ -30,11 +30,9 @@ pub struct Member<'a> {
 pub struct Object<'a> {
     /// The members.
     pub members: Vec<Member<'a>>,
-    /// A text as a service wrote it, that members may be slices of. Those that stand side by side there are
-    /// written together.
-    pub received: &'a str,
-    /// Another one, without blanks between its tokens.
-    pub prepared: &'a str,
+    /// Texts without blanks between their tokens that members may be slices of: those that stand side by side
+    /// there are written together.
+    pub sources: [&'a str; 2],
 }
 
 /// Room for the members of a machine, which nearly always come behind those of an alert.
@@ -52,18 +50,6 @@ impl Border {
     pub fn new(name: Range<usize>, value: Range<usize>) -> Self {
         let place = |at: usize| u32::try_from(at).expect("no text is longer than a reply may be");
         Self { name: (place(name.start), place(name.end)), value: (place(value.start), place(value.end)) }
-    }
-
-    /// Of a member whose name and value are slices of `text`; none of one with escapes in its name.
-    pub fn of(member: &Member<'_>, text: &str) -> Option<Self> {
-        let Cow::Borrowed(name) = member.name else { return None };
-        Some(Self::new(place_in(text, name)?, place_in(text, member.value)?))
-    }
-
-    /// The same, with `bytes` more in front of it.
-    pub fn moved(self, bytes: u32) -> Self {
-        let moved = |(start, end)| (start + bytes, end + bytes);
-        Self { name: moved(self.name), value: moved(self.value) }
     }
 
     /// The member in its text.
@@ -99,14 +85,15 @@ impl<'a> Object<'a> {
             };
             members.put(Member { name, value });
         }
-        Some(Self { members: members.list, received: valid, prepared: "" })
+        Some(Self::from(members.list))
     }
 
-    /// The members of `text` that are at `borders`, whether or not some have the same name.
+    /// The members of `text`, which has no blanks between its tokens, that are at `borders`, whether or not some
+    /// have the same name.
     pub fn within(text: &'a str, borders: &[Border]) -> Self {
         let mut members = Vec::with_capacity(borders.len() + ROOM);
         members.extend(borders.iter().map(|border| border.member(text)));
-        Self { members, received: text, prepared: "" }
+        Self { members, sources: [text, ""] }
     }
 
     /// The value of the member called `name`.
@@ -158,14 +145,9 @@ impl<'a> Object<'a> {
         if value.as_ptr().addr().wrapping_sub(name.as_ptr().addr()) != name.len() + gap {
             return None;
         }
-        let place = |source| place_in(source, name).map(|place| (source, place));
-        let (source, Range { start, end }) = place(self.received).or_else(|| place(self.prepared))?;
-        let all = start.checked_sub(1)?..end + gap + value.len();
-        let text = source.as_bytes().get(all.clone())?;
-        let is_so = text[0] == b'"'
-            && text[1 + name.len()..].starts_with(b"\":")
-            && (std::ptr::eq(source, self.prepared) || !scan::may_have_blanks(value));
-        is_so.then_some((source, all))
+        let source = self.sources.into_iter().find_map(|source| Some((source, place_in(source, name)?)));
+        let (source, Range { start, end }) = source?;
+        Some((source, start.checked_sub("\"".len())?..end + gap + value.len()))
     }
 }
 
@@ -214,6 +196,9 @@ struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 /// The text inside a value that is a JSON string; none for any other value, and for a string that is
 /// no Unicode text (a lone surrogate).
 pub fn text_of(value: &str) -> Option<Cow<'_, str>> {
+    if !value.contains('\\') {
+        return Some(value.strip_prefix('"')?.strip_suffix('"')?.into());
+    }
     serde_json::from_str::<Name<'_>>(value).ok().map(|name| name.0)
 }
 

@@ -59,9 +59,9 @@ pub fn append_as_text(out: &mut Vec<u8>, json: &[u8]) {
     let (mut to, mut at, mut is_in_string) = (1, 0, false);
     while let Some(sixteen) = json.get(at..).and_then(<[u8]>::first_chunk::<16>) {
         text[to..to + 16].copy_from_slice(sixteen);
-        let place = first_of_sixteen(sixteen, quotes_and_backslashes);
+        let place = first(sixteen, quotes_and_backslashes);
         if !is_in_string {
-            let blank = first_of_sixteen(sixteen, blanks);
+            let blank = first(sixteen, |eight| below(eight, b' ' + 1));
             if blank < place {
                 (to, at) = (to + blank, at + blank + 1);
                 continue;
@@ -160,15 +160,15 @@ fn container_end(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Where the string ends whose first quote is at `at`. Most texts of an alert are short: eight bytes at a
+/// Where the string ends whose first quote is at `at`. Most texts of an alert are short: sixteen bytes at a
 /// time beat a call of `memchr2` for each.
 fn string_end(bytes: &[u8], at: usize) -> usize {
     let mut at = at + 1;
-    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        match quotes_and_backslashes(u64::from_le_bytes(*eight)) {
-            0 => at += 8,
-            marks if eight[place_of(marks)] == b'"' => return at + place_of(marks) + 1,
-            marks => at += place_of(marks) + 2,
+    while let Some(sixteen) = bytes.get(at..).and_then(<[u8]>::first_chunk::<16>) {
+        match first(sixteen, quotes_and_backslashes) {
+            16 => at += 16,
+            place if sixteen[place] == b'"' => return at + place + 1,
+            place => at += place + 2,
         }
     }
     while let Some(byte) = bytes.get(at) {
@@ -184,14 +184,16 @@ fn string_end(bytes: &[u8], at: usize) -> usize {
 const ONES: u64 = u64::MAX / 0xff;
 
 /// The place of the first byte that `marks` sets the highest bit of; 16 when there is none.
-fn first_of_sixteen(bytes: &[u8; 16], marks: fn(u64) -> u64) -> usize {
-    let words = bytes.as_chunks::<8>().0.iter().map(|eight| marks(u64::from_le_bytes(*eight)));
-    for (word, marks) in words.enumerate() {
-        if marks != 0 {
-            return 8 * word + place_of(marks);
-        }
+#[inline]
+pub fn first(sixteen: &[u8; 16], marks: impl Fn(u64) -> u64) -> usize {
+    let halves = sixteen.as_chunks::<8>().0;
+    let (left, right) = (marks(u64::from_le_bytes(halves[0])), marks(u64::from_le_bytes(halves[1])));
+    match (left, right) {
+        (0, 0) => 16,
+        // No branch: where a text ends cannot be foreseen.
+        (0, marks) => 8 + place_of(marks),
+        (marks, _) => place_of(marks),
     }
-    16
 }
 
 fn place_of(marks: u64) -> usize {
@@ -199,14 +201,22 @@ fn place_of(marks: u64) -> usize {
 }
 
 /// The highest bit of each byte that is a quote or a backslash; above the first such byte perhaps of others.
-fn quotes_and_backslashes(eight: u64) -> u64 {
-    let zeros = |bytes: u64| bytes.wrapping_sub(ONES) & !bytes & (ONES << 7);
-    zeros(eight ^ (ONES * u64::from(b'"'))) | zeros(eight ^ (ONES * u64::from(b'\\')))
+#[inline]
+pub fn quotes_and_backslashes(eight: u64) -> u64 {
+    below(eight ^ (ONES * u64::from(b'"')), 1) | below(eight ^ (ONES * u64::from(b'\\')), 1)
 }
 
-/// The same of each byte up to the blank.
-fn blanks(eight: u64) -> u64 {
-    eight.wrapping_sub(ONES * u64::from(b' ' + 1)) & !eight & (ONES << 7)
+/// The same of each byte below `least`, which is at most 128.
+#[inline]
+pub fn below(eight: u64, least: u8) -> u64 {
+    eight.wrapping_sub(ONES * u64::from(least)) & !eight & (ONES << 7)
+}
+
+/// The same of each byte that is a quote or a backslash, or is too low to be in a text.
+#[inline]
+pub fn specials(eight: u64) -> u64 {
+    // With that bit changed quotes are right above what is too low, and blanks are above them.
+    below(eight ^ (ONES * 2), b' ' + 1) | below(eight ^ (ONES * u64::from(b'\\')), 1)
 }
 
 #[cfg(test)]

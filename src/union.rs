@@ -34,7 +34,7 @@ pub fn union<'a>(mut alert: Object<'a>, machine: Option<&'a Machine>, stamp: Opt
             record.push(Member { name, value });
         }
     }
-    Object { members: record.list, received: alert.received, prepared: machine.map_or("", Machine::text) }
+    Object { members: record.list, sources: [alert.sources[0], machine.map_or("", Machine::text)] }
 }
 
 /// `rbacGroupName` becomes `machineRbacGroupName`.

@@ -1,7 +1,7 @@
 //! From the bytes of a page to the bytes of its records.
 
 use divan::{Bencher, counter::BytesCount};
-use mdatp_forward::{alert::Page, schema::Shape, union::union};
+use mdatp_forward::{page::Page, schema::Shape, union::union};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 

@@ -6,8 +6,9 @@ use divan::{Bencher, counter::BytesCount};
 use flate2::{Compression, write::GzEncoder};
 use hmac::{Hmac, KeyInit, Mac};
 use mdatp_forward::{
-    alert::{Identity, Page},
+    alert::Identity,
     batch::{Batch, Delivery, Packer},
+    page::Page,
     sink::signature::SigningKey,
     union::union,
 };

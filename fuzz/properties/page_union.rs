@@ -2,11 +2,7 @@
 //! that says everything and nothing twice.
 
 use bytes::Bytes;
-use mdatp_forward::{
-    alert::{Alert, Page},
-    machine::Machine,
-    union::union,
-};
+use mdatp_forward::{alert::Alert, machine::Machine, page::Page, union::union};
 
 use super::json::{Members, is_json, without_blanks};
 
@@ -26,7 +22,7 @@ pub fn holds(input: &[u8]) {
         // A list of machines is read as well; here it only must do no harm.
         let _ = Machine::parse_list(text);
     }
-    let Ok(page) = Page::parse(&Bytes::copy_from_slice(page), None) else { return };
+    let Some(page) = parse_both_ways(page) else { return };
     for element in page.elements {
         match element {
             Ok(alert) => {
@@ -38,6 +34,29 @@ pub fn holds(input: &[u8]) {
             }
         }
     }
+}
+
+/// A page in the plain form is read in a way of its own, and with a blank in front as any JSON is. Both have to
+/// come to the same.
+fn parse_both_ways(page: &[u8]) -> Option<Page> {
+    let with_blank = Page::parse(&[b" ", page].concat().into(), None);
+    let page = Page::parse(&Bytes::copy_from_slice(page), None);
+    assert_eq!(page.is_ok(), with_blank.is_ok(), "what is JSON depends on a blank");
+    let (page, with_blank) = (page.ok()?, with_blank.ok()?);
+    assert_eq!(page.has_next_link, with_blank.has_next_link);
+    assert_eq!(page.elements.len(), with_blank.elements.len());
+    for (element, other) in page.elements.iter().zip(&with_blank.elements) {
+        match (element, other) {
+            (Ok(alert), Ok(other)) => {
+                assert_eq!(alert.text, other.text);
+                assert_eq!((&alert.id, &alert.machine_id), (&other.id, &other.machine_id));
+                assert_eq!((alert.created, alert.updated), (other.created, other.updated));
+            }
+            (Err(no_alert), Err(other)) => assert_eq!(no_alert.text, other.text),
+            _ => panic!("what is an alert depends on a blank: {element:?}, {other:?}"),
+        }
+    }
+    Some(page)
 }
 
 fn is_merged(alert: &Alert, machine: Option<(&Machine, &Members<'_>)>) {

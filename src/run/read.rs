@@ -9,12 +9,13 @@ use tokio::sync::mpsc::Sender;
 use tracing::warn;
 
 use crate::{
-    alert::{Alert, Identity, NoAlert, Page},
+    alert::{Alert, Identity, NoAlert},
     batch::Delivery,
     call::{CallError, Caller},
     config::AlertFetch,
     enrich::{CALLS_AT_ONCE, LookedUp, MachineOf, Machines},
     http::ExchangeError,
+    page::Page,
     services::Services,
     walk::{Next, Walk, Window},
 };

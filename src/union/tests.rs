@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use serde_json::{Value, value::RawValue};
 
 use super::*;
-use crate::alert::{Alert, Page};
+use crate::alert::Alert;
+use crate::page::Page;
 
 fn merge(alert: &str, machine: Option<&str>) -> String {
     let machine = machine.map(|text| Machine::parse(&Bytes::copy_from_slice(text.as_bytes())).expect(text));

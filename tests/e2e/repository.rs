@@ -55,6 +55,8 @@ fn pure_files_touch_no_clock_environment_or_network() {
         "invocation",
         "machine",
         "object",
+        "page",
+        "plain",
         "quota",
         "report",
         "retry",
