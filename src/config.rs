@@ -48,7 +48,7 @@ pub struct Config {
     pub start: Start,
     /// `MDATP_LOOKBACK` (default 1h).
     pub lookback: Duration,
-    /// `MDATP_PAGE_SIZE` (default 1000).
+    /// `MDATP_PAGE_SIZE` (default 1000): how many alerts make a full page.
     pub page_size: u32,
     /// `MDATP_RUN_BUDGET` (default 8m).
     pub run_budget: Duration,

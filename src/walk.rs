@@ -6,6 +6,9 @@
 //! seen. `$skip` serves for pages that share one time, and for a server that does not keep the order
 //! asked for; such pages overlap by one alert, which shows whether any has gone from before them. A
 //! larger `$top` serves for a server that does not skip either.
+//!
+//! A page is asked for a few alerts more than make it full: room for what it repeats of the page before,
+//! and a server that gives no more than a round number is not taken to be at its end.
 
 use std::collections::HashSet;
 
@@ -20,6 +23,9 @@ const RISES_TO_BELIEVE: u32 = 12;
 
 /// The most alerts a page can have (List alerts API: the maximum value of `$top` is 10,000).
 pub const LARGEST_PAGE: u32 = 10_000;
+
+/// A page is asked for a hundredth more than makes it full.
+const SPARE_PART: u32 = 100;
 
 /// How often a walk begins a range again because alerts went from it while it was read.
 const RESTARTS: u32 = 8;
@@ -71,7 +77,8 @@ pub enum Next {
 #[derive(Debug)]
 pub struct Walk {
     window: Window,
-    top: u32,
+    /// How many elements make a page full.
+    page_size: u32,
     /// Where the present page range starts.
     cursor: OffsetDateTime,
     /// How many alerts of this range have been read; the next page begins with the last of them.
@@ -91,11 +98,11 @@ pub struct Walk {
 }
 
 impl Walk {
-    /// A walk through `window` in pages of `page_size`.
+    /// A walk through `window` in pages of `page_size`, at most [`LARGEST_PAGE`].
     pub fn new(window: Window, page_size: u32) -> Self {
         Self {
             window,
-            top: page_size,
+            page_size,
             cursor: window.from,
             skip: 0,
             last: None,
@@ -112,11 +119,18 @@ impl Walk {
     /// The page to ask for now.
     pub fn query(&self) -> Query {
         let overlap = self.overlap();
+        let spare = (self.page_size / SPARE_PART).max(u32::from(overlap));
         Query {
             window: Window { from: self.cursor, ..self.window },
             skip: self.skip - usize::from(overlap),
-            top: (self.top + u32::from(overlap)).min(LARGEST_PAGE),
+            top: (self.page_size + spare).min(LARGEST_PAGE),
         }
+    }
+
+    /// From how many elements on a page may have more behind it, though it has fewer than were asked for.
+    /// The alert that it repeats is not enough.
+    fn full(&self) -> usize {
+        self.page_size.max(1 + u32::from(self.overlap())) as usize
     }
 
     fn overlap(&self) -> bool {
@@ -130,13 +144,13 @@ impl Walk {
 
     /// Asks for half as many alerts from now on; false when a page has only one already.
     pub fn halve_page(&mut self) -> bool {
-        self.top /= 2;
-        self.top > 0
+        self.page_size /= 2;
+        self.page_size > 0
     }
 
     /// Takes in a page: the time (where it has one) and identity of each element in the server's order.
     pub fn step(&mut self, page: &[(Option<OffsetDateTime>, Identity)], has_more: bool) -> Step {
-        let is_full = has_more || page.len() >= self.query().top as usize;
+        let is_full = has_more || page.len() >= self.full();
         let first = page.first().map(|(_, identity)| *identity);
         let has_shifted = self.overlap() && first.is_none_or(|first| !self.seen.contains(&first));
         let goes_on = !self.overlap() || first == self.last;
@@ -203,8 +217,9 @@ impl Walk {
     /// A page of things seen before, where there should have been new ones or none: the server does not
     /// skip. A larger page may hold what lies behind; failing that, the walk goes on after this time.
     fn go_round(&mut self, is_full: bool) -> Next {
-        if is_full && self.top < LARGEST_PAGE {
-            (self.top, self.skip, self.is_growing) = ((self.top * 4).min(LARGEST_PAGE), 0, true);
+        if is_full && self.page_size < LARGEST_PAGE {
+            let larger = (self.page_size * 4).min(LARGEST_PAGE);
+            (self.page_size, self.skip, self.is_growing) = (larger, 0, true);
             Next::Page
         } else if is_full
             && self.in_order

@@ -21,9 +21,11 @@ fn identity(number: u32) -> Identity {
 struct Server {
     keeps_order: bool,
     keeps_skip: bool,
+    /// It gives no more than this on a page.
+    most: usize,
 }
 
-const GOOD: Server = Server { keeps_order: true, keeps_skip: true };
+const GOOD: Server = Server { keeps_order: true, keeps_skip: true, most: LARGEST_PAGE as usize };
 
 impl Server {
     fn answer(self, list: &[Element], query: Query) -> Vec<Element> {
@@ -34,13 +36,13 @@ impl Server {
             .collect();
         hits.sort_by_key(|(at, number)| if self.keeps_order { (*at, *number) } else { (0, *number) });
         let skip = if self.keeps_skip { query.skip } else { 0 };
-        hits.into_iter().skip(skip).take(query.top as usize).collect()
+        hits.into_iter().skip(skip).take(self.most.min(query.top as usize)).collect()
     }
 }
 
 /// Walks to the end: the numbers handed out in order, the count of pages, and how it ended.
 fn walk(server: Server, list: &[Element], page_size: usize) -> (Vec<u32>, usize, Next) {
-    let window = Window { from: time(0), to: time(1_000) };
+    let window = Window { from: time(0), to: time(20_000) };
     let mut walk = Walk::new(window, u32::try_from(page_size).expect("a page size"));
     let mut out = Vec::new();
     for pages in 1..10_000 {
@@ -66,6 +68,40 @@ fn a_short_page_ends_the_walk_unless_the_server_says_there_is_more() {
         "the next page begins with the last alert of this one"
     );
     assert_eq!(one.step(&page, false), Step { fresh: vec![], next: Next::End });
+}
+
+#[test]
+fn ten_thousand_alerts_take_ten_calls() {
+    let list = |at: fn(i64) -> i64| (0..10_000).map(|n| (at(n.into()), n)).collect::<Vec<Element>>();
+    assert_eq!(walk(GOOD, &list(|n| n), 1_000), ((0..10_000).collect(), 10, Next::End));
+    // By offset too: a list of a single moment, and one in no order.
+    assert_eq!(walk(GOOD, &list(|_| 5), 1_000), ((0..10_000).collect(), 10, Next::End));
+    let unordered = Server { keeps_order: false, ..GOOD };
+    assert_eq!(walk(unordered, &list(|n| 10_000 - n), 1_000), ((0..10_000).collect(), 10, Next::End));
+}
+
+#[test]
+fn a_page_is_asked_for_a_hundredth_more_and_never_for_more_than_the_largest() {
+    for (page_size, first, later) in [
+        (1, 1, 2),
+        (99, 99, 100),
+        (100, 101, 101),
+        (1_000, 1_010, 1_010),
+        (9_950, 10_000, 10_000),
+        (10_000, 10_000, 10_000),
+    ] {
+        let mut walk = Walk::new(Window { from: time(0), to: time(9) }, page_size);
+        assert_eq!(walk.query().top, first, "{page_size}");
+        let page: Vec<_> = (0..page_size).map(|n| (Some(time(1)), identity(n))).collect();
+        assert_eq!(walk.step(&page, false).next, Next::Page, "{page_size}");
+        assert_eq!((walk.query().skip, walk.query().top), (page.len() - 1, later), "{page_size}");
+    }
+}
+
+#[test]
+fn pages_of_one_alert_come_to_an_end() {
+    let list = [(5, 0), (5, 1), (6, 2)];
+    assert_eq!(walk(GOOD, &list, 1), (vec![0, 1, 2], 4, Next::End));
 }
 
 #[test]
@@ -145,6 +181,21 @@ fn the_order_is_believed_only_after_enough_rises() {
 }
 
 proptest! {
+    #[test]
+    fn a_server_that_gives_no_more_than_a_page_holds_is_read_to_its_end(
+        times in prop::collection::vec(0..200_i64, 0..700),
+        // Of a page with one element, which is that of the page before, nothing can be told.
+        page_size in 2..250_usize,
+        keeps_order in any::<bool>(),
+    ) {
+        let list: Vec<Element> = times.into_iter().zip(0..).collect();
+        let (mut out, _, end) = walk(Server { keeps_order, most: page_size, ..GOOD }, &list, page_size);
+        out.sort_unstable();
+        out.dedup();
+        prop_assert_eq!(end, Next::End);
+        prop_assert_eq!(out, (0..list.len()).map(|n| u32::try_from(n).expect("small")).collect::<Vec<_>>());
+    }
+
     #[test]
     fn every_alert_is_handed_out_and_once_only_when_the_order_holds(
         times in prop::collection::vec(0..60_i64, 0..120),

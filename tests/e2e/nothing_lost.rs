@@ -190,7 +190,7 @@ async fn a_reply_without_end_is_refused_and_asked_for_in_halves() {
     let host = stage.host().await;
     assert_eq!(succeed(&host.fire(Payload::regular()).await)["alertsSent"], 50);
     stage.assert_all_sent_once();
-    host.line_with("500 alerts a page").await;
+    host.line_with("505 alerts a page").await;
 }
 
 #[tokio::test]

@@ -21,6 +21,14 @@ async fn pages_of_every_size_bring_every_alert_once() {
 }
 
 #[tokio::test]
+async fn ten_thousand_alerts_take_ten_calls_of_the_list() {
+    let stage = Stage::with_alerts(Sink::DataCollector, 10_000, 3).await;
+    assert_eq!(stage.tick().await["alertsSent"], 10_000);
+    assert_eq!(stage.cloud.counts().alert_lists, 10);
+    stage.assert_all_sent_once();
+}
+
+#[tokio::test]
 async fn more_alerts_of_one_moment_than_a_page_holds_are_all_sent() {
     let mut stage = Stage::with_alerts(Sink::DataCollector, 40, 3).await;
     stage.set("MDATP_PAGE_SIZE", "20");
@@ -59,7 +67,8 @@ async fn a_server_that_repeats_a_page_for_ever_ends_the_run_with_a_warning() {
     stage.set("MDATP_PAGE_SIZE", "100");
     let host = stage.host().await;
     let report = succeed(&host.fire(Payload::regular()).await);
-    assert_eq!((&report["alertsSent"], &report["complete"]), (&json!(100), &json!(false)));
+    // A page of 100 is asked for one alert more.
+    assert_eq!((&report["alertsSent"], &report["complete"]), (&json!(101), &json!(false)));
     host.line_with("warning").await;
     stage.cloud.honour(Quirk::RepeatPage, false);
     assert_eq!(succeed(&host.fire(Payload::regular()).await)["complete"], true);

@@ -16,7 +16,7 @@ use crate::reaction::{Outcome, Reaction};
 use crate::request::Request;
 use crate::service::Service;
 
-/// Pages that are kept compressed. A run over 10,000 alerts has about a dozen.
+/// Pages that are kept compressed. A run over 10,000 alerts has ten.
 const MOST_PAGES: usize = 64;
 /// Shorter bodies are compressed each time.
 const LONG: usize = 64 * 1024;
