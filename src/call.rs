@@ -142,7 +142,8 @@ pub struct Target<'a> {
 /// Makes the calls of one run: one client, one clock, one deadline.
 #[derive(Debug)]
 pub struct Caller {
-    http: Http,
+    /// The way to the services.
+    pub http: Http,
     clock: Clock,
     /// The run's end.
     pub deadline: Deadline,

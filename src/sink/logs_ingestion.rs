@@ -61,7 +61,7 @@ impl LogsIngestion {
 
     /// Posts `body`, compressed. Returns the compressed size.
     pub async fn send(&self, body: Bytes, caller: &Caller) -> Result<usize, CallError> {
-        let zipped = gzip(&body);
+        let zipped = caller.http.beside(body.len(), move || gzip(&body)).await;
         let target = Target {
             service: Service::LogsIngestion,
             what: &self.what,

@@ -52,6 +52,7 @@ fn pure_files_touch_no_clock_environment_or_network() {
         "config/local_settings",
         "config/sink",
         "history",
+        "http/encoding",
         "invocation",
         "machine",
         "object",
