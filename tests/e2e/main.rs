@@ -6,6 +6,7 @@ mod blob_state;
 mod browser;
 mod check;
 mod command_line;
+mod connections;
 mod deploy;
 mod fault;
 mod golden;

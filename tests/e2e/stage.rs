@@ -40,6 +40,17 @@ impl Stage {
     pub async fn with_route(sink: Sink, route: Route) -> Self {
         let cloud = Cloud::new(7);
         let served = cloud.serve(Ports::Free).await.expect("the cloud listens");
+        Self::around(cloud, served, sink, route)
+    }
+
+    /// The same with everything but the managed identity behind TLS.
+    pub async fn over_tls(sink: Sink) -> Self {
+        let cloud = Cloud::new(7);
+        let served = cloud.serve_over_tls().await.expect("the cloud listens");
+        Self::around(cloud, served, sink, Route::ManagedIdentity)
+    }
+
+    fn around(cloud: Cloud, served: Served, sink: Sink, route: Route) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         if sink == Sink::LogsIngestion {
             let place = Place { workspace: WORKSPACE, location: "westeurope" };

@@ -66,6 +66,7 @@ pub use reaction::{Outcome, Reaction};
 pub use request::Request;
 pub use role::Role;
 pub use rule::{LostValue, Why};
+pub use rustls::HandshakeKind;
 pub use serve::{Ports, Served};
 pub use service::Service;
 pub use settings::{Endpoints, Route, Sink};

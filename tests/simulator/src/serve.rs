@@ -3,16 +3,20 @@
 
 mod body;
 mod exchange;
+mod front_end;
 mod outbox;
 mod responder;
 mod timed;
 
+pub(crate) use self::front_end::FrontEnd;
 pub(crate) use self::responder::Responder;
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::time::OffsetDateTime;
+use rustls::HandshakeKind;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -37,11 +41,21 @@ pub enum Ports {
     From(u16),
 }
 
+impl From<Ports> for Endpoints {
+    fn from(ports: Ports) -> Self {
+        match ports {
+            Ports::Free => Self::free(),
+            Ports::From(first) => Self::from_port(first),
+        }
+    }
+}
+
 /// A cloud that listens; it stops when this is dropped.
 pub struct Served {
     cloud: Cloud,
     endpoints: Endpoints,
     files: TempDir,
+    front_ends: [Arc<FrontEnd>; 5],
     timed: Option<Timed>,
     _servers: JoinSet<()>,
 }
@@ -54,25 +68,35 @@ impl Cloud {
 
     /// The same, and tells each step of each exchange.
     pub async fn serve_in_steps(&self, ports: Ports, steps: &Steps) -> Result<Served, String> {
-        self.listen(ports, steps, None).await
+        self.listen(ports.into(), steps, None).await
     }
 
     /// The same for a stopwatch: every answer takes `latency`, and every post is accepted. Whoever measures has
     /// to show [`Served::take_unread`] to the cloud afterwards, which is as strict as ever.
     pub async fn serve_timed(&self, latency: Duration) -> Result<Served, String> {
         let timed = Timed::new(self.clone(), latency);
-        self.listen(Ports::Free, &Steps::default(), Some(timed)).await
+        self.listen(Ports::Free.into(), &Steps::default(), Some(timed)).await
     }
 
-    async fn listen(&self, ports: Ports, steps: &Steps, timed: Option<Timed>) -> Result<Served, String> {
-        let mut endpoints = match ports {
-            Ports::Free => Endpoints { ports: [0; 5] },
-            Ports::From(first) => Endpoints::from_port(first),
-        };
+    /// Listens on free ports, and speaks TLS where Azure does: everywhere but to the managed identity.
+    pub async fn serve_over_tls(&self) -> Result<Served, String> {
+        self.listen(Endpoints::over_tls(), &Steps::default(), None).await
+    }
+
+    async fn listen(
+        &self,
+        mut endpoints: Endpoints,
+        steps: &Steps,
+        timed: Option<Timed>,
+    ) -> Result<Served, String> {
         let tls = Tls::new()?;
         let files = files(&tls).map_err(|error| format!("cannot write a file: {error}"))?;
+        let front_ends = Service::ALL.map(|service| {
+            let acceptor = endpoints.speaks_tls(service).then(|| TlsAcceptor::from(tls.config.clone()));
+            Arc::new(FrontEnd::new(acceptor))
+        });
         let mut servers = JoinSet::new();
-        for service in Service::ALL {
+        for (service, front_end) in Service::ALL.into_iter().zip(&front_ends) {
             let port = &mut endpoints.ports[service as usize];
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, *port))
                 .await
@@ -81,14 +105,13 @@ impl Cloud {
                 .local_addr()
                 .map_err(|error| format!("the listener of {service:?} has no port: {error}"))?
                 .port();
-            let acceptor = (service == Service::Entra).then(|| TlsAcceptor::from(tls.config.clone()));
             let responder = match &timed {
                 Some(timed) => Responder::Timed(timed.clone(), service),
                 None => Responder::Cloud(self.clone(), service),
             };
-            servers.spawn(run(responder, steps.clone(), listener, acceptor));
+            servers.spawn(run(responder, steps.clone(), listener, front_end.clone()));
         }
-        Ok(Served { cloud: self.clone(), endpoints, files, timed, _servers: servers })
+        Ok(Served { cloud: self.clone(), endpoints, files, front_ends, timed, _servers: servers })
     }
 }
 
@@ -106,6 +129,17 @@ impl Served {
     /// The forwarder's settings for a sink and a way to tokens.
     pub fn settings(&self, sink: Sink, route: Route) -> Vec<(String, String)> {
         self.endpoints.settings(sink, route, self.files.path())
+    }
+
+    /// The TLS handshakes that a service has completed, in order.
+    pub fn handshakes(&self, service: Service) -> Vec<HandshakeKind> {
+        self.front_ends[service as usize].handshakes()
+    }
+
+    /// Ends all connections to a service, after the exchanges they are in. Comes back when the callers have
+    /// closed them too, and so know.
+    pub async fn hang_up(&self, service: Service) {
+        self.front_ends[service as usize].hang_up().await;
     }
 
     /// The posts since the last time that were accepted without a look: the sink, the request, and when it had
@@ -128,7 +162,7 @@ fn files(tls: &Tls) -> std::io::Result<TempDir> {
 }
 
 /// Accepts connections; the set they run in ends with this task.
-pub(crate) async fn run(responder: Responder, steps: Steps, listener: TcpListener, tls: Option<TlsAcceptor>) {
+pub(crate) async fn run(responder: Responder, steps: Steps, listener: TcpListener, front_end: Arc<FrontEnd>) {
     let mut connections = JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
@@ -136,11 +170,12 @@ pub(crate) async fn run(responder: Responder, steps: Steps, listener: TcpListene
         };
         while connections.try_join_next().is_some() {}
         let (responder, steps) = (responder.clone(), steps.clone());
-        match tls.clone() {
-            None => connections.spawn(exchange::run(responder, steps, stream, |stream| stream)),
+        let (front_end, open) = (front_end.clone(), front_end.opened());
+        match front_end.tls.clone() {
+            None => connections.spawn(exchange::run(responder, steps, open, stream, |stream| stream)),
             Some(tls) => connections.spawn(async move {
-                if let Ok(stream) = tls.accept(stream).await {
-                    exchange::run(responder, steps, stream, |stream| stream.get_ref().0).await;
+                if let Some(stream) = front_end.shake_hands(tls, stream).await {
+                    exchange::run(responder, steps, open, stream, |stream| stream.get_ref().0).await;
                 }
             }),
         };

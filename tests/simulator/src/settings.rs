@@ -39,6 +39,7 @@ pub enum Route {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Endpoints {
     pub(crate) ports: [u16; 5],
+    tls: bool,
 }
 
 impl Endpoints {
@@ -48,7 +49,25 @@ impl Endpoints {
         for (port, offset) in ports.iter_mut().zip(0..) {
             *port += offset;
         }
-        Self { ports }
+        Self { ports, tls: false }
+    }
+
+    /// Ports that are still to be found.
+    pub(crate) fn free() -> Self {
+        Self { ports: [0; 5], tls: false }
+    }
+
+    /// The same, with TLS everywhere but to the managed identity.
+    pub(crate) fn over_tls() -> Self {
+        Self { tls: true, ..Self::free() }
+    }
+
+    pub(crate) fn speaks_tls(&self, service: Service) -> bool {
+        match service {
+            Service::Entra => true,
+            Service::Identity => false,
+            Service::Defender | Service::DataCollector | Service::LogsIngestion => self.tls,
+        }
     }
 
     /// The service's port.
@@ -56,17 +75,20 @@ impl Endpoints {
         self.ports[service as usize]
     }
 
-    /// The service's base URL. Entra's is https and by name, as the SDK demands.
+    /// The service's base URL. Entra's is https and by name, as the SDK demands. A caller keeps TLS sessions
+    /// by host, whatever the port, so Defender and the sinks are different hosts here too.
     pub fn url(&self, service: Service) -> String {
-        let port = self.port(service);
-        match service {
-            Service::Entra => format!("https://localhost:{port}"),
-            _ => format!("http://127.0.0.1:{port}"),
-        }
+        let scheme = if self.speaks_tls(service) { "https" } else { "http" };
+        let host = match service {
+            Service::Entra => "localhost",
+            Service::DataCollector | Service::LogsIngestion if self.tls => "localhost",
+            _ => "127.0.0.1",
+        };
+        format!("{scheme}://{host}:{}", self.port(service))
     }
 
     /// The forwarder's settings for a sink and a way to tokens. `files` is the folder with the
-    /// authority's certificate and the federated token; the managed identity needs neither.
+    /// authority's certificate and the federated token; without TLS the managed identity needs neither.
     pub fn settings(&self, sink: Sink, route: Route, files: &Path) -> Vec<(String, String)> {
         let file = |name| files.join(name).display().to_string();
         let mut settings = match route {
@@ -78,9 +100,11 @@ impl Endpoints {
                 ("AZURE_TENANT_ID", tenant::TENANT_ID.to_owned()),
                 ("AZURE_CLIENT_ID", tenant::CLIENT_ID.to_owned()),
                 ("AZURE_AUTHORITY_HOST", self.url(Service::Entra)),
-                ("SSL_CERT_FILE", file(AUTHORITY_FILE)),
             ],
         };
+        if self.tls || route != Route::ManagedIdentity {
+            settings.push(("SSL_CERT_FILE", file(AUTHORITY_FILE)));
+        }
         match route {
             Route::ClientSecret => {
                 settings.push(("AZURE_CLIENT_SECRET", tenant::CLIENT_SECRET.to_owned()));

@@ -1,10 +1,12 @@
-//! TLS for Entra: the SDK talks to an authority over https only. A certificate authority is made at
-//! each start; the caller trusts it through `SSL_CERT_FILE`.
+//! TLS: the SDK talks to an authority over https only, and the other services of Azure speak nothing else.
+//! A certificate authority is made at each start; the caller trusts it through `SSL_CERT_FILE`. Sessions are
+//! resumed by tickets, as with Azure's front ends, of which any may get the next connection.
 
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::ServerConfig;
+use rustls::crypto::ring;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// A fresh authority and the server side of a certificate for this machine.
@@ -30,13 +32,15 @@ impl Tls {
         let certificate =
             CertificateParams::new(names).and_then(|leaf| leaf.signed_by(&key, &issuer)).map_err(failed)?;
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        let failed = |error: rustls::Error| format!("cannot set TLS up: {error}");
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .and_then(|config| {
                 let config = config.with_no_client_auth();
                 config.with_single_cert(vec![certificate.der().clone()], key)
             })
-            .map_err(|error| format!("cannot set TLS up: {error}"))?;
+            .map_err(failed)?;
+        config.ticketer = ring::Ticketer::new().map_err(failed)?;
         Ok(Self { config: Arc::new(config), authority_pem })
     }
 }

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::{Azurite, connection_string};
 use crate::connection::Connections;
-use crate::serve::{self, Responder};
+use crate::serve::{self, FrontEnd, Responder};
 use crate::steps::Steps;
 
 /// The port in front of Azurite. It closes when this is dropped.
@@ -27,7 +27,7 @@ impl Azurite {
         let port = listener.local_addr().map_err(|error| format!("the relay has no port: {error}"))?.port();
         let responder = Responder::Storage(Arc::new(Connections::to(self.port)));
         let mut server = JoinSet::new();
-        server.spawn(serve::run(responder, steps.clone(), listener, None));
+        server.spawn(serve::run(responder, steps.clone(), listener, Arc::new(FrontEnd::default())));
         Ok(Relay { port, _server: server })
     }
 }

@@ -12,6 +12,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
 use super::body::ReplyBody;
 use super::outbox::{Outbox, Telling};
@@ -22,10 +23,12 @@ use crate::steps::{Step, Steps};
 
 type Reply = Pin<Box<dyn Future<Output = io::Result<Response<ReplyBody>>> + Send>>;
 
-/// Serves a connection until the caller or a fault ends it; `socket` finds the socket to reset.
+/// Serves a connection until the caller, a fault or a change of `open` ends it; `socket` finds the socket to
+/// reset.
 pub(super) async fn run<S>(
     responder: Responder,
     steps: Steps,
+    mut open: watch::Receiver<()>,
     stream: S,
     socket: impl FnOnce(&S) -> &TcpStream,
 ) where
@@ -37,11 +40,26 @@ pub(super) async fn run<S>(
         Box::pin(reply(responder.clone(), steps.clone(), outbox.clone(), request))
     });
     let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), react);
-    let ended = poll_fn(|context| connection.poll_without_shutdown(context)).await;
+    let mut hung_up = false;
+    let ended = loop {
+        tokio::select! {
+            ended = poll_fn(|context| connection.poll_without_shutdown(context)) => break ended,
+            _ = open.changed(), if !hung_up => {
+                hung_up = true;
+                Pin::new(&mut connection).graceful_shutdown();
+            }
+        }
+    };
     let mut stream = connection.into_parts().io.into_inner().stream;
     match ended {
         // The peer may be gone already; there is nobody left to tell.
-        Ok(()) => drop(stream.shutdown().await),
+        Ok(()) => {
+            drop(stream.shutdown().await);
+            if hung_up {
+                // The caller has noticed when it has closed it too.
+                drop(tokio::io::copy(&mut stream, &mut tokio::io::sink()).await);
+            }
+        }
         // Without lingering, closing a socket sends a reset.
         Err(_) => drop(socket(&stream).set_zero_linger()),
     }

@@ -2,8 +2,11 @@
 
 use std::io::ErrorKind;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 use super::*;
 use crate::fault::Fault;
@@ -17,7 +20,9 @@ async fn connect(served: &Served) -> TcpStream {
 }
 
 /// Reads one reply: its status line, and as much of its body as arrives.
-async fn exchange(stream: &mut TcpStream) -> std::io::Result<(String, usize, Vec<u8>)> {
+async fn exchange(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+) -> std::io::Result<(String, usize, Vec<u8>)> {
     stream.write_all(GET).await?;
     let mut bytes = Vec::new();
     let (head, promised) = loop {
@@ -89,6 +94,51 @@ async fn silence_lasts_until_the_servers_stop() {
     // Whether the socket ends with or without a reset is the kernel's choice.
     drop(stream.read_to_end(&mut bytes).await);
     assert_eq!(bytes, b"");
+}
+
+#[tokio::test]
+async fn a_connection_that_is_hung_up_ends_for_both() {
+    let served = Cloud::new(1).serve(Ports::Free).await.expect("free ports");
+    let mut stream = connect(&served).await;
+    exchange(&mut stream).await.expect("a reply");
+    let (hang_up, mut rest) = (served.hang_up(Service::Defender), Vec::new());
+    tokio::pin!(hang_up);
+    tokio::select! {
+        biased;
+        () = &mut hang_up => panic!("the caller does not know yet"),
+        read = stream.read_to_end(&mut rest) => assert_eq!(read.expect("no reset"), 0),
+    }
+    drop(stream);
+    hang_up.await;
+    exchange(&mut connect(&served).await).await.expect("a reply on a new connection");
+}
+
+#[tokio::test]
+async fn handshakes_are_told_by_their_kind() {
+    use HandshakeKind::{Full, Resumed};
+    let served = Cloud::new(1).serve_over_tls().await.expect("free ports");
+    let connector = connector(&served);
+    for _ in 0..2 {
+        let host = "127.0.0.1".try_into().expect("an address");
+        let stream = connector.connect(host, connect(&served).await).await;
+        // The tickets come with the reply.
+        exchange(&mut stream.expect("a handshake")).await.expect("a reply");
+    }
+    assert_eq!(served.handshakes(Service::Defender), [Full, Resumed]);
+    assert_eq!(served.handshakes(Service::Entra), []);
+}
+
+/// Trusts the authority, and remembers sessions.
+fn connector(served: &Served) -> TlsConnector {
+    let authority = CertificateDer::from_pem_file(served.files.path().join(AUTHORITY_FILE));
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.expect("a certificate")).expect("an authority");
+    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions of TLS")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    TlsConnector::from(Arc::new(config))
 }
 
 #[tokio::test]

@@ -1,0 +1,54 @@
+//! What stands before a service, as Azure's front ends do: it may speak TLS, issues tickets with which a
+//! session can be resumed, and hangs up on connections that nobody uses.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustls::HandshakeKind;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+#[derive(Default)]
+pub(crate) struct FrontEnd {
+    pub tls: Option<TlsAcceptor>,
+    handshakes: Mutex<Vec<HandshakeKind>>,
+    /// Each open connection has a receiver of this.
+    open: Mutex<watch::Sender<()>>,
+}
+
+impl FrontEnd {
+    pub fn new(tls: Option<TlsAcceptor>) -> Self {
+        Self { tls, ..Self::default() }
+    }
+
+    /// Completes a handshake and notes its kind.
+    pub async fn shake_hands(&self, tls: TlsAcceptor, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
+        // Or the first reply would wait until the caller has acknowledged the tickets.
+        stream.set_nodelay(true).ok()?;
+        let stream = tls.accept(stream).await.ok()?;
+        lock(&self.handshakes).extend(stream.get_ref().1.handshake_kind());
+        Some(stream)
+    }
+
+    /// The handshakes so far, in the order in which they were completed.
+    pub fn handshakes(&self) -> Vec<HandshakeKind> {
+        lock(&self.handshakes).clone()
+    }
+
+    /// What a new connection keeps as long as it is open; a change says that it shall end.
+    pub fn opened(&self) -> watch::Receiver<()> {
+        lock(&self.open).subscribe()
+    }
+
+    /// Ends all connections, and comes back when they are gone.
+    pub async fn hang_up(&self) {
+        let open = std::mem::take(&mut *lock(&self.open));
+        open.send_replace(());
+        open.closed().await;
+    }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
