@@ -11,6 +11,8 @@ use http::{
     header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH},
 };
 
+use encoding::{ACCEPTED, Decoder};
+
 /// How long a connection may take to come up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -42,7 +44,7 @@ pub struct Request {
 impl Request {
     /// A GET of `url`, whose reply may come compressed.
     pub fn get(url: String) -> Self {
-        let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, encoding::ACCEPTED)]);
+        let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, ACCEPTED)]);
         Self { method: Method::GET, url, headers, body: Bytes::new() }
     }
 
@@ -155,10 +157,8 @@ impl Http {
                 exchanged.unwrap_or(Err(ExchangeError::TimedOut))
             }
         }?;
-        let (headers, body) = (reply.headers.clone(), reply.body.clone());
-        let decode = move || encoding::decoded(&headers, &body, REPLY_LIMIT);
-        if let Some(body) = self.beside(reply.body.len(), decode).await? {
-            reply.body = body;
+        if let Some(decoder) = Decoder::of(&reply.headers, &reply.body, REPLY_LIMIT) {
+            reply.body = self.beside(reply.body.len(), || decoder.decode()).await?;
             // They are true of the body as it came.
             reply.headers.remove(CONTENT_ENCODING);
             reply.headers.remove(CONTENT_LENGTH);

@@ -7,7 +7,7 @@ use std::{process::ExitCode, sync::Arc};
 use clap::Parser;
 use mdatp_forward::{
     app::App,
-    cli::{self, Cli, EXIT_USAGE},
+    cli::{self, Cli, Command, EXIT_USAGE},
     clock::Clock,
     config::{Config, settings::Settings},
     server,
@@ -18,16 +18,23 @@ use tracing::{error, info};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    match command() {
+        // In a box, or serving would have the memory of all commands.
+        Ok(Some(command)) => Box::pin(cli::execute(&command, &Settings::Process, Clock::System)).await,
+        Ok(None) => serve(&Settings::Process, Clock::System).await,
         Err(error) => {
             let _ = error.print();
-            return if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS };
+            if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS }
         }
-    };
-    match cli.command {
-        Some(command) => cli::execute(&command, &Settings::Process, Clock::System).await,
-        None => serve(&Settings::Process, Clock::System).await,
+    }
+}
+
+/// What to do instead of serving the Functions host. The host gives no arguments, and waits: nothing is set up
+/// to parse none.
+fn command() -> Result<Option<Command>, clap::Error> {
+    match std::env::args_os().len() {
+        0 | 1 => Ok(None),
+        _ => Cli::try_parse().map(|cli| cli.command),
     }
 }
 

@@ -16,30 +16,48 @@ const USUAL_RATIO: usize = 10;
 /// A window of 32 KB, the largest there is.
 const WINDOW_BITS: u8 = 15;
 
-/// What `body` is without the compression that `headers` tell of; none when that is none. It may be up to
-/// `limit` bytes long.
-pub fn decoded(headers: &HeaderMap, body: &[u8], limit: usize) -> Result<Option<Bytes>, ExchangeError> {
-    let encoding = headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
-    let inflate = match encoding {
-        Some(b"gzip" | b"x-gzip") => Decompress::new_gzip(WINDOW_BITS),
-        // By its definition that is the zlib format, but many servers send it without zlib's header.
-        Some(b"deflate") => Decompress::new(has_zlib_header(body)),
-        _ => return Ok(None),
-    };
-    if body.is_empty() { Ok(None) } else { inflated(inflate, body, limit).map(Some) }
+/// A compressed body, and the memory for what it is without. (That is taken where the decoder is made: what each
+/// thread takes stays with the thread for long.)
+#[derive(Debug)]
+pub struct Decoder {
+    inflate: Decompress,
+    body: Bytes,
+    limit: usize,
+    text: Vec<u8>,
 }
 
-fn inflated(mut inflate: Decompress, body: &[u8], limit: usize) -> Result<Bytes, ExchangeError> {
-    let broken = |reason: &str| ExchangeError::Broken(format!("the compressed body {reason}").into());
-    let mut text = Vec::with_capacity((body.len() * USUAL_RATIO).min(limit));
-    loop {
-        let rest = &body[usize::try_from(inflate.total_in()).unwrap_or(body.len())..];
-        match inflate.decompress_vec(rest, &mut text, FlushDecompress::None) {
-            Ok(Status::StreamEnd) => return Ok(text.into()),
-            Ok(_) if text.len() == limit => return Err(ExchangeError::TooLarge),
-            Ok(_) if text.len() == text.capacity() => text.reserve_exact(text.len().min(limit - text.len())),
-            Ok(_) => return Err(broken("is cut short")),
-            Err(error) => return Err(broken(&error.to_string())),
+impl Decoder {
+    /// For a body that is compressed as `headers` tell, and that may be up to `limit` bytes long without; none
+    /// when it is not compressed.
+    pub fn of(headers: &HeaderMap, body: &Bytes, limit: usize) -> Option<Self> {
+        let inflate = match headers.get(CONTENT_ENCODING)?.as_bytes() {
+            _ if body.is_empty() => return None,
+            b"gzip" | b"x-gzip" => Decompress::new_gzip(WINDOW_BITS),
+            // By its definition that is the zlib format, but many servers send it without zlib's header.
+            b"deflate" => Decompress::new(has_zlib_header(body)),
+            _ => return None,
+        };
+        let text = Vec::with_capacity((body.len() * USUAL_RATIO).min(limit));
+        Some(Self { inflate, body: body.clone(), limit, text })
+    }
+
+    /// The body as it was before.
+    pub fn decode(mut self) -> Result<Bytes, ExchangeError> {
+        let broken = |reason: &str| ExchangeError::Broken(format!("the compressed body {reason}").into());
+        loop {
+            let read = usize::try_from(self.inflate.total_in()).unwrap_or(usize::MAX);
+            let rest = self.body.get(read..).unwrap_or_default();
+            let result = self.inflate.decompress_vec(rest, &mut self.text, FlushDecompress::None);
+            let length = self.text.len();
+            match result {
+                Ok(Status::StreamEnd) => return Ok(self.text.into()),
+                Ok(_) if length == self.limit => return Err(ExchangeError::TooLarge),
+                Ok(_) if length == self.text.capacity() => {
+                    self.text.reserve_exact(length.min(self.limit - length));
+                }
+                Ok(_) => return Err(broken("is cut short")),
+                Err(error) => return Err(broken(&format!("is damaged: {error}"))),
+            }
         }
     }
 }
@@ -82,7 +100,7 @@ mod tests {
 
     fn read(encoding: &'static str, body: &[u8], limit: usize) -> Result<Option<Bytes>, ExchangeError> {
         let headers = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static(encoding))]);
-        decoded(&headers, body, limit)
+        Decoder::of(&headers, &Bytes::copy_from_slice(body), limit).map(Decoder::decode).transpose()
     }
 
     /// The name of each form, and what the header calls it.

@@ -61,7 +61,8 @@ impl LogsIngestion {
 
     /// Posts `body`, compressed. Returns the compressed size.
     pub async fn send(&self, body: Bytes, caller: &Caller) -> Result<usize, CallError> {
-        let zipped = caller.http.beside(body.len(), move || gzip(&body)).await;
+        let encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
+        let zipped = caller.http.beside(body.len(), move || gzip(&body, encoder)).await;
         let target = Target {
             service: Service::LogsIngestion,
             what: &self.what,
@@ -78,8 +79,7 @@ impl LogsIngestion {
     }
 }
 
-fn gzip(body: &[u8]) -> Bytes {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
+fn gzip(body: &[u8], mut encoder: GzEncoder<Vec<u8>>) -> Bytes {
     let written = encoder.write_all(body).and_then(|()| encoder.finish());
     Bytes::from(written.expect("writing into memory does not fail"))
 }
