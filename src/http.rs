@@ -5,7 +5,7 @@ mod encoding;
 use std::{error::Error, fmt, panic::resume_unwind, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, FutureExt, ready};
 use http::{
     HeaderMap, Method, StatusCode,
     header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH},
@@ -166,21 +166,22 @@ impl Http {
         Ok(reply)
     }
 
-    /// Does work over so many bytes on another processor, if there is one and the work is worth the way there:
-    /// the other half of a run goes on meanwhile. Without a network all is done in its turn, so that a run under
-    /// virtual time is the same each time.
-    pub async fn beside<T: Send + 'static>(
+    /// Begins work over so many bytes, on another processor if there is one and the work is worth the way there:
+    /// the run goes on meanwhile. Without a network all is done in its turn, so that a run under virtual time is
+    /// the same each time.
+    pub fn beside<T: Send + 'static>(
         &self,
         bytes: usize,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> T {
+    ) -> BoxFuture<'static, T> {
         match self {
-            Self::Network(_) if bytes >= WORTH_THE_WAY => match tokio::task::spawn_blocking(work).await {
-                Ok(done) => done,
-                // Nobody cancels such work, so it has panicked.
-                Err(error) => resume_unwind(error.into_panic()),
-            },
-            _ => work(),
+            Self::Network(_) if bytes >= WORTH_THE_WAY => {
+                let begun = tokio::task::spawn_blocking(work);
+                // Nobody cancels such work, so without a result it has panicked.
+                let result = async { begun.await.unwrap_or_else(|error| resume_unwind(error.into_panic())) };
+                result.boxed()
+            }
+            _ => ready(work()).boxed(),
         }
     }
 }

@@ -46,6 +46,7 @@ use crate::{
     union::union,
     walk::Window,
 };
+use deliver::Ready;
 use read::Reader;
 
 /// A difference between Defender's clock and ours worth a warning.
@@ -85,6 +86,7 @@ pub async fn run(
         packer: services.packer(),
         misfits: BTreeMap::new(),
         in_hand: HashSet::new(),
+        waiting: None,
     };
     // Boxed: it is large, and callers should not have to know.
     let result = match Box::pin(run.tell()).await {
@@ -125,8 +127,10 @@ struct Run<'a> {
     packer: Packer,
     /// Of which members values did not fit their columns, and how many.
     misfits: BTreeMap<&'static str, u64>,
-    /// The identities in the batch that is being packed.
+    /// The identities in the batch that is being packed, and in the one that waits.
     in_hand: HashSet<Identity>,
+    /// A full batch that is made ready while the one before it is sent and the next one is packed.
+    waiting: Option<Ready>,
 }
 
 struct Held {
@@ -146,10 +150,7 @@ impl Run<'_> {
         // What was created after Defender answered could not be listed, whatever this clock says.
         let to = self.reached_at_most.map_or(window.to, |answered| answered.min(window.to));
         let reached = is_read_to_its_end.then_some(to);
-        match self.packer.take() {
-            Some(batch) => self.send(batch, reached).await?,
-            None => self.settle(reached).await?,
-        }
+        self.send_rest(reached).await?;
         match read {
             Ok(_) | Err(CallError::OutOfTime) => {}
             // What was read before is delivered all the same.

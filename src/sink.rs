@@ -7,13 +7,14 @@ pub mod signature;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::future::{BoxFuture, FutureExt, Shared, ready};
 use serde::de::Error;
 
 use crate::{
     call::{CallError, Caller, Refusal},
     config::SinkConfig,
     credential::Credential,
-    http::Reply,
+    http::{Http, Reply},
     shrink::Limits,
 };
 use data_collector::DataCollector;
@@ -40,6 +41,9 @@ pub enum Blame {
     /// Nothing that is in it.
     None,
 }
+
+/// What is posted, which may still be worked on.
+pub type Post = Shared<BoxFuture<'static, Bytes>>;
 
 /// A sink. It takes JSON arrays of records, and has accepted all of one or none.
 #[derive(Debug)]
@@ -110,11 +114,25 @@ impl Sink {
         matches!(self, Self::LogsIngestion(_))
     }
 
-    /// Posts `body`, a JSON array. Returns the bytes sent once the service has accepted them.
-    pub async fn send(&self, body: Bytes, caller: &Caller) -> Result<usize, CallError> {
+    /// True when a post takes work before it can be sent.
+    pub fn prepares(&self) -> bool {
+        matches!(self, Self::LogsIngestion(_))
+    }
+
+    /// Begins with that work for a post of `body`, a JSON array.
+    pub fn prepare(&self, body: Bytes, http: &Http) -> Post {
+        let post = match self {
+            Self::DataCollector(_) => ready(body).boxed(),
+            Self::LogsIngestion(_) => LogsIngestion::prepare(body, http),
+        };
+        post.shared()
+    }
+
+    /// Sends a post. Returns its bytes once the service has accepted them.
+    pub async fn send(&self, post: Post, caller: &Caller) -> Result<usize, CallError> {
         match self {
-            Self::DataCollector(sink) => sink.send(body, caller).await,
-            Self::LogsIngestion(sink) => sink.send(body, caller).await,
+            Self::DataCollector(sink) => sink.send(post.await, caller).await,
+            Self::LogsIngestion(sink) => sink.send(post.await, caller).await,
         }
     }
 }

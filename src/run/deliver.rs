@@ -20,17 +20,25 @@ use crate::{
     object::{Object, text_of},
     schema::Shape,
     set_aside::{SENT_SHORTENED, SetAside},
-    sink::{Blame, logs_ingestion::LONGEST_SPAN},
+    sink::{Blame, Post, logs_ingestion::LONGEST_SPAN},
 };
 
 /// So many records refused one by one before any was accepted mean that the settings are at fault.
 const REFUSALS_TO_BLAME_SETTINGS: usize = 8;
+
+/// A batch, and the post that is made of it.
+pub(super) struct Ready {
+    batch: Batch,
+    post: Post,
+}
 
 impl Run<'_> {
     /// Takes portion after portion, makes records of it, and sends what fills a batch. True when it came to
     /// the last one; false when time is up before.
     pub(super) async fn deliver_all(&mut self, mut portions: Receiver<Portion>) -> Result<bool, RunError> {
         while let Some(portion) = portions.recv().await {
+            // The next page is asked for before this one is worked on.
+            tokio::task::yield_now().await;
             if self.caller.deadline.is_near() {
                 return Ok(false);
             }
@@ -121,7 +129,7 @@ impl Run<'_> {
         match self.packer.push(&text, delivery) {
             Ok(full) => {
                 if let Some(batch) = full {
-                    self.send(batch, None).await?;
+                    self.hand_over(batch).await?;
                 }
                 self.in_hand.extend(delivery.identities());
                 Ok(())
@@ -133,12 +141,44 @@ impl Run<'_> {
         }
     }
 
+    /// Sends a full batch. One that takes work before waits until the next one is full.
+    async fn hand_over(&mut self, batch: Batch) -> Result<(), RunError> {
+        let batch = self.make_ready(batch);
+        let due = match self.services.sink.prepares() {
+            true => self.waiting.replace(batch),
+            false => Some(batch),
+        };
+        match due {
+            Some(batch) => self.send(batch, None).await,
+            None => Ok(()),
+        }
+    }
+
+    fn make_ready(&self, batch: Batch) -> Ready {
+        let post = self.services.sink.prepare(batch.body.clone(), &self.caller.http);
+        Ready { batch, post }
+    }
+
+    /// Sends what waits and what is packed. `reached` is the time before which all is delivered then.
+    pub(super) async fn send_rest(&mut self, reached: Option<OffsetDateTime>) -> Result<(), RunError> {
+        if let Some(batch) = self.packer.take() {
+            let batch = self.make_ready(batch);
+            if let Some(before) = self.waiting.replace(batch) {
+                self.send(before, None).await?;
+            }
+        }
+        match self.waiting.take() {
+            Some(last) => self.send(last, reached).await,
+            None => self.settle(reached).await,
+        }
+    }
+
     /// Sends a batch and remembers what was accepted. `reached` is the time before which all is delivered
     /// then. A batch refused for its size or for a record in it is sent in halves, down to the record at
     /// fault.
-    pub(super) async fn send(
+    async fn send(
         &mut self,
-        batch: Batch,
+        Ready { batch, post }: Ready,
         reached: Option<OffsetDateTime>,
     ) -> Result<(), RunError> {
         if let Purpose::Show(show) = self.purpose {
@@ -150,8 +190,14 @@ impl Run<'_> {
         }
         let mut suspects = Vec::new();
         let mut waiting = vec![batch];
+        let mut post = Some(post);
         while let Some(batch) = waiting.pop() {
-            let refusal = match self.services.sink.send(batch.body.clone(), self.caller).await {
+            for identity in batch.deliveries.iter().flat_map(Delivery::identities) {
+                self.in_hand.remove(&identity);
+            }
+            let prepare = || self.services.sink.prepare(batch.body.clone(), &self.caller.http);
+            let post = post.take().unwrap_or_else(prepare);
+            let refusal = match self.services.sink.send(post, self.caller).await {
                 Ok(bytes) => {
                     let reached = reached.filter(|_| waiting.is_empty() && suspects.is_empty());
                     self.remember(&batch, bytes, reached).await?;
@@ -169,6 +215,10 @@ impl Run<'_> {
                         1 => waiting.extend([halves.1, halves.0]),
                         _ => waiting.extend(parts.into_iter().rev()),
                     }
+                    // The next batch was packed before this was known.
+                    if let Some(next) = self.waiting.take() {
+                        waiting.splice(0..0, next.batch.within(LONGEST_SPAN).into_iter().rev());
+                    }
                 }
                 (_, Some((first, second))) => waiting.extend([second, first]),
                 (_, None) => {
@@ -180,7 +230,6 @@ impl Run<'_> {
                 }
             }
         }
-        self.in_hand.clear();
         self.judge(suspects, reached).await
     }
 

@@ -29,7 +29,7 @@ impl Run<'_> {
         let caller = Caller::new(http, clock, deadline, self.services.quota_share);
         let ended = sink.wants_time_generated().then(|| clock.now());
         let rows = Bytes::from(health::rows(&self.report, ended));
-        if let Err(error) = sink.send(rows, &caller).await {
+        if let Err(error) = sink.send(sink.prepare(rows, &caller.http), &caller).await {
             warn!(
                 "the row about this run is not sent (MDATP_HEALTH needs what mdatp-forward schema --health prints): {}",
                 chain(&error)

@@ -5,6 +5,7 @@ use std::{io::Write, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
+use futures::future::BoxFuture;
 use http::{
     HeaderMap, HeaderValue,
     header::{CONTENT_ENCODING, CONTENT_TYPE},
@@ -16,7 +17,7 @@ use crate::{
     call::{CallError, Caller, Target},
     config::endpoint::Endpoint,
     credential::Credential,
-    http::Request,
+    http::{Http, Request},
 };
 
 /// The most bytes a post may have: 1 MB, counted before compression too (Azure Monitor service limits,
@@ -59,10 +60,14 @@ impl LogsIngestion {
         Self { url, what: format!("POST {path}"), scope, credential }
     }
 
-    /// Posts `body`, compressed. Returns the compressed size.
-    pub async fn send(&self, body: Bytes, caller: &Caller) -> Result<usize, CallError> {
+    /// Begins to compress the body of a post.
+    pub fn prepare(body: Bytes, http: &Http) -> BoxFuture<'static, Bytes> {
         let encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
-        let zipped = caller.http.beside(body.len(), move || gzip(&body, encoder)).await;
+        http.beside(body.len(), move || gzip(&body, encoder))
+    }
+
+    /// Posts a compressed body. Returns its size.
+    pub async fn send(&self, zipped: Bytes, caller: &Caller) -> Result<usize, CallError> {
         let target = Target {
             service: Service::LogsIngestion,
             what: &self.what,
