@@ -195,8 +195,7 @@ impl<'a> Checkup<'a> {
         let now = self.clock.now();
         let marked = self.parts.shape.filter(|_| send).map(|shape| Marked::at(now, config, shape));
         let body = marked.as_ref().map_or(Bytes::from_static(sink::NOTHING), |marked| marked.body.clone());
-        let (asked, caller) = (Sink::new(config, &self.credential), self.caller());
-        let posted = asked.send(asked.prepare(body, &caller.http), &caller).await;
+        let posted = Sink::new(config, &self.credential).send(body, &self.caller()).await;
         (self.tell)(sink::judge(config, &self.who, marked.as_ref(), &posted));
     }
 

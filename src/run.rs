@@ -16,7 +16,7 @@ mod history;
 mod read;
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashSet, VecDeque},
     pin::pin,
     time::Duration,
 };
@@ -46,7 +46,7 @@ use crate::{
     union::union,
     walk::Window,
 };
-use deliver::Ready;
+use deliver::Sending;
 use read::Reader;
 
 /// A difference between Defender's clock and ours worth a warning.
@@ -86,7 +86,7 @@ pub async fn run(
         packer: services.packer(),
         misfits: BTreeMap::new(),
         in_hand: HashSet::new(),
-        waiting: None,
+        sending: VecDeque::new(),
     };
     // Boxed: it is large, and callers should not have to know.
     let result = match Box::pin(run.tell()).await {
@@ -127,10 +127,10 @@ struct Run<'a> {
     packer: Packer,
     /// Of which members values did not fit their columns, and how many.
     misfits: BTreeMap<&'static str, u64>,
-    /// The identities in the batch that is being packed, and in the one that waits.
+    /// The identities in the batches that are being packed and sent.
     in_hand: HashSet<Identity>,
-    /// A full batch that is made ready while the one before it is sent and the next one is packed.
-    waiting: Option<Ready>,
+    /// What is being sent, in its order: the first one is on its way, the others are made ready meanwhile.
+    sending: VecDeque<Sending<'a>>,
 }
 
 struct Held {
@@ -145,7 +145,14 @@ impl Run<'_> {
         let window = self.checkpoint.window(self.services.lookback, to);
         (self.report.from, self.report.to) = (Some(window.from), Some(window.to));
 
-        let read = self.forward_all(window).await?;
+        let read = match self.forward_all(window).await {
+            Ok(read) => read,
+            Err(error) => {
+                // What is on its way may be accepted, and is to be remembered then.
+                let _ = self.arrive_all().await;
+                return Err(error);
+            }
+        };
         let is_read_to_its_end = matches!(read, Ok(true));
         // What was created after Defender answered could not be listed, whatever this clock says.
         let to = self.reached_at_most.map_or(window.to, |answered| answered.min(window.to));

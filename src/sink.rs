@@ -7,14 +7,14 @@ pub mod signature;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::future::{BoxFuture, FutureExt, Shared, ready};
+use futures::future::{BoxFuture, FutureExt};
 use serde::de::Error;
 
 use crate::{
     call::{CallError, Caller, Refusal},
     config::SinkConfig,
     credential::Credential,
-    http::{Http, Reply},
+    http::Reply,
     shrink::Limits,
 };
 use data_collector::DataCollector;
@@ -41,9 +41,6 @@ pub enum Blame {
     /// Nothing that is in it.
     None,
 }
-
-/// What is posted, which may still be worked on.
-pub type Post = Shared<BoxFuture<'static, Bytes>>;
 
 /// A sink. It takes JSON arrays of records, and has accepted all of one or none.
 #[derive(Debug)]
@@ -114,25 +111,12 @@ impl Sink {
         matches!(self, Self::LogsIngestion(_))
     }
 
-    /// True when a post takes work before it can be sent.
-    pub fn prepares(&self) -> bool {
-        matches!(self, Self::LogsIngestion(_))
-    }
-
-    /// Begins with that work for a post of `body`, a JSON array.
-    pub fn prepare(&self, body: Bytes, http: &Http) -> Post {
-        let post = match self {
-            Self::DataCollector(_) => ready(body).boxed(),
-            Self::LogsIngestion(_) => LogsIngestion::prepare(body, http),
-        };
-        post.shared()
-    }
-
-    /// Sends a post. Returns its bytes once the service has accepted them.
-    pub async fn send(&self, post: Post, caller: &Caller) -> Result<usize, CallError> {
+    /// Sends `body`, a JSON array: what has to be done with it before begins at once, and the post when the
+    /// result is awaited, which is the bytes sent once the service has accepted them.
+    pub fn send<'a>(&'a self, body: Bytes, caller: &'a Caller) -> BoxFuture<'a, Result<usize, CallError>> {
         match self {
-            Self::DataCollector(sink) => sink.send(post.await, caller).await,
-            Self::LogsIngestion(sink) => sink.send(post.await, caller).await,
+            Self::DataCollector(sink) => sink.send(body, caller).boxed(),
+            Self::LogsIngestion(sink) => sink.send(body, caller).boxed(),
         }
     }
 }

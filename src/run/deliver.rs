@@ -1,10 +1,11 @@
 //! The second half of a run: records into batches, batches to the sink, and only what it accepted into the
 //! checkpoint.
 
-use std::sync::atomic::Ordering;
+use std::{pin::pin, sync::atomic::Ordering};
 
 use azure_core::time::{Duration as SignedDuration, OffsetDateTime};
-use tokio::sync::mpsc::Receiver;
+use futures::future::{BoxFuture, Either, select};
+use tokio::{sync::mpsc::Receiver, task::yield_now};
 use tracing::{debug, error, info, warn};
 
 use super::{
@@ -20,25 +21,32 @@ use crate::{
     object::{Object, text_of},
     schema::Shape,
     set_aside::{SENT_SHORTENED, SetAside},
-    sink::{Blame, Post, logs_ingestion::LONGEST_SPAN},
+    sink::{Blame, logs_ingestion::LONGEST_SPAN},
 };
 
 /// So many records refused one by one before any was accepted mean that the settings are at fault.
 const REFUSALS_TO_BLAME_SETTINGS: usize = 8;
 
-/// A batch, and the post that is made of it.
-pub(super) struct Ready {
+/// The most bytes of batches that are on their way or wait for it while the next one is packed: enough for one
+/// that is sent and one that is compressed, each of a Logs Ingestion megabyte.
+const SENT_BESIDE: usize = 3_000_000;
+
+/// So many alerts are packed before what is sent gets a turn.
+const TURN: usize = 64;
+
+/// A batch on its way, or that waits for the ones before it to arrive.
+pub(super) struct Sending<'a> {
     batch: Batch,
-    post: Post,
+    /// The time before which all is delivered when it is accepted, if it is the last one.
+    reached: Option<OffsetDateTime>,
+    sent: BoxFuture<'a, Result<usize, CallError>>,
 }
 
 impl Run<'_> {
     /// Takes portion after portion, makes records of it, and sends what fills a batch. True when it came to
     /// the last one; false when time is up before.
     pub(super) async fn deliver_all(&mut self, mut portions: Receiver<Portion>) -> Result<bool, RunError> {
-        while let Some(portion) = portions.recv().await {
-            // The next page is asked for before this one is worked on.
-            tokio::task::yield_now().await;
+        while let Some(portion) = self.meanwhile(portions.recv()).await? {
             if self.caller.deadline.is_near() {
                 return Ok(false);
             }
@@ -48,7 +56,11 @@ impl Run<'_> {
             self.report.machines_read += portion.looked_up.found;
             self.report.machines_not_found += portion.looked_up.missing;
             self.machine_failure = portion.looked_up.failure.or(self.machine_failure.take());
-            for element in portion.elements {
+            for (place, element) in portion.elements.into_iter().enumerate() {
+                // At first too: the next page is asked for before this one is worked on.
+                if place % TURN == 0 {
+                    self.meanwhile(yield_now()).await?;
+                }
                 // A walk that began again hands out twice.
                 let identity = element.identity();
                 if self.checkpoint.has(identity) {
@@ -141,46 +153,38 @@ impl Run<'_> {
         }
     }
 
-    /// Sends a full batch. One that takes work before waits until the next one is full.
+    /// Sends a full batch while the next one is packed, unless too much is on its way already.
     async fn hand_over(&mut self, batch: Batch) -> Result<(), RunError> {
-        let batch = self.make_ready(batch);
-        let due = match self.services.sink.prepares() {
-            true => self.waiting.replace(batch),
-            false => Some(batch),
-        };
-        match due {
-            Some(batch) => self.send(batch, None).await,
-            None => Ok(()),
+        self.depart(batch).await?;
+        while self.sending.iter().map(|sending| sending.batch.body.len()).sum::<usize>() > SENT_BESIDE {
+            self.arrive().await?;
         }
+        self.meanwhile(yield_now()).await
     }
 
-    fn make_ready(&self, batch: Batch) -> Ready {
-        let post = self.services.sink.prepare(batch.body.clone(), &self.caller.http);
-        Ready { batch, post }
-    }
-
-    /// Sends what waits and what is packed. `reached` is the time before which all is delivered then.
+    /// Sends what is packed, and waits until all has arrived. `reached` is the time before which all is
+    /// delivered then.
     pub(super) async fn send_rest(&mut self, reached: Option<OffsetDateTime>) -> Result<(), RunError> {
         if let Some(batch) = self.packer.take() {
-            let batch = self.make_ready(batch);
-            if let Some(before) = self.waiting.replace(batch) {
-                self.send(before, None).await?;
-            }
+            self.depart(batch).await?;
         }
-        match self.waiting.take() {
-            Some(last) => self.send(last, reached).await,
-            None => self.settle(reached).await,
+        match self.sending.back_mut() {
+            Some(last) => last.reached = reached,
+            None => return self.settle(reached).await,
         }
+        self.arrive_all().await
     }
 
-    /// Sends a batch and remembers what was accepted. `reached` is the time before which all is delivered
-    /// then. A batch refused for its size or for a record in it is sent in halves, down to the record at
-    /// fault.
-    async fn send(
-        &mut self,
-        Ready { batch, post }: Ready,
-        reached: Option<OffsetDateTime>,
-    ) -> Result<(), RunError> {
+    /// Waits until all that is being sent has arrived.
+    pub(super) async fn arrive_all(&mut self) -> Result<(), RunError> {
+        while !self.sending.is_empty() {
+            self.arrive().await?;
+        }
+        Ok(())
+    }
+
+    /// Puts a batch behind those that are being sent.
+    async fn depart(&mut self, batch: Batch) -> Result<(), RunError> {
         if let Purpose::Show(show) = self.purpose {
             (0..batch.deliveries.len()).for_each(|place| show(batch.record(place)));
             return Ok(());
@@ -188,16 +192,59 @@ impl Run<'_> {
         if !self.is_claimed {
             self.save().await?;
         }
-        let mut suspects = Vec::new();
-        let mut waiting = vec![batch];
-        let mut post = Some(post);
+        let sent = self.services.sink.send(batch.body.clone(), self.caller);
+        self.sending.push_back(Sending { batch, reached: None, sent });
+        Ok(())
+    }
+
+    /// Waits until the first of the batches that are being sent has arrived.
+    async fn arrive(&mut self) -> Result<(), RunError> {
+        let Some(first) = self.sending.front_mut() else { return Ok(()) };
+        let sent = first.sent.as_mut().await;
+        self.arrived(sent).await
+    }
+
+    /// Waits for something while batches are sent, one after the other.
+    async fn meanwhile<T>(&mut self, awaited: impl Future<Output = T>) -> Result<T, RunError> {
+        let mut awaited = pin!(awaited);
+        while let Some(first) = self.sending.front_mut() {
+            match select(&mut first.sent, awaited.as_mut()).await {
+                Either::Left((sent, _)) => self.arrived(sent).await?,
+                Either::Right((value, _)) => return Ok(value),
+            }
+        }
+        Ok(awaited.await)
+    }
+
+    /// The first of the batches that are being sent has arrived. If it was not accepted, nothing is sent any more.
+    async fn arrived(&mut self, sent: Result<usize, CallError>) -> Result<(), RunError> {
+        let Some(Sending { batch, reached, .. }) = self.sending.pop_front() else { return Ok(()) };
+        let dealt_with = self.deal_with(batch, sent, reached).await;
+        if dealt_with.is_err() {
+            self.sending.clear();
+        }
+        dealt_with
+    }
+
+    /// Remembers what was accepted. A batch refused for its size or for a record in it is sent in halves, down
+    /// to the record at fault.
+    async fn deal_with(
+        &mut self,
+        batch: Batch,
+        sent: Result<usize, CallError>,
+        mut reached: Option<OffsetDateTime>,
+    ) -> Result<(), RunError> {
+        let (mut waiting, mut suspects) = (vec![batch], Vec::new());
+        let mut sent = Some(sent);
         while let Some(batch) = waiting.pop() {
             for identity in batch.deliveries.iter().flat_map(Delivery::identities) {
                 self.in_hand.remove(&identity);
             }
-            let prepare = || self.services.sink.prepare(batch.body.clone(), &self.caller.http);
-            let post = post.take().unwrap_or_else(prepare);
-            let refusal = match self.services.sink.send(post, self.caller).await {
+            let sent = match sent.take() {
+                Some(sent) => sent,
+                None => self.services.sink.send(batch.body.clone(), self.caller).await,
+            };
+            let refusal = match sent {
                 Ok(bytes) => {
                     let reached = reached.filter(|_| waiting.is_empty() && suspects.is_empty());
                     self.remember(&batch, bytes, reached).await?;
@@ -215,9 +262,10 @@ impl Run<'_> {
                         1 => waiting.extend([halves.1, halves.0]),
                         _ => waiting.extend(parts.into_iter().rev()),
                     }
-                    // The next batch was packed before this was known.
-                    if let Some(next) = self.waiting.take() {
+                    // Those behind it were packed before this was known.
+                    for next in self.sending.drain(..) {
                         waiting.splice(0..0, next.batch.within(LONGEST_SPAN).into_iter().rev());
+                        reached = reached.or(next.reached);
                     }
                 }
                 (_, Some((first, second))) => waiting.extend([second, first]),
@@ -375,7 +423,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn keep_aside(&self, aside: &SetAside<'_>) -> Result<(), RunError> {
+    async fn keep_aside(&mut self, aside: &SetAside<'_>) -> Result<(), RunError> {
         match self.purpose {
             Purpose::Send(_) => Ok(self.services.store.set_aside(aside).await?),
             Purpose::Show(_) => Ok(()),

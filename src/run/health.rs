@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 impl Run<'_> {
     /// Sends the row, as long as time is left for it.
-    pub(super) async fn send_health(&self) {
+    pub(super) async fn send_health(&mut self) {
         let (Some(sink), Purpose::Send(_)) = (&self.services.health, self.purpose) else { return };
         let patience = PATIENCE.min(self.caller.deadline.left());
         if patience.is_zero() {
@@ -29,7 +29,7 @@ impl Run<'_> {
         let caller = Caller::new(http, clock, deadline, self.services.quota_share);
         let ended = sink.wants_time_generated().then(|| clock.now());
         let rows = Bytes::from(health::rows(&self.report, ended));
-        if let Err(error) = sink.send(sink.prepare(rows, &caller.http), &caller).await {
+        if let Err(error) = sink.send(rows, &caller).await {
             warn!(
                 "the row about this run is not sent (MDATP_HEALTH needs what mdatp-forward schema --health prints): {}",
                 chain(&error)

@@ -5,7 +5,6 @@ use std::{io::Write, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
-use futures::future::BoxFuture;
 use http::{
     HeaderMap, HeaderValue,
     header::{CONTENT_ENCODING, CONTENT_TYPE},
@@ -17,7 +16,7 @@ use crate::{
     call::{CallError, Caller, Target},
     config::endpoint::Endpoint,
     credential::Credential,
-    http::{Http, Request},
+    http::Request,
 };
 
 /// The most bytes a post may have: 1 MB, counted before compression too (Azure Monitor service limits,
@@ -60,27 +59,30 @@ impl LogsIngestion {
         Self { url, what: format!("POST {path}"), scope, credential }
     }
 
-    /// Begins to compress the body of a post.
-    pub fn prepare(body: Bytes, http: &Http) -> BoxFuture<'static, Bytes> {
+    /// Posts `body`, compressed, which begins at once. Returns the compressed size.
+    pub fn send<'a>(
+        &'a self,
+        body: Bytes,
+        caller: &'a Caller,
+    ) -> impl Future<Output = Result<usize, CallError>> + Send + 'a {
         let encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
-        http.beside(body.len(), move || gzip(&body, encoder))
-    }
-
-    /// Posts a compressed body. Returns its size.
-    pub async fn send(&self, zipped: Bytes, caller: &Caller) -> Result<usize, CallError> {
-        let target = Target {
-            service: Service::LogsIngestion,
-            what: &self.what,
-            token: Some((&self.credential, &self.scope)),
-            api: None,
-        };
-        let headers = HeaderMap::from_iter([
-            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
-            (CONTENT_ENCODING, HeaderValue::from_static("gzip")),
-        ]);
-        let request = |_| Request::post(self.url.clone(), headers.clone(), zipped.clone());
-        caller.call(target, request, accepted).await?;
-        Ok(zipped.len())
+        let compressing = caller.http.beside(body.len(), move || gzip(&body, encoder));
+        async move {
+            let zipped = compressing.await;
+            let target = Target {
+                service: Service::LogsIngestion,
+                what: &self.what,
+                token: Some((&self.credential, &self.scope)),
+                api: None,
+            };
+            let headers = HeaderMap::from_iter([
+                (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+                (CONTENT_ENCODING, HeaderValue::from_static("gzip")),
+            ]);
+            let request = |_| Request::post(self.url.clone(), headers.clone(), zipped.clone());
+            caller.call(target, request, accepted).await?;
+            Ok(zipped.len())
+        }
     }
 }
 

@@ -117,7 +117,7 @@ impl<'a> Replay<'a> {
         while let Some(batch) = waiting.pop() {
             let deadline = Deadline::after(self.budget, Arc::new(AtomicBool::new(false)));
             let caller = Caller::new(http.clone(), *clock, deadline, *quota_share);
-            match sink.send(sink.prepare(batch.body.clone(), http), &caller).await {
+            match sink.send(batch.body.clone(), &caller).await {
                 Ok(_) => self.accepted(batch.deliveries.len()).await?,
                 Err(CallError::Refused(refusal)) => {
                     match (sink.blame(&refusal, batch.body.len()), batch.halves()) {
