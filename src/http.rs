@@ -4,13 +4,14 @@ mod encoding;
 
 use std::{error::Error, fmt, panic::resume_unwind, sync::Arc, time::Duration};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt, ready};
 use http::{
     HeaderMap, Method, StatusCode,
     header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH},
 };
 
+use crate::spare::SPARE;
 use encoding::{ACCEPTED, Decoder};
 
 /// How long a connection may take to come up.
@@ -198,17 +199,13 @@ async fn over_network(
         .timeout(timeout)
         .send()
         .await?;
-    let (mut chunks, mut length) = (Vec::new(), 0);
+    let told = response.content_length().and_then(|length| length.try_into().ok());
+    let mut body = SPARE.take(told.unwrap_or(0).min(REPLY_LIMIT));
     while let Some(chunk) = response.chunk().await? {
-        length += chunk.len();
-        if length > REPLY_LIMIT {
+        if body.len() + chunk.len() > REPLY_LIMIT {
             return Err(ExchangeError::TooLarge);
         }
-        chunks.push(chunk);
+        body.extend_from_slice(&chunk);
     }
-    let mut body = BytesMut::with_capacity(length);
-    for chunk in &chunks {
-        body.extend_from_slice(chunk);
-    }
-    Ok(Reply { status: response.status(), headers: response.headers().clone(), body: body.freeze() })
+    Ok(Reply { status: response.status(), headers: response.headers().clone(), body: SPARE.share(body) })
 }

@@ -53,6 +53,7 @@ pub mod set_aside;
 pub mod shape;
 pub mod shrink;
 pub mod sink;
+pub mod spare;
 pub mod state;
 pub mod status;
 pub mod stop;

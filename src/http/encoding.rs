@@ -6,12 +6,13 @@ use flate2::{Decompress, FlushDecompress, Status};
 use http::{HeaderMap, HeaderValue, header::CONTENT_ENCODING};
 
 use super::ExchangeError;
+use crate::spare::SPARE;
 
 /// What is asked for. Defender answers with deflate (facts A4), others with gzip.
 pub const ACCEPTED: HeaderValue = HeaderValue::from_static("gzip, deflate");
 
 /// How many times its length a page of alerts has when it is no longer compressed, at most as a rule.
-const USUAL_RATIO: usize = 10;
+const USUAL_RATIO: usize = 8;
 
 /// A window of 32 KB, the largest there is.
 const WINDOW_BITS: u8 = 15;
@@ -37,7 +38,7 @@ impl Decoder {
             b"deflate" => Decompress::new(has_zlib_header(body)),
             _ => return None,
         };
-        let text = Vec::with_capacity((body.len() * USUAL_RATIO).min(limit));
+        let text = SPARE.take((body.len() * USUAL_RATIO).min(limit));
         Some(Self { inflate, body: body.clone(), limit, text })
     }
 
@@ -50,8 +51,8 @@ impl Decoder {
             let result = self.inflate.decompress_vec(rest, &mut self.text, FlushDecompress::None);
             let length = self.text.len();
             match result {
-                Ok(Status::StreamEnd) => return Ok(self.text.into()),
-                Ok(_) if length == self.limit => return Err(ExchangeError::TooLarge),
+                Ok(Status::StreamEnd) if length <= self.limit => return Ok(SPARE.share(self.text)),
+                Ok(_) if length >= self.limit => return Err(ExchangeError::TooLarge),
                 Ok(_) if length == self.text.capacity() => {
                     self.text.reserve_exact(length.min(self.limit - length));
                 }

@@ -27,9 +27,9 @@ use crate::{
 /// So many records refused one by one before any was accepted mean that the settings are at fault.
 const REFUSALS_TO_BLAME_SETTINGS: usize = 8;
 
-/// The most bytes of batches that are on their way or wait for it while the next one is packed: enough for one
-/// that is sent and one that is compressed, each of a Logs Ingestion megabyte.
-const SENT_BESIDE: usize = 3_000_000;
+/// The most bytes of batches that are sent while the next one is packed: one of the Data Collector's, or of Logs
+/// Ingestion's megabytes one that is on its way and one that is compressed.
+const SENT_BESIDE: usize = 2_000_000;
 
 /// So many alerts are packed before what is sent gets a turn.
 const TURN: usize = 64;
@@ -248,7 +248,6 @@ impl Run<'_> {
                 Ok(bytes) => {
                     let reached = reached.filter(|_| waiting.is_empty() && suspects.is_empty());
                     self.remember(&batch, bytes, reached).await?;
-                    self.packer.reuse(batch.body);
                     continue;
                 }
                 Err(CallError::Refused(refusal)) => refusal,

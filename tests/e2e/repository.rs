@@ -74,6 +74,7 @@ fn pure_files_touch_no_clock_environment_or_network() {
         "shape/value",
         "shrink",
         "sink/signature",
+        "spare",
         "status",
         "status/page",
         "status/page/axis",
