@@ -138,6 +138,11 @@ impl<'a> Object<'a> {
         out.push(b'}');
     }
 
+    /// True when `value` is a slice of one of the texts, and so has no blanks between its tokens.
+    pub fn has_as_written(&self, value: &str) -> bool {
+        self.sources.iter().any(|source| place_in(source, value).is_some())
+    }
+
     /// Where the member stands in one of the texts just as it is to be written.
     fn stands(&self, member: &Member<'a>) -> Option<(&'a str, Range<usize>)> {
         let Cow::Borrowed(name) = member.name else { return None };

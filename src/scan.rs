@@ -44,8 +44,8 @@ pub fn append_compact(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(&bytes[copied..]);
 }
 
-/// Appends a JSON text that holds `json`, which is valid, without the blanks between its tokens: of all that a
-/// text must escape it then has only quotes and backslashes.
+/// Appends a JSON text that holds `json`, which is valid and has no blanks between its tokens: of all that a text
+/// must escape it then has only quotes and backslashes.
 pub fn append_as_text(out: &mut Vec<u8>, json: &[u8]) {
     // Most lists of an alert are empty.
     if let [open @ (b'[' | b'{'), close] = json {
@@ -53,61 +53,54 @@ pub fn append_as_text(out: &mut Vec<u8>, json: &[u8]) {
     }
     let start = out.len();
     // Room for the worst; what is not needed goes again. To grow byte by byte takes twice as long.
-    out.resize(start + 2 * json.len() + 34, 0);
+    out.resize(start + 2 * json.len() + BLOCK, 0);
     let text = &mut out[start..];
     text[0] = b'"';
-    let (mut to, mut at, mut is_in_string) = (1, 0, false);
-    while let Some(sixteen) = json.get(at..).and_then(<[u8]>::first_chunk::<16>) {
-        text[to..to + 16].copy_from_slice(sixteen);
-        let place = first(sixteen, quotes_and_backslashes);
-        if !is_in_string {
-            let blank = first(sixteen, |eight| below(eight, b' ' + 1));
-            if blank < place {
-                (to, at) = (to + blank, at + blank + 1);
-                continue;
+    let (mut to, mut from) = (1, 0);
+    while let Some(block) = json.get(from..).and_then(<[u8]>::first_chunk::<{ BLOCK + PIECE }>) {
+        let (mut escapes, mut at) = (escapes(block), 0);
+        loop {
+            // What stands between two of them is nearly always shorter than a piece, and no length is looked at.
+            let length = (escapes.trailing_zeros() as usize).min(BLOCK) - at;
+            text[to..to + PIECE].copy_from_slice(&block[at..at + PIECE]);
+            if length > PIECE {
+                text[to + PIECE..to + length].copy_from_slice(&block[at + PIECE..at + length]);
             }
+            (to, at) = (to + length, at + length);
+            if escapes == 0 {
+                break;
+            }
+            text[to] = b'\\';
+            to += 1;
+            escapes &= escapes - 1;
         }
-        (to, at) = (to + place, at + place);
-        match &json[at..] {
-            _ if place == 16 => {}
-            // Most members of evidence are null.
-            rest if is_in_string && rest.starts_with(br#"":null,""#) => {
-                text[to..to + 10].copy_from_slice(br#"\":null,\""#);
-                (to, at) = (to + 10, at + 8);
-            }
-            // Most other quotes come as `":"` or `","`.
-            [b'"', between @ (b':' | b','), b'"', ..] if is_in_string => {
-                text[to..to + 5].copy_from_slice(&[b'\\', b'"', *between, b'\\', b'"']);
-                (to, at) = (to + 5, at + 3);
-            }
-            // What is escaped once is so again.
-            [b'\\', escaped @ (b'"' | b'\\'), ..] => {
-                text[to..to + 4].copy_from_slice(&[b'\\', b'\\', b'\\', *escaped]);
-                (to, at) = (to + 4, at + 2);
-            }
-            _ => {
-                is_in_string ^= sixteen[place] == b'"';
-                text[to..to + 2].copy_from_slice(&[b'\\', sixteen[place]]);
-                (to, at) = (to + 2, at + 1);
-            }
-        }
+        from += BLOCK;
     }
-    let mut is_escaped = false;
-    for byte in &json[at..] {
-        if is_blank(*byte) && !is_in_string {
-            continue;
-        }
+    for byte in &json[from..] {
         if matches!(byte, b'"' | b'\\') {
             text[to] = b'\\';
             to += 1;
         }
         text[to] = *byte;
         to += 1;
-        is_in_string ^= *byte == b'"' && !is_escaped;
-        is_escaped = *byte == b'\\' && !is_escaped;
     }
     text[to] = b'"';
     out.truncate(start + to + 1);
+}
+
+/// So many bytes are looked at together.
+const BLOCK: usize = 64;
+
+/// So many are copied together.
+const PIECE: usize = 32;
+
+/// A bit for each byte of a block that a text must escape, the lowest for the first.
+fn escapes(block: &[u8; BLOCK + PIECE]) -> u64 {
+    // The highest byte of the product has the lowest bits of eight bytes.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    let are_escaped = block.map(|byte| u8::from(matches!(byte, b'"' | b'\\')));
+    let eights = are_escaped[..BLOCK].as_chunks::<8>().0.iter().rev();
+    eights.fold(0, |bits, eight| (bits << 8) | (u64::from_le_bytes(*eight).wrapping_mul(GATHER) >> 56))
 }
 
 /// False when there is certainly no blank between the tokens of `value`, which has none around it. Of two
@@ -246,9 +239,9 @@ mod tests {
         #[test]
         fn blanks_between_tokens_go_and_those_in_texts_stay(value in value()) {
             let (mut text, mut compact) = (Vec::new(), Vec::new());
-            append_as_text(&mut text, to_string_pretty(&value).expect("JSON").as_bytes());
             append_compact(&mut compact, &to_string_pretty(&value).expect("JSON"));
             let plain = to_string(&value).expect("JSON");
+            append_as_text(&mut text, plain.as_bytes());
             prop_assert_eq!(String::from_utf8(compact).expect("text"), plain.as_str());
             prop_assert_eq!(String::from_utf8(text).expect("text"), to_string(&plain).expect("JSON"));
         }

@@ -49,8 +49,8 @@ impl Shape {
     pub fn write(self, record: &Object<'_>) -> Shaped {
         match self {
             Self::Union => Shaped { text: record.to_json(), misfits: Vec::new() },
-            Self::Native => Writer::new(self, Containers::AsTheyAre).write(record),
-            Self::Classic => Writer::new(self, Containers::AsText).write(record),
+            Self::Native => Writer::new(self, Containers::AsTheyAre, record).write(),
+            Self::Classic => Writer::new(self, Containers::AsText, record).write(),
         }
     }
 
@@ -108,7 +108,7 @@ const CLASSIC: Names<'static> = Names {
 /// JSON within a text must be cut as JSON, before it becomes a text. That makes it longer again, by how much
 /// shows only afterwards; so a record that is still too long is cut to less.
 fn fit_classic(record: &Object<'_>, limits: Limits) -> Fit {
-    let flat = Writer::new(Shape::Classic, Containers::AsTheyAre).write(record).text;
+    let flat = Writer::new(Shape::Classic, Containers::AsTheyAre, record).write().text;
     let mut aim = limits;
     loop {
         let (record, fields) = match shrink::fit(&flat, aim, &CLASSIC) {
@@ -131,24 +131,30 @@ fn with_texts(columns: &Object<'_>) -> Vec<u8> {
     let mut text = vec![b'{'];
     for Member { name, value } in &columns.members {
         append_name(&mut text, name);
-        append_value(&mut text, value, Containers::AsText);
+        append_value(&mut text, value, Containers::AsText, false);
     }
     text.push(b'}');
     text
 }
 
-fn append_value(out: &mut Vec<u8>, value: &str, containers: Containers) {
-    if !value.starts_with(['[', '{']) {
-        out.extend_from_slice(value.as_bytes());
-    } else if containers == Containers::AsTheyAre {
-        append_compact(out, value);
-    } else {
-        scan::append_as_text(out, value.as_bytes());
+/// Appends a value. `is_compact` tells that it is known to have no blanks between its tokens.
+fn append_value(out: &mut Vec<u8>, value: &str, containers: Containers, is_compact: bool) {
+    match containers {
+        _ if !value::is_container(value) => out.extend_from_slice(value.as_bytes()),
+        Containers::AsTheyAre if is_compact => out.extend_from_slice(value.as_bytes()),
+        Containers::AsTheyAre => append_compact(out, value),
+        Containers::AsText if is_compact => scan::append_as_text(out, value.as_bytes()),
+        Containers::AsText => {
+            let mut compact = Vec::with_capacity(value.len());
+            append_compact(&mut compact, value);
+            scan::append_as_text(out, &compact);
+        }
     }
 }
 
 /// Writes members into columns.
-struct Writer {
+struct Writer<'a> {
+    record: &'a Object<'a>,
     shape: Shape,
     containers: Containers,
     keys: &'static [Keys],
@@ -157,20 +163,20 @@ struct Writer {
     rest: Vec<u8>,
 }
 
-impl Writer {
-    fn new(shape: Shape, containers: Containers) -> Self {
-        Self { shape, containers, keys: keys(shape), shaped: Shaped::default(), rest: Vec::new() }
+impl<'a> Writer<'a> {
+    fn new(shape: Shape, containers: Containers, record: &'a Object<'a>) -> Self {
+        Self { record, shape, containers, keys: keys(shape), shaped: Shaped::default(), rest: Vec::new() }
     }
 
-    fn write(mut self, record: &Object<'_>) -> Shaped {
-        let length: usize =
-            record.members.iter().map(|member| member.name.len() + member.value.len() + 8).sum();
+    fn write(mut self) -> Shaped {
+        let members = &self.record.members;
+        let length: usize = members.iter().map(|member| member.name.len() + member.value.len() + 8).sum();
         // JSON within a text grows by its escapes, and is written with room for the worst.
         let room = if self.containers == Containers::AsText { 2 * length } else { length };
         self.shaped.text.reserve(room);
         self.shaped.text.push(b'{');
         let mut next = 0;
-        for Member { name, value } in &record.members {
+        for Member { name, value } in members {
             // Members come nearly in the order of the schema, so the one wanted is nearly always the next.
             let place = (next..FIELDS.len()).chain(0..next).find(|place| FIELDS[*place].name == name);
             match place.map(|place| (place, &FIELDS[place])) {
@@ -257,7 +263,7 @@ impl Writer {
     fn append(&mut self, key: &str, value: &str) {
         let text = &mut self.shaped.text;
         text.extend_from_slice(&key.as_bytes()[usize::from(text.len() == 1)..]);
-        append_value(text, value, self.containers);
+        append_value(text, value, self.containers, self.record.has_as_written(value));
     }
 
     fn finish(mut self) -> Shaped {

@@ -10,7 +10,7 @@ use crate::{object::text_of, schema::Kind};
 /// text is taken for what it says, as the Data Collector API took it: the documents and the service disagree
 /// about some (`rbacGroupId` is said to be a text, and is a number).
 pub fn fits(kind: Kind, value: &str) -> Option<Cow<'_, str>> {
-    let is_container = value.starts_with(['[', '{']);
+    let is_container = is_container(value);
     let as_it_is = |fits: bool| fits.then_some(Cow::Borrowed(value));
     match kind {
         Kind::Text | Kind::Guid => as_it_is(value.starts_with('"')),
@@ -19,6 +19,11 @@ pub fn fits(kind: Kind, value: &str) -> Option<Cow<'_, str>> {
         Kind::Boolean => said(value).filter(|said| matches!(said.as_ref(), "true" | "false")),
         Kind::Whole => said(value).filter(|said| is_whole(said)),
     }
+}
+
+/// True for lists and objects.
+pub fn is_container(value: &str) -> bool {
+    matches!(value.as_bytes(), [b'[' | b'{', ..])
 }
 
 /// What a text says; any other value is what it is.
@@ -46,26 +51,35 @@ pub fn is_exact_real(text: &str) -> bool {
 }
 
 /// A time as the service nearly always writes it, which can be seen without reading the calendar: at most
-/// seven digits of a second, UTC, and a day that every month has.
+/// seven digits of a second, UTC, and a day that its month has every year.
 fn is_plain_time(value: &str) -> bool {
+    const FORM: [u8; 19] = *b"0000-00-00T00:00:00";
+    // What is the last day of February cannot be seen from its month alone.
+    const DAYS: [u8; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let [b'"', time @ .., b'Z', b'"'] = value.as_bytes() else { return false };
-    let Some((head, fraction)) = time.split_at_checked(19) else { return false };
-    let number = |place: usize| match (head[place], head[place + 1]) {
-        (tens @ b'0'..=b'9', ones @ b'0'..=b'9') => Some((tens - b'0') * 10 + ones - b'0'),
-        _ => None,
+    let Some((head, fraction)) = time.split_first_chunk::<19>() else { return false };
+    let is_as_form = |(byte, form): (&u8, &u8)| match form {
+        b'0' => byte.is_ascii_digit(),
+        mark => byte == mark,
     };
-    let within =
-        |place, range: std::ops::RangeInclusive<u8>| number(place).is_some_and(|n| range.contains(&n));
-    let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
-    marks.iter().all(|(place, mark)| head[*place] == *mark)
-        && (within(0, 19..=20) && within(2, 0..=99))
-        && (within(5, 1..=12) && within(8, 1..=28))
-        && (within(11, 0..=23) && within(14, 0..=59) && within(17, 0..=59))
+    if !all(head.iter().zip(&FORM).map(is_as_form)) {
+        return false;
+    }
+    let number = |place: usize| (head[place] - b'0') * 10 + (head[place + 1] - b'0');
+    let last_day = number(5).checked_sub(1).and_then(|place| DAYS.get(usize::from(place)));
+    (19..=20).contains(&number(0))
+        && last_day.is_some_and(|last| (1..=*last).contains(&number(8)))
+        && (number(11) <= 23 && number(14) <= 59 && number(17) <= 59)
         && match fraction {
             [] => true,
             [b'.', digits @ ..] => matches!(digits.len(), 1..=7) && digits.iter().all(u8::is_ascii_digit),
             _ => false,
         }
+}
+
+/// True when all are. Every one is looked at: the compiler takes many at a time then.
+fn all(are: impl Iterator<Item = bool>) -> bool {
+    are.fold(true, |all, is| all & is)
 }
 
 /// A `datetime` counts in 100 ns, so more than seven digits of a second would be lost; a leap second and the
@@ -87,21 +101,20 @@ fn is_time(value: &str) -> bool {
 /// A GUID in the form in which the Data Collector API kept them: 32 hex digits with dashes, whether they came
 /// with dashes or without. None for any other text.
 pub fn dashed(value: &str) -> Option<Cow<'_, str>> {
+    const FORM: &[u8; 36] = b"00000000-0000-0000-0000-000000000000";
     let text = match value.contains('\\') {
         true => text_of(value)?,
         false => value.strip_prefix('"')?.strip_suffix('"')?.into(),
     };
-    let is_hex = |text: &&[u8]| text.iter().all(u8::is_ascii_hexdigit);
+    let is_hex = |byte: u8| byte.is_ascii_digit() | matches!(byte | 0x20, b'a'..=b'f');
+    let is_as_form = |(byte, form): (&u8, &u8)| if *form == b'-' { *byte == b'-' } else { is_hex(*byte) };
     match text.as_bytes() {
-        bytes if bytes.len() == 32 && is_hex(&bytes) => {
+        bytes if bytes.len() == 32 && all(bytes.iter().map(|byte| is_hex(*byte))) => {
             let groups = [0..8, 8..12, 12..16, 16..20, 20..32].map(|range| &text[range]);
             Some(format!("\"{}\"", groups.join("-")).into())
         }
-        bytes if bytes.len() == 36 && [8, 13, 18, 23].iter().all(|dash| bytes[*dash] == b'-') => {
-            let groups = [0..8, 9..13, 14..18, 19..23, 24..36].map(|range| &bytes[range]);
-            let guid =
-                if value.len() == text.len() + 2 { value.into() } else { format!("\"{text}\"").into() };
-            groups.iter().all(is_hex).then_some(guid)
+        bytes if bytes.len() == FORM.len() && all(bytes.iter().zip(FORM).map(is_as_form)) => {
+            Some(if value.len() == text.len() + 2 { value.into() } else { format!("\"{text}\"").into() })
         }
         _ => None,
     }
