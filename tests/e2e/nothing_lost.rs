@@ -96,6 +96,32 @@ async fn a_record_that_the_sink_refuses_is_found_and_set_aside_with_its_reason_a
 }
 
 #[tokio::test]
+async fn a_post_that_is_on_its_way_when_the_run_fails_is_remembered() {
+    for sink in BOTH_SINKS {
+        let stage = Stage::with_alerts(sink, 1_000, 5).await;
+        // Cannot be kept whole, since a file is where the folder for that would be.
+        let (created, long) = (to_rfc3339(&now()), "x".repeat(1_000_000));
+        stage.cloud.add_alert(&format!(
+            r#"{{"id":"giant","alertCreationTime":"{created}","lastUpdateTime":"{created}","description":"{long}","evidence":[]}}"#
+        ));
+        let in_the_way = stage.state_file("set-aside");
+        std::fs::create_dir_all(stage.state_file("")).expect("a folder");
+        std::fs::write(&in_the_way, "").expect("a file");
+        stage.cloud.fault(Fault::slow(Duration::milliseconds(500)).on(service(sink)).always());
+        let host = stage.host().await;
+        let error = fail(&host.fire(Payload::regular()).await);
+        assert!(error.contains("set-aside"), "{error}");
+        let sent = stage.sent_ids().len();
+        assert!((1..1_000).contains(&sent), "{sent} sent by then");
+        std::fs::remove_file(in_the_way).expect("the file");
+        stage.cloud.clear_faults();
+        let report = succeed(&host.fire(Payload::regular()).await);
+        assert_eq!(report["alertsSent"], 1_001 - sent);
+        stage.assert_all_sent_once();
+    }
+}
+
+#[tokio::test]
 async fn a_machine_that_cannot_be_read_holds_back_its_own_alerts_only_and_not_for_ever() {
     let mut stage = Stage::new(Sink::DataCollector).await;
     for id in ["good", "bad"] {
