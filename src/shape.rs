@@ -131,20 +131,22 @@ fn with_texts(columns: &Object<'_>) -> Vec<u8> {
     let mut text = vec![b'{'];
     for Member { name, value } in &columns.members {
         append_name(&mut text, name);
-        append_value(&mut text, value, Containers::AsText, false);
+        append_value(&mut text, columns, value, Containers::AsText);
     }
     text.push(b'}');
     text
 }
 
-/// Appends a value. `is_compact` tells that it is known to have no blanks between its tokens.
-fn append_value(out: &mut Vec<u8>, value: &str, containers: Containers, is_compact: bool) {
-    match containers {
-        _ if !value::is_container(value) => out.extend_from_slice(value.as_bytes()),
-        Containers::AsTheyAre if is_compact => out.extend_from_slice(value.as_bytes()),
-        Containers::AsTheyAre => append_compact(out, value),
-        Containers::AsText if is_compact => scan::append_as_text(out, value.as_bytes()),
-        Containers::AsText => {
+/// Appends a value of `record`.
+fn append_value(out: &mut Vec<u8>, record: &Object<'_>, value: &str, containers: Containers) {
+    if !value::is_container(value) {
+        return out.extend_from_slice(value.as_bytes());
+    }
+    match (containers, record.has_as_written(value)) {
+        (Containers::AsTheyAre, true) => out.extend_from_slice(value.as_bytes()),
+        (Containers::AsTheyAre, false) => append_compact(out, value),
+        (Containers::AsText, true) => scan::append_as_text(out, value.as_bytes()),
+        (Containers::AsText, false) => {
             let mut compact = Vec::with_capacity(value.len());
             append_compact(&mut compact, value);
             scan::append_as_text(out, &compact);
@@ -263,7 +265,7 @@ impl<'a> Writer<'a> {
     fn append(&mut self, key: &str, value: &str) {
         let text = &mut self.shaped.text;
         text.extend_from_slice(&key.as_bytes()[usize::from(text.len() == 1)..]);
-        append_value(text, value, self.containers, self.record.has_as_written(value));
+        append_value(text, self.record, value, self.containers);
     }
 
     fn finish(mut self) -> Shaped {

@@ -33,7 +33,7 @@ impl Spare {
         let room = room.next_power_of_two();
         let mut pieces = self.lock();
         match pieces.iter().position(|piece| piece.capacity() == room) {
-            Some(place) => pieces.swap_remove(place),
+            Some(place) => pieces.remove(place),
             None => Vec::with_capacity(room),
         }
     }
