@@ -82,10 +82,7 @@ impl Cloud {
     ///
     /// When there is no such alert.
     pub fn update_alert(&self, id: &str, last_update_time: &str) {
-        let mut world = self.world();
-        let alert = world.catalogue.alerts.get_mut(id);
-        let alert = alert.unwrap_or_else(|| panic!("there is no alert {id} to update"));
-        *alert = alert.updated(last_update_time).expect("an alert stays an object");
+        self.world().catalogue.update_alert(id, last_update_time);
     }
 
     /// Adds a machine, or replaces the one with its id; the text is kept byte for byte.
@@ -104,7 +101,7 @@ impl Cloud {
 
     /// The ids of all alerts, hidden ones too, in order.
     pub fn alert_ids(&self) -> Vec<String> {
-        self.world().catalogue.alerts.keys().cloned().collect()
+        self.world().catalogue.alert_ids()
     }
 
     /// The ids of all machines, in order.
@@ -115,7 +112,7 @@ impl Cloud {
     /// The text of an alert, evidence included.
     pub fn alert_json(&self, id: &str) -> Option<String> {
         let world = self.world();
-        Some(world.catalogue.alerts.get(id)?.text().to_owned())
+        world.catalogue.alert_text(id).map(str::to_owned)
     }
 
     /// The text of a machine.

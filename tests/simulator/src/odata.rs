@@ -6,6 +6,8 @@ mod schema;
 
 pub(crate) use self::schema::{Kind, Row, Schema, Value};
 
+use std::sync::Arc;
+
 use self::filter::Filter;
 
 /// The most rows one reply carries.
@@ -66,6 +68,29 @@ impl Query {
             rows: rows.into_iter().skip(self.skip).take(take).collect(),
             next_skip: (self.top.is_none() && found > end).then_some(end),
         }
+    }
+
+    /// The field whose ascending order is asked for.
+    pub fn ascending(&self) -> Option<usize> {
+        self.order.as_ref().filter(|order| !order.descending).map(|order| order.field)
+    }
+
+    /// The page when the rows are in the ascending order of `field` that is asked for, which takes no longer however
+    /// many there are.
+    pub fn page_of_sorted<'a, R: Row>(
+        &self,
+        field: usize,
+        rows: &'a [Arc<R>],
+        is_visible: impl Fn(&R) -> bool,
+    ) -> Page<'a, R> {
+        let least = self.filter.as_ref().and_then(|filter| filter.least(field));
+        let start = least.map_or(0, |least| rows.partition_point(|row| row.value(field) < least));
+        let matches = |row: &&R| is_visible(row) && self.filter.as_ref().is_none_or(|f| f.matches(*row));
+        let mut matching = rows[start..].iter().map(Arc::as_ref).filter(matches);
+        let end = self.skip.saturating_add(self.top.unwrap_or(MOST));
+        let rows = matching.by_ref().take(end).skip(self.skip).collect();
+        let is_more = self.top.is_none() && matching.next().is_some();
+        Page { rows, next_skip: is_more.then_some(end) }
     }
 
     /// The same query in the order of ids.
@@ -132,6 +157,30 @@ mod tests {
             other => panic!("{other:?} is no id"),
         };
         Ok(query.page(rows.iter()).rows.iter().map(id).collect())
+    }
+
+    #[test]
+    fn a_page_of_sorted_rows_is_the_page_of_the_query() {
+        for (text, page) in [
+            ("$orderby=size", "bdac"),
+            ("$orderby=size asc&$skip=1&$top=2", "da"),
+            ("$orderby=size&$filter=size ge 2", "ac"),
+            ("$orderby=size&$filter=size gt 1 and id ne 'a'", "c"),
+            ("$orderby=size&$filter=size gt 1 or id eq 'b'", "bac"),
+            ("$orderby=size&$filter=size gt 2&$skip=1", ""),
+        ] {
+            let pairs: Vec<_> = form_urlencoded::parse(text.as_bytes()).into_owned().collect();
+            let query = Query::parse(&pairs, &SCHEMA).expect(text);
+            let mut sorted: Vec<_> = rows().into_iter().map(Arc::new).collect();
+            sorted.sort_by(|a, b| a[1].cmp(&b[1]));
+            let told: String = query
+                .page_of_sorted(query.ascending().expect(text), &sorted, |_| true)
+                .rows
+                .iter()
+                .map(|row| format!("{:?}", row[0]).replace("Text(\"", "").replace("\")", ""))
+                .collect();
+            assert_eq!((ids(text).as_deref(), told.as_str()), (Ok(page), page), "{text}");
+        }
     }
 
     #[test]

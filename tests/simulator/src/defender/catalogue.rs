@@ -1,13 +1,14 @@
 //! What Defender knows, and how it is read: every text goes out as it was stored.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use azure_core::time::OffsetDateTime;
 use http::header::HOST;
 
 use crate::alert::{ALERT_FIELDS, Alert};
 use crate::machine::{MACHINE_FIELDS, Machine};
-use crate::odata::{Query, Schema};
+use crate::odata::{Query, Row as _, Schema};
 use crate::quirk::Quirk;
 use crate::refusal::Refusal;
 use crate::request::Request;
@@ -17,7 +18,9 @@ const CONTEXT: &str = "https://api.security.microsoft.com/api/$metadata";
 /// The stored alerts and machines, each by id, which is a list's default order.
 #[derive(Default)]
 pub(crate) struct Catalogue {
-    pub alerts: BTreeMap<String, Alert>,
+    alerts: BTreeMap<String, Arc<Alert>>,
+    /// The alerts in the order of each field that has been asked for since they changed last.
+    in_order: BTreeMap<usize, Vec<Arc<Alert>>>,
     pub machines: BTreeMap<String, Machine>,
     /// The page that [`Quirk::RepeatPage`] serves again and again.
     pub repeated: Option<String>,
@@ -27,7 +30,26 @@ impl Catalogue {
     pub fn add_alert(&mut self, text: String, visible_from: Option<OffsetDateTime>) {
         let alert = Alert::new(text, visible_from).unwrap_or_else(|error| panic!("{error}"));
         let id = alert.id().expect("an alert has an id").to_owned();
-        self.alerts.insert(id, alert);
+        self.alerts.insert(id, Arc::new(alert));
+        self.in_order.clear();
+    }
+
+    /// # Panics
+    ///
+    /// When there is no such alert.
+    pub fn update_alert(&mut self, id: &str, last_update_time: &str) {
+        let alert = self.alerts.get_mut(id);
+        let alert = alert.unwrap_or_else(|| panic!("there is no alert {id} to update"));
+        *alert = Arc::new(alert.updated(last_update_time).expect("an alert stays an object"));
+        self.in_order.clear();
+    }
+
+    pub fn alert_ids(&self) -> Vec<String> {
+        self.alerts.keys().cloned().collect()
+    }
+
+    pub fn alert_text(&self, id: &str) -> Option<&str> {
+        Some(self.alerts.get(id)?.text())
     }
 
     pub fn add_machine(&mut self, text: String) {
@@ -51,7 +73,14 @@ impl Catalogue {
         if let Some(repeated) = &self.repeated {
             return Ok(repeated.clone());
         }
-        let page = query.page(self.alerts.values().filter(|alert| alert.is_visible(now)));
+        let is_visible = |alert: &Alert| alert.is_visible(now);
+        let page = match query.ascending() {
+            Some(field) => {
+                let alerts = self.in_order.entry(field).or_insert_with(|| sorted(&self.alerts, field));
+                query.page_of_sorted(field, alerts, is_visible)
+            }
+            None => query.page(self.alerts.values().map(Arc::as_ref).filter(|alert| is_visible(alert))),
+        };
         let write = |alert: &&Alert, body: &mut String| alert.write(body, expand);
         let body = list("Alerts", request, &page.rows, write, page.next_skip);
         if quirks.contains(&Quirk::RepeatPage) {
@@ -83,6 +112,13 @@ impl Catalogue {
         let machine = machine.ok_or_else(|| not_found("Machine", id))?;
         Ok(entity("Machines", machine.text()))
     }
+}
+
+/// Those that tie stay in the order of their ids.
+fn sorted(alerts: &BTreeMap<String, Arc<Alert>>, field: usize) -> Vec<Arc<Alert>> {
+    let mut alerts: Vec<_> = alerts.values().cloned().collect();
+    alerts.sort_by(|a, b| a.value(field).cmp(b.value(field)));
+    alerts
 }
 
 fn query(request: &Request, schema: &Schema, quirks: &BTreeSet<Quirk>) -> Result<Query, Refusal> {

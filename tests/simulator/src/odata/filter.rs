@@ -36,6 +36,19 @@ impl Filter {
         }
     }
 
+    /// A value below which no row's `field` is that matches.
+    pub fn least(&self, field: usize) -> Option<&Value> {
+        match self {
+            Filter::Compare(compared, Comparison::Greater | Comparison::GreaterOrEqual, value)
+                if *compared == field =>
+            {
+                Some(value)
+            }
+            Filter::And(all) => all.iter().find_map(|filter| filter.least(field)),
+            _ => None,
+        }
+    }
+
     pub fn matches(&self, row: &impl Row) -> bool {
         match self {
             Filter::Compare(field, comparison, value) => comparison.holds(row.value(*field), value),
