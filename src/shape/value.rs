@@ -10,11 +10,10 @@ use crate::{object::text_of, schema::Kind};
 /// text is taken for what it says, as the Data Collector API took it: the documents and the service disagree
 /// about some (`rbacGroupId` is said to be a text, and is a number).
 pub fn fits(kind: Kind, value: &str) -> Option<Cow<'_, str>> {
-    let is_container = is_container(value);
     let as_it_is = |fits: bool| fits.then_some(Cow::Borrowed(value));
     match kind {
         Kind::Text | Kind::Guid => as_it_is(value.starts_with('"')),
-        Kind::List | Kind::Object(_) => as_it_is(is_container),
+        Kind::List | Kind::Object(_) => as_it_is(is_container(value)),
         Kind::Time => as_it_is(is_plain_time(value) || is_time(value)),
         Kind::Boolean => said(value).filter(|said| matches!(said.as_ref(), "true" | "false")),
         Kind::Whole => said(value).filter(|said| is_whole(said)),

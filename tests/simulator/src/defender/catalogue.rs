@@ -8,7 +8,7 @@ use http::header::HOST;
 
 use crate::alert::{ALERT_FIELDS, Alert};
 use crate::machine::{MACHINE_FIELDS, Machine};
-use crate::odata::{Query, Row as _, Schema};
+use crate::odata::{Order, Query, Schema};
 use crate::quirk::Quirk;
 use crate::refusal::Refusal;
 use crate::request::Request;
@@ -19,8 +19,8 @@ const CONTEXT: &str = "https://api.security.microsoft.com/api/$metadata";
 #[derive(Default)]
 pub(crate) struct Catalogue {
     alerts: BTreeMap<String, Arc<Alert>>,
-    /// The alerts in the order of each field that has been asked for since they changed last.
-    in_order: BTreeMap<usize, Vec<Arc<Alert>>>,
+    /// The alerts in each order that has been asked for since they changed last.
+    in_order: BTreeMap<Order, Vec<Arc<Alert>>>,
     pub machines: BTreeMap<String, Machine>,
     /// The page that [`Quirk::RepeatPage`] serves again and again.
     pub repeated: Option<String>,
@@ -74,10 +74,11 @@ impl Catalogue {
             return Ok(repeated.clone());
         }
         let is_visible = |alert: &Alert| alert.is_visible(now);
-        let page = match query.ascending() {
-            Some(field) => {
-                let alerts = self.in_order.entry(field).or_insert_with(|| sorted(&self.alerts, field));
-                query.page_of_sorted(field, alerts, is_visible)
+        let page = match query.order {
+            Some(order) => {
+                let sorted = || order.sorted(self.alerts.values().cloned());
+                let alerts = query.candidates(self.in_order.entry(order).or_insert_with(sorted));
+                query.page(alerts.iter().map(Arc::as_ref).filter(|alert| is_visible(alert)))
             }
             None => query.page(self.alerts.values().map(Arc::as_ref).filter(|alert| is_visible(alert))),
         };
@@ -100,7 +101,10 @@ impl Catalogue {
         if query.expand.is_some() {
             return Err(bad_query("machines have nothing to expand"));
         }
-        let page = query.page(self.machines.values());
+        let page = match query.order {
+            Some(order) => query.page(order.sorted(self.machines.values()).into_iter()),
+            None => query.page(self.machines.values()),
+        };
         let write = |machine: &&Machine, body: &mut String| body.push_str(machine.text());
         Ok(list("Machines", request, &page.rows, write, page.next_skip))
     }
@@ -112,13 +116,6 @@ impl Catalogue {
         let machine = machine.ok_or_else(|| not_found("Machine", id))?;
         Ok(entity("Machines", machine.text()))
     }
-}
-
-/// Those that tie stay in the order of their ids.
-fn sorted(alerts: &BTreeMap<String, Arc<Alert>>, field: usize) -> Vec<Arc<Alert>> {
-    let mut alerts: Vec<_> = alerts.values().cloned().collect();
-    alerts.sort_by(|a, b| a.value(field).cmp(b.value(field)));
-    alerts
 }
 
 fn query(request: &Request, schema: &Schema, quirks: &BTreeSet<Quirk>) -> Result<Query, Refusal> {
