@@ -3,12 +3,13 @@
 
 mod deployment;
 mod expression;
+mod reader;
 mod scripts;
 mod template;
 mod watch;
 mod way;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs, path::Path};
 
 use mdatp_forward::schema::{Shape, check::Document};
 use serde_json::{Value, json};
@@ -35,8 +36,40 @@ fn the_parameters_file_fits_the_template() {
     assert_eq!(template.resources().map(|resources| resources.is_empty()), Ok(false));
 }
 
+/// Every template that somebody deploys, also one that is added later.
+#[test]
+fn the_template_reader_knows_every_member() {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy")];
+    let mut templates = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "json") {
+                let text = fs::read(&path).expect("a file");
+                let document: Value = serde_json::from_slice(&text).expect("JSON");
+                if document["$schema"]
+                    .as_str()
+                    .is_some_and(|schema| schema.contains("/deploymentTemplate.json"))
+                {
+                    templates += 1;
+                    assert_eq!(reader::read(&document), Ok(()), "{}", path.display());
+                }
+            }
+        }
+    }
+    assert!(templates >= 5, "{templates} templates");
+}
+
 /// (what is replaced in the template, by what, a part of the problem that this makes)
-const MISTAKES: [(&str, &str, &str); 29] = [
+const MISTAKES: [(&str, &str, &str); 31] = [
+    (
+        "\"properties\": {\n        \"etag\": \"*\",",
+        "\"etag\": \"*\",\n      \"properties\": {",
+        "Could not find member 'etag'",
+    ),
+    ("\"etag\": \"*\",", "", "needs \"etag\": \"*\""),
     ("parameters('schedule')", "parameters('shedule')", "no parameter shedule"),
     ("variables('blobUri')", "variables('bloburl')", "no variable bloburl"),
     ("[variables('planId')]", "[variables('planId']", "is missing"),

@@ -7,7 +7,10 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
-use super::expression::{self, Expression};
+use super::{
+    expression::{self, Expression},
+    reader,
+};
 
 const GROUP: &str = "/subscriptions/5d6a1a0e-9a3b-4c61-8a53-2d1e7f4b9c10/resourceGroups/security";
 
@@ -60,6 +63,7 @@ impl<'a> Template<'a> {
         existing: &'a [&'a str],
         deployed: Value,
     ) -> Result<Self, String> {
+        reader::read(document)?;
         let declared = document["parameters"].as_object().ok_or("no parameters")?;
         let parameters: BTreeMap<_, _> = given.iter().cloned().collect();
         for name in parameters.keys() {
