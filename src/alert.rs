@@ -1,6 +1,6 @@
 //! An alert as it was received: its own text, and the few members that decide what happens to it.
 
-use azure_core::time::{OffsetDateTime, parse_rfc3339};
+use azure_core::time::OffsetDateTime;
 use bytestring::ByteString;
 use sha2::{Digest, Sha256};
 
@@ -8,6 +8,7 @@ use crate::{
     config::Mode,
     object::{Border, Object, text_of},
     plain,
+    timestamp::{self, floor},
 };
 
 /// As many members as an alert has, rather more (facts A6).
@@ -26,6 +27,8 @@ pub struct Alert {
     pub created: Option<OffsetDateTime>,
     /// `lastUpdateTime`.
     pub updated: Option<OffsetDateTime>,
+    /// What tells this state of it from others: `lastUpdateTime`, or its text where that says no time.
+    state: State,
     /// Where its members are in its text, if that is plain.
     borders: Option<Vec<Border>>,
 }
@@ -79,24 +82,33 @@ impl Alert {
         }
     }
 
-    /// The time by which the list is walked in `mode`.
+    /// The time by which the list is walked in `mode`, as far as the service can tell two times apart.
     pub fn time(&self, mode: Mode) -> Option<OffsetDateTime> {
         match mode {
-            Mode::Created => self.created,
-            Mode::Updated => self.updated,
+            Mode::Created => self.created.map(floor),
+            Mode::Updated => self.updated.map(floor),
         }
     }
 
     /// What tells this alert (in updated mode: this state of it) from all others.
     pub fn identity(&self, mode: Mode) -> Identity {
-        match (mode, self.updated) {
-            (Mode::Created, _) => Identity::of(&[self.id.as_bytes()]),
-            (Mode::Updated, updated) => {
-                let time = updated.map_or(0, OffsetDateTime::unix_timestamp_nanos);
-                Identity::of(&[self.id.as_bytes(), &time.to_be_bytes()])
+        let id = self.id.as_bytes();
+        match (mode, &self.state) {
+            (Mode::Created, _) => Identity::of(&[id]),
+            (Mode::Updated, State::Time(time)) => {
+                let nanos = time.map_or(0, OffsetDateTime::unix_timestamp_nanos);
+                Identity::of(&[id, &nanos.to_be_bytes()])
             }
+            (Mode::Updated, State::Text(text)) => Identity::of(&[id, text.as_bytes()]),
         }
     }
+}
+
+/// What tells a state of an alert from its others.
+#[derive(Debug, Clone)]
+enum State {
+    Time(Option<OffsetDateTime>),
+    Text(String),
 }
 
 /// The values of the members that decide.
@@ -121,16 +133,22 @@ impl<'a> Head<'a> {
 
     fn alert(&self, text: ByteString, borders: Option<Vec<Border>>) -> Result<Alert, NoAlert> {
         let text_in = |value: Option<&'a str>| value.and_then(text_of).filter(|text| !text.is_empty());
-        let time_in = |value| text_in(value).and_then(|text| parse_rfc3339(&text).ok());
+        let time_in = |value: Option<&str>| timestamp::read(&text_of(value?).unwrap_or(value?.into()));
         let Some(id) = text_in(self.id).map(String::from) else {
             return Err(NoAlert { text, reason: "it has no id that is a text".to_owned() });
+        };
+        let updated = time_in(self.updated);
+        let state = match self.updated.filter(|value| updated.is_none() && *value != "null") {
+            None => State::Time(updated),
+            Some(value) => State::Text(value.to_owned()),
         };
         Ok(Alert {
             text,
             id,
             machine_id: text_in(self.machine_id).map(String::from),
             created: time_in(self.created),
-            updated: time_in(self.updated),
+            updated,
+            state,
             borders,
         })
     }
@@ -206,5 +224,10 @@ mod tests {
         }
         assert_eq!(one.identity(Mode::Created), later.identity(Mode::Created));
         assert_ne!(one.identity(Mode::Updated), later.identity(Mode::Updated));
+        // Without a zone it is UTC, and what says no time still tells two states apart.
+        let bare = alert(r#"{"id":"a","lastUpdateTime":"2026-11-20T09:14:28.3"}"#);
+        assert_eq!(one.identity(Mode::Updated), bare.identity(Mode::Updated));
+        let [soon, then] = [r#"{"id":"a","lastUpdateTime":"soon"}"#, r#"{"id":"a","lastUpdateTime":"then"}"#];
+        assert_ne!(alert(soon).identity(Mode::Updated), alert(then).identity(Mode::Updated));
     }
 }

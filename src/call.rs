@@ -9,6 +9,7 @@ use std::{
 };
 
 use azure_core::time::{OffsetDateTime, parse_rfc7231};
+use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{AUTHORIZATION, DATE},
@@ -55,6 +56,8 @@ pub enum CallError {
         service: Service,
         /// What it is instead.
         error: serde_json::Error,
+        /// The reply's body.
+        body: Bytes,
     },
 }
 
@@ -192,6 +195,18 @@ impl Caller {
         build: impl Fn(OffsetDateTime) -> Request,
         read: impl Fn(&Reply) -> Result<T, serde_json::Error>,
     ) -> Result<T, CallError> {
+        self.call_up_to(ATTEMPTS, target, build, read).await
+    }
+
+    /// The same with fewer tries, for a call that the caller can make in an easier way. A time-out ends them then:
+    /// it has cost enough.
+    pub async fn call_up_to<T>(
+        &self,
+        attempts: u32,
+        target: Target<'_>,
+        build: impl Fn(OffsetDateTime) -> Request,
+        read: impl Fn(&Reply) -> Result<T, serde_json::Error>,
+    ) -> Result<T, CallError> {
         let mut renewed = false;
         let mut attempt = 1;
         loop {
@@ -217,7 +232,7 @@ impl Caller {
                         Ok(answer) => return Ok(answer),
                         Err(error) => {
                             let (what, service) = (target.what.to_owned(), target.service);
-                            (CallError::Unreadable { what, service, error }, None)
+                            (CallError::Unreadable { what, service, error, body: reply.body }, None)
                         }
                     },
                     Verdict::NewToken if !renewed => match target.token.zip(token.as_ref()) {
@@ -232,7 +247,11 @@ impl Caller {
                     Verdict::Again(wish) => (refused(target, &reply, None), wish),
                 },
                 Err(error) => {
-                    let hopeless = matches!(error, ExchangeError::TooLarge);
+                    let hopeless = match error {
+                        ExchangeError::TooLarge => true,
+                        ExchangeError::TimedOut => attempts < ATTEMPTS,
+                        _ => false,
+                    };
                     let failure = CallError::Unreachable {
                         what: target.what.to_owned(),
                         service: target.service,
@@ -252,7 +271,7 @@ impl Caller {
                 // A server that asks for patience is no failure; one that keeps failing is.
                 return Err(if throttled || wish.is_some() { CallError::OutOfTime } else { failure });
             }
-            if attempt > ATTEMPTS && !throttled {
+            if attempt > attempts && !throttled {
                 return Err(failure);
             }
             match throttled {

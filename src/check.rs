@@ -35,6 +35,7 @@ use crate::{
     deadline::Deadline,
     defender::Defender,
     http::Http,
+    retry::ATTEMPTS,
     sink::Sink,
     state::StateStore,
     walk::{Query, Window},
@@ -169,7 +170,7 @@ impl<'a> Checkup<'a> {
         let api = Defender::at(url.clone(), scope.clone(), self.credential.clone());
         let to = self.clock.now();
         let window = Window { from: to - azure_core::time::Duration::days(DAYS), to };
-        let page = api.list(Query { window, skip: 0, top: 1 }, &self.caller()).await;
+        let page = api.list(Query { window, skip: 0, top: 1 }, ATTEMPTS, &self.caller()).await;
         let alert = page.map(|page| page.elements.into_iter().next());
         (self.tell)(defender::judge_alert(&alert, DAYS, &self.who));
 

@@ -13,7 +13,12 @@ use azure_core::time::{OffsetDateTime, parse_rfc3339, to_rfc3339};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::{alert::Identity, history::History, quota::Quota, walk::Window};
+use crate::{
+    alert::Identity,
+    history::History,
+    quota::Quota,
+    walk::{Pages, Window},
+};
 
 /// The version of the document's form.
 const VERSION: u32 = 1;
@@ -38,6 +43,8 @@ pub struct Checkpoint {
     pub until: Option<OffsetDateTime>,
     /// The calls of the last hour, which count against the quotas.
     pub quota: Quota,
+    /// What is known of the pages that Defender gives.
+    pub pages: Pages,
     /// What the last runs came to.
     pub history: History,
     delivered: HashSet<Identity>,
@@ -53,6 +60,7 @@ impl Checkpoint {
             start: Some(start),
             until: None,
             quota: Quota::default(),
+            pages: Pages::default(),
             history: History::default(),
             delivered: HashSet::new(),
             by_minute: BTreeMap::new(),
@@ -61,7 +69,7 @@ impl Checkpoint {
 
     /// The window of a run until `to` that looks `lookback` behind the watermark for late alerts.
     pub fn window(&self, lookback: Duration, to: OffsetDateTime) -> Window {
-        let from = (self.watermark - lookback).max(self.known_from);
+        let from = start_of_minute(self.watermark - lookback).max(self.known_from);
         Window { from, to: to.max(from) }
     }
 
@@ -73,6 +81,14 @@ impl Checkpoint {
     /// How many identities are remembered.
     pub fn remembered(&self) -> usize {
         self.delivered.len()
+    }
+
+    /// What is remembered of a window from `from` on: how many, and those of its earliest minute.
+    pub fn remembered_from(&self, from: OffsetDateTime) -> (usize, &[Identity]) {
+        let mut minutes =
+            self.by_minute.range(minute_of(from)..).map(|(_, identities)| identities.as_slice());
+        let earliest = minutes.next().unwrap_or_default();
+        (earliest.len() + minutes.map(<[Identity]>::len).sum::<usize>(), earliest)
     }
 
     /// True when `identity` has been delivered before.
@@ -87,10 +103,11 @@ impl Checkpoint {
         }
     }
 
-    /// Moves the watermark forward, and forgets what no run will ask for again.
+    /// Moves the watermark forward, and forgets what no run will ask for again: whole minutes, so that what is
+    /// remembered is what a window from there on lists.
     pub fn advance(&mut self, watermark: OffsetDateTime, lookback: Duration) {
         self.watermark = self.watermark.max(watermark);
-        self.known_from = self.known_from.max(self.watermark - lookback);
+        self.known_from = self.known_from.max(start_of_minute(self.watermark - lookback));
         let kept = self.by_minute.split_off(&minute_of(self.known_from));
         for identity in std::mem::replace(&mut self.by_minute, kept).into_values().flatten() {
             self.delivered.remove(&identity);
@@ -106,6 +123,7 @@ impl Checkpoint {
             start: self.start.as_ref().map(to_rfc3339),
             until: self.until.as_ref().map(to_rfc3339),
             quota: self.quota.clone(),
+            pages: self.pages,
             history: self.history.clone(),
             delivered: ByMinute(&self.by_minute),
         };
@@ -131,6 +149,7 @@ impl Checkpoint {
         checkpoint.start = document.start.as_deref().map(time).transpose()?;
         checkpoint.until = document.until.as_deref().map(time).transpose()?;
         checkpoint.quota = document.quota;
+        checkpoint.pages = document.pages;
         checkpoint.history = document.history;
         let begins_late = checkpoint.start.is_some_and(|start| start > checkpoint.known_from);
         if checkpoint.watermark < checkpoint.known_from || begins_late {
@@ -215,11 +234,17 @@ struct Document<D> {
     until: Option<String>,
     #[serde(default)]
     quota: Quota,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pages: Pages,
     #[serde(default)]
     history: History,
     /// By minute (`2026-11-24T05:55`), base64 of the fingerprints one after the other: 1.6 MB for 100,000
     /// alerts an hour.
     delivered: D,
+}
+
+fn is_default(pages: &Pages) -> bool {
+    *pages == Pages::default()
 }
 
 /// The characters of base64 that a fingerprint takes.
@@ -236,6 +261,11 @@ impl Serialize for ByMinute<'_> {
 
 fn minute_of(time: OffsetDateTime) -> i64 {
     time.unix_timestamp().div_euclid(60)
+}
+
+fn start_of_minute(time: OffsetDateTime) -> OffsetDateTime {
+    let into = Duration::new(u64::from(time.second()), time.nanosecond());
+    time - into
 }
 
 fn minute_name(minute: i64) -> String {
@@ -295,7 +325,7 @@ mod tests {
             r#"{
   "version": 1,
   "watermark": "2026-11-24T03:00:30.0000001Z",
-  "knownFrom": "2026-11-24T02:00:30.0000001Z",
+  "knownFrom": "2026-11-24T02:00:00Z",
   "start": "2026-11-24T00:00:00Z",
   "quota": {},
   "history": [],

@@ -18,11 +18,15 @@ use crate::{
     machine::Machine,
     page::Page,
     quota::Api,
+    repair::repaired,
     walk::{Query, Window},
 };
 
 /// What stays as it is in a part of a URL; ids are opaque and may hold anything.
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// The list of alerts, in messages.
+const LIST: &str = "GET /api/alerts";
 
 /// How many machines are asked for in a page of the fleet: about 1.5 MB.
 pub const FLEET_PAGE: usize = 1_000;
@@ -54,19 +58,22 @@ impl Defender {
         Self { url, scope, credential, mode: Mode::Created, fetch: AlertFetch::List }
     }
 
-    /// One page of the alert list, in the order of the mode's time.
-    pub async fn list(&self, query: Query, caller: &Caller) -> Result<Page, CallError> {
+    /// One page of the alert list, in the order of the mode's time, asked for up to `attempts` times.
+    pub async fn list(&self, query: Query, attempts: u32, caller: &Caller) -> Result<Page, CallError> {
         let url = self.url.join(&list_path(query, self.mode, self.fetch));
         let read = |reply: &Reply| Page::parse(&reply.body, date_of(&reply.headers));
-        self.get(url, "GET /api/alerts", Api::AlertList, caller, read).await
+        let target = self.target(LIST, Api::AlertList);
+        caller.call_up_to(attempts, target, |_| Request::get(url.clone()), read).await
     }
 
     /// One alert with its evidence; none when the service does not know it any more.
     pub async fn alert(&self, id: &str, caller: &Caller) -> Result<Option<Alert>, CallError> {
         let what = format!("GET /api/alerts/{}", utf8_percent_encode(id, KEPT));
         let read = |reply: &Reply| {
-            let text = ByteString::try_from(reply.body.clone()).map_err(serde_json::Error::custom)?;
-            Alert::parse(text).map_err(|no_alert| serde_json::Error::custom(no_alert.reason))
+            let as_it_is =
+                ByteString::try_from(reply.body.clone()).ok().and_then(|text| Alert::parse(text).ok());
+            let alert = as_it_is.map_or_else(|| Alert::parse(repaired(&reply.body).into()), Ok);
+            alert.map_err(|no_alert| serde_json::Error::custom(no_alert.reason))
         };
         found(self.entity(id, &what, Api::Alert, caller, read).await)
     }
@@ -137,9 +144,12 @@ impl Defender {
         caller: &Caller,
         read: impl Fn(&Reply) -> Result<T, serde_json::Error>,
     ) -> Result<T, CallError> {
+        caller.call(self.target(what, api), |_| Request::get(url.clone()), read).await
+    }
+
+    fn target<'a>(&'a self, what: &'a str, api: Api) -> Target<'a> {
         let token = Some((&*self.credential, self.scope.as_str()));
-        let target = Target { service: Service::Defender, what, token, api: Some(api) };
-        caller.call(target, |_| Request::get(url.clone()), read).await
+        Target { service: Service::Defender, what, token, api: Some(api) }
     }
 }
 

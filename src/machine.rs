@@ -4,7 +4,10 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::object::{Border, Member, Object, append_compact, append_name, text_of};
+use crate::{
+    object::{Border, Member, Object, append_compact, append_name, text_of},
+    repair::repaired,
+};
 
 /// A machine of `GET /api/machines/{id}`: its members as the record takes them.
 #[derive(Debug, Clone, Default)]
@@ -16,13 +19,19 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Reads one machine.
+    /// Reads one machine. What is wrong inside of its texts is put right.
     pub fn parse(body: &Bytes) -> Result<Self, serde_json::Error> {
-        Object::parse(body).map(|object| Self::of(&object))
+        let read = |body: &[u8]| Object::parse(body).map(|object| Self::of(&object));
+        read(body).or_else(|flaw| read(repaired(body).as_bytes()).map_err(|_| flaw))
     }
 
-    /// Reads a list of machines, by id. An element without one is left out.
+    /// Reads a list of machines, by id. An element without one is left out. What is wrong inside of texts is put
+    /// right.
     pub fn parse_list(body: &Bytes) -> Result<Vec<(String, Self)>, serde_json::Error> {
+        Self::list(body).or_else(|flaw| Self::list(repaired(body).as_bytes()).map_err(|_| flaw))
+    }
+
+    fn list(body: &[u8]) -> Result<Vec<(String, Self)>, serde_json::Error> {
         #[derive(Deserialize)]
         struct List<'a> {
             #[serde(borrow)]

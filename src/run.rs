@@ -207,18 +207,19 @@ impl Run<'_> {
     async fn forward_all(&mut self, window: Window) -> Result<Result<bool, CallError>, RunError> {
         // One portion is read or waits while one is delivered: memory is two pages, not the backlog.
         let (sender, portions) = mpsc::channel(1);
-        let delivered = self.checkpoint.delivered().clone();
-        let (services, caller, until) = (self.services, self.caller, self.checkpoint.until);
-        let reader = Reader { services, caller, delivered, until };
-        let reading = pin!(reader.read(window, sender));
-        let delivering = pin!(self.deliver_all(portions));
-        match select(delivering, reading).await {
-            Either::Left((delivered, _)) => delivered.map(|_| Ok(false)),
-            Either::Right((read, delivering)) => {
-                let are_all_delivered = delivering.await?;
-                Ok(read.map(|is_end| is_end && are_all_delivered))
+        let reader = Reader::new(self.services, self.caller, &self.checkpoint, window);
+        let (read, are_all_delivered) = {
+            let reading = pin!(reader.read(sender));
+            let delivering = pin!(self.deliver_all(portions));
+            match select(delivering, reading).await {
+                Either::Left((delivered, _)) => return delivered.map(|_| Ok(false)),
+                Either::Right((read, delivering)) => (read, delivering.await?),
             }
+        };
+        if self.checkpoint.pages != read.pages {
+            (self.checkpoint.pages, self.is_unsaved) = (read.pages, true);
         }
+        Ok(read.end.map(|is_end| is_end && are_all_delivered))
     }
 
     fn note_time(&mut self, answered: Option<OffsetDateTime>) {

@@ -1,5 +1,6 @@
 //! Where values of JSON text begin and end, found by going over the text once, without recursion. The text
-//! is valid JSON: nothing is checked, and nothing is read beyond what is asked for.
+//! is valid JSON: nothing is checked, and nothing is read beyond what is asked for. (Of a text that is none, what is
+//! found are pieces of it all the same.)
 
 use std::iter;
 
@@ -121,6 +122,12 @@ pub fn may_have_blanks(value: &str) -> bool {
     found
 }
 
+/// True when the brackets and quotes of `text`, which need not be valid, make it one container from end to end.
+pub fn is_one_value(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    matches!(bytes, [b'{', .., b'}'] | [b'[', .., b']']) && close_of(bytes, 0) == Some(bytes.len())
+}
+
 fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
@@ -135,7 +142,12 @@ fn value_end(bytes: &[u8], at: usize) -> usize {
     }
 }
 
-fn container_end(bytes: &[u8], mut at: usize) -> usize {
+fn container_end(bytes: &[u8], at: usize) -> usize {
+    close_of(bytes, at).unwrap_or(bytes.len())
+}
+
+/// Where the container ends that begins at `at`; `None` when nothing closes it.
+fn close_of(bytes: &[u8], mut at: usize) -> Option<usize> {
     let mut depth = 0_usize;
     while let Some(byte) = bytes.get(at) {
         match byte {
@@ -144,13 +156,13 @@ fn container_end(bytes: &[u8], mut at: usize) -> usize {
                 continue;
             }
             b'[' | b'{' => depth += 1,
-            b']' | b'}' if depth == 1 => return at + 1,
+            b']' | b'}' if depth == 1 => return Some(at + 1),
             b']' | b'}' => depth -= 1,
             _ => {}
         }
         at += 1;
     }
-    at
+    None
 }
 
 /// Where the string ends whose first quote is at `at`. Most texts of an alert are short: sixteen bytes at a

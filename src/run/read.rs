@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use azure_core::time::OffsetDateTime;
 use futures::{StreamExt, TryStreamExt, stream};
+use http::{HeaderMap, StatusCode};
 use tokio::sync::mpsc::Sender;
 use tracing::warn;
 
@@ -12,17 +13,26 @@ use crate::{
     alert::{Alert, Identity, NoAlert},
     batch::Delivery,
     call::{CallError, Caller},
-    config::AlertFetch,
+    cause::chain,
+    checkpoint::Checkpoint,
+    config::{AlertFetch, Mode},
     enrich::{CALLS_AT_ONCE, LookedUp, MachineOf, Machines},
     http::ExchangeError,
     page::Page,
+    retry::{ATTEMPTS, Verdict, judge},
     services::Services,
-    walk::{Next, Walk, Window},
+    walk::{Delivered, Next, Pages, Walk, Window},
 };
 
 /// Alerts that are fetched again by their ids together. Between two such groups the run can end early
 /// without losing work.
 const GROUP: usize = 256;
+
+/// How often a page is asked for before it is asked for with fewer alerts on it.
+const ATTEMPTS_OF_A_PAGE: u32 = 2;
+
+/// So many alerts side by side that cannot be read mean that nothing of this server can.
+const UNREADABLE_TO_BLAME_THE_SERVER: usize = 8;
 
 /// What was read together.
 #[derive(Debug, Default)]
@@ -37,6 +47,25 @@ pub struct Portion {
     pub looked_up: LookedUp,
     /// When Defender says it answered.
     pub answered: Option<OffsetDateTime>,
+}
+
+/// What of the list cannot be read.
+#[derive(Debug, Default)]
+struct Unreadable {
+    /// True when the last page that was asked for could not be.
+    is_on_page: bool,
+    /// Pages of one alert since the last page that could be read.
+    alone: Vec<NoAlert>,
+}
+
+/// How reading ended.
+#[derive(Debug)]
+pub struct ReadResult {
+    /// True when all alerts of the window were read; false when time is up, when the server repeats itself, or when
+    /// nobody listens any more.
+    pub end: Result<bool, CallError>,
+    /// What is known of the server's pages now.
+    pub pages: Pages,
 }
 
 /// An element of the list.
@@ -71,30 +100,57 @@ pub struct Enriched {
 
 /// Reads for one run.
 pub struct Reader<'a> {
-    /// The services.
-    pub services: &'a Services,
-    /// Makes the calls.
-    pub caller: &'a Caller,
+    services: &'a Services,
+    caller: &'a Caller,
+    window: Window,
     /// What earlier runs delivered.
-    pub delivered: HashSet<Identity>,
+    delivered: HashSet<Identity>,
+    /// How many of that are of the window, and those of its earliest minute.
+    remembered: (usize, Vec<Identity>),
+    /// What earlier runs have learnt about the server's pages.
+    pages: Pages,
     /// Where the range ends that the whole checkpoint is for; none when it has no end.
-    pub until: Option<OffsetDateTime>,
+    until: Option<OffsetDateTime>,
 }
 
-impl Reader<'_> {
-    /// Reads the alerts of `window` and hands them on. True when all of them were read; false when time is
-    /// up, when the server repeats itself, or when nobody listens any more.
-    pub async fn read(&self, window: Window, portions: Sender<Portion>) -> Result<bool, CallError> {
+impl<'a> Reader<'a> {
+    /// A reader of the alerts of `window` after what `checkpoint` says was delivered.
+    pub fn new(services: &'a Services, caller: &'a Caller, checkpoint: &Checkpoint, window: Window) -> Self {
+        let (count, earliest) = checkpoint.remembered_from(window.from);
+        Self {
+            services,
+            caller,
+            window,
+            delivered: checkpoint.delivered().clone(),
+            remembered: (count, earliest.to_vec()),
+            pages: checkpoint.pages,
+            until: checkpoint.until,
+        }
+    }
+
+    /// Reads the alerts of the window and hands them on.
+    pub async fn read(&self, portions: Sender<Portion>) -> ReadResult {
+        let (count, earliest) = &self.remembered;
+        let are_listed = self.services.mode == Mode::Created;
+        let delivered = Delivered { identities: &self.delivered, count: *count, earliest, are_listed };
+        let mut walk = Walk::new(self.window, self.services.page_size, delivered, self.pages);
+        let end = self.walk(&mut walk, portions).await;
+        ReadResult { end, pages: walk.pages() }
+    }
+
+    async fn walk(&self, walk: &mut Walk<'_>, portions: Sender<Portion>) -> Result<bool, CallError> {
         let mut machines = self.services.machines.lock().await;
         machines.begin_run(self.caller.now());
-        let mut walk = Walk::new(window, self.services.page_size);
+        let mut unreadable = Unreadable::default();
         while !self.caller.deadline.is_near() {
             // No page is fetched before the one before is taken: one is read while one is delivered.
             if portions.reserve().await.is_err() {
                 return Ok(false);
             }
-            let Some(page) = self.fetch(&mut walk).await? else { continue };
-            let next = self.hand_on(page, &mut walk, &mut machines, &portions).await?;
+            let Some(page) = self.fetch(walk, &mut unreadable).await? else { continue };
+            // The server can be read, so what could not be is the fault of these alerts.
+            let alone = std::mem::take(&mut unreadable.alone);
+            let next = self.hand_on(page, alone, walk, &mut machines, &portions).await?;
             match next {
                 Some(Next::Page) => {}
                 Some(Next::End) => return Ok(true),
@@ -111,15 +167,50 @@ impl Reader<'_> {
         Ok(false)
     }
 
-    /// Fetches the next page; none when it was too large and is to be asked for in halves.
-    async fn fetch(&self, walk: &mut Walk) -> Result<Option<Page>, CallError> {
-        match self.services.defender.list(walk.query(), self.caller).await {
-            Ok(page) => Ok(Some(page)),
-            Err(CallError::Unreachable { error: ExchangeError::TooLarge, .. }) if walk.halve_page() => {
-                warn!("{}; asking for {} alerts a page", ExchangeError::TooLarge, walk.query().top);
+    /// Fetches the next page; `None` when it is to be asked for in another way: with fewer alerts on it, or after one
+    /// that cannot be read, which is added to `unreadable`.
+    async fn fetch(
+        &self,
+        walk: &mut Walk<'_>,
+        unreadable: &mut Unreadable,
+    ) -> Result<Option<Page>, CallError> {
+        let is_short = walk.can_reduce() || unreadable.is_on_page;
+        let attempts = if is_short { ATTEMPTS_OF_A_PAGE } else { ATTEMPTS };
+        let error = match self.services.defender.list(walk.query(), attempts, self.caller).await {
+            Ok(page) => {
+                if let Some(flaw) = &page.flaw {
+                    warn!(
+                        "Defender's reply to GET /api/alerts is not valid JSON and is read leniently: {flaw}"
+                    );
+                }
+                return Ok(Some(page));
+            }
+            Err(error) => error,
+        };
+        unreadable.is_on_page = matches!(error, CallError::Unreadable { .. });
+        let Some(by) = reduction(&error).filter(|_| !self.caller.deadline.is_near()) else {
+            return Err(error);
+        };
+        if walk.reduce(by) {
+            warn!("{}; asking for {} alerts a page", chain(&error), walk.query().top);
+            return Ok(None);
+        }
+        match error {
+            CallError::Unreadable { error, body, .. }
+                if Page::is_meant_by(&body) && unreadable.alone.len() < UNREADABLE_TO_BLAME_THE_SERVER =>
+            {
+                let reason = format!("Defender's reply with this alert alone cannot be read: {error}");
+                unreadable
+                    .alone
+                    .push(NoAlert { text: String::from_utf8_lossy(&body).into_owned().into(), reason });
+                walk.pass_over();
                 Ok(None)
             }
-            Err(error) => Err(error),
+            error => {
+                // Fewer alerts have not helped, so their number is not to blame.
+                walk.restore();
+                Err(error)
+            }
         }
     }
 
@@ -128,7 +219,8 @@ impl Reader<'_> {
     async fn hand_on(
         &self,
         page: Page,
-        walk: &mut Walk,
+        unreadable: Vec<NoAlert>,
+        walk: &mut Walk<'_>,
         machines: &mut Machines,
         portions: &Sender<Portion>,
     ) -> Result<Option<Next>, CallError> {
@@ -144,8 +236,13 @@ impl Reader<'_> {
         let step = walk.step(&keys, page.has_next_link);
         let is_in_order = walk.is_in_order();
 
-        let mut portion =
-            Portion { read: step.fresh.len() as u64, answered: page.as_of, ..Portion::default() };
+        let mut portion = Portion {
+            read: (unreadable.len() + step.left_out + step.fresh.len()) as u64,
+            known: step.left_out as u64,
+            answered: page.as_of,
+            elements: unreadable.into_iter().map(Element::NoAlert).collect(),
+            ..Portion::default()
+        };
         let mut alerts = Vec::with_capacity(step.fresh.len());
         let mut elements: Vec<_> = page.elements.into_iter().map(Some).collect();
         for place in step.fresh {
@@ -220,4 +317,22 @@ impl Reader<'_> {
         let alerts = stream::iter(fetches.collect::<Vec<_>>()).buffered(CALLS_AT_ONCE);
         alerts.try_filter_map(|fetched| std::future::ready(Ok(fetched))).try_collect().await
     }
+}
+
+/// By how much a page that failed like this is to be smaller, where its size may be why: a service that takes too long
+/// for so many alerts, a proxy that cuts long replies, an alert on it that cannot be read.
+fn reduction(error: &CallError) -> Option<u32> {
+    match error {
+        CallError::Unreachable { error: ExchangeError::TooLarge, .. } => Some(2),
+        CallError::Unreachable { error: ExchangeError::TimedOut | ExchangeError::Broken(_), .. }
+        | CallError::Unreadable { .. } => Some(4),
+        CallError::Refused(refusal) if is_about_the_moment(refusal.status) => Some(4),
+        _ => None,
+    }
+}
+
+/// True for a status that another try may change, and so perhaps a smaller page.
+fn is_about_the_moment(status: StatusCode) -> bool {
+    let judged = judge(status.as_u16(), &HeaderMap::new(), OffsetDateTime::UNIX_EPOCH);
+    status != StatusCode::TOO_MANY_REQUESTS && matches!(judged, Verdict::Again(_))
 }

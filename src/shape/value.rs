@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use azure_core::time::parse_rfc3339;
+use azure_core::time::{parse_rfc3339, to_rfc3339};
 
-use crate::{object::text_of, schema::Kind};
+use crate::{object::text_of, schema::Kind, timestamp};
 
 /// The value as a column of that kind takes it; none when it does not fit. A number or truth that comes as a
 /// text is taken for what it says, as the Data Collector API took it: the documents and the service disagree
@@ -14,7 +14,7 @@ pub fn fits(kind: Kind, value: &str) -> Option<Cow<'_, str>> {
     match kind {
         Kind::Text | Kind::Guid => as_it_is(value.starts_with('"')),
         Kind::List | Kind::Object(_) => as_it_is(is_container(value)),
-        Kind::Time => as_it_is(is_plain_time(value) || is_time(value)),
+        Kind::Time => as_it_is(is_plain_time(value) || is_time(value)).or_else(|| time(value)),
         Kind::Boolean => said(value).filter(|said| matches!(said.as_ref(), "true" | "false")),
         Kind::Whole => said(value).filter(|said| is_whole(said)),
     }
@@ -95,6 +95,15 @@ fn is_time(value: &str) -> bool {
         && !is_leap_second
         && (!has_fraction || digits <= MOST_DIGITS)
         && in_utc().is_some_and(|time| (1..=9999).contains(&time.year()))
+}
+
+/// A time in another spelling than RFC 3339, as far as a `datetime` holds all of it.
+fn time(value: &str) -> Option<Cow<'_, str>> {
+    let text = text_of(value).filter(|_| value.starts_with('"'))?;
+    let is_rfc_3339 = matches!(text.as_bytes().get(10), Some(b'T' | b't')) && parse_rfc3339(&text).is_ok();
+    let time = timestamp::read(&text).filter(|_| !is_rfc_3339)?;
+    let is_kept = time == timestamp::floor(time) && (1..=9999).contains(&time.year());
+    is_kept.then(|| format!("\"{}\"", to_rfc3339(&time)).into())
 }
 
 /// A GUID in the form in which the Data Collector API kept them: 32 hex digits with dashes, whether they came

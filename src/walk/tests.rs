@@ -42,32 +42,176 @@ impl Server {
 
 /// Walks to the end: the numbers handed out in order, the count of pages, and how it ended.
 fn walk(server: Server, list: &[Element], page_size: usize) -> (Vec<u32>, usize, Next) {
+    let (out, pages, end, _) = walk_after(server, list, page_size, &[], Pages::default());
+    (out, pages, end)
+}
+
+/// The same after runs that delivered `earlier` and learnt about the server's pages; and what is known of them then.
+fn walk_after(
+    server: Server,
+    list: &[Element],
+    page_size: usize,
+    earlier: &[Element],
+    pages: Pages,
+) -> (Vec<u32>, usize, Next, Pages) {
     let window = Window { from: time(0), to: time(20_000) };
-    let mut walk = Walk::new(window, u32::try_from(page_size).expect("a page size"));
+    let identities: HashSet<_> = earlier.iter().map(|(_, number)| identity(*number)).collect();
+    let first_minute = earlier.iter().map(|(at, _)| at / 60).min();
+    let earliest: Vec<_> =
+        earlier.iter().filter(|(at, _)| Some(at / 60) == first_minute).map(|(_, n)| identity(*n)).collect();
+    let delivered =
+        Delivered { identities: &identities, count: identities.len(), earliest: &earliest, are_listed: true };
+    let mut walk = Walk::new(window, u32::try_from(page_size).expect("a page size"), delivered, pages);
     let mut out = Vec::new();
     for pages in 1..10_000 {
         let page = server.answer(list, walk.query());
         let keys: Vec<_> = page.iter().map(|(at, number)| (Some(time(*at)), identity(*number))).collect();
         let step = walk.step(&keys, false);
-        out.extend(step.fresh.iter().map(|place| page[*place].1));
+        let fresh = step.fresh.iter().map(|place| page[*place].1);
+        out.extend(fresh.filter(|number| !identities.contains(&identity(*number))));
         if step.next != Next::Page {
-            return (out, pages, step.next);
+            return (out, pages, step.next, walk.pages());
         }
     }
     panic!("the walk does not end");
 }
 
+/// A walk without a past.
+fn first_walk(window: Window, page_size: u32) -> Walk<'static> {
+    static NOTHING: std::sync::LazyLock<HashSet<Identity>> = std::sync::LazyLock::new(HashSet::new);
+    let delivered = Delivered { identities: &NOTHING, count: 0, earliest: &[], are_listed: true };
+    Walk::new(window, page_size, delivered, Pages::default())
+}
+
 #[test]
-fn a_short_page_ends_the_walk_unless_the_server_says_there_is_more() {
-    let mut one = Walk::new(Window { from: time(0), to: time(9) }, 3);
-    let page = [(Some(time(1)), identity(1))];
-    assert_eq!(one.step(&page, true), Step { fresh: vec![0], next: Next::Page });
+fn a_short_page_is_no_proof_of_the_end() {
+    let mut one = first_walk(Window { from: time(0), to: time(9) }, 3);
+    let page = [(Some(time(1)), identity(1)), (Some(time(2)), identity(2))];
+    assert_eq!(one.step(&page, false), Step { fresh: vec![0, 1], left_out: 0, next: Next::Page });
     assert_eq!(
         (one.query().skip, one.query().top),
-        (0, 4),
+        (1, 4),
         "the next page begins with the last alert of this one"
     );
-    assert_eq!(one.step(&page, false), Step { fresh: vec![], next: Next::End });
+    assert_eq!(
+        one.step(&page[1..], true),
+        Step { fresh: vec![], left_out: 0, next: Next::Page },
+        "the server says so"
+    );
+    assert_eq!(one.step(&page[1..], false), Step { fresh: vec![], left_out: 0, next: Next::End });
+}
+
+#[test]
+fn a_server_that_caps_its_pages_and_says_nothing_is_read_to_its_end() {
+    let list: Vec<Element> = (0..1_300).map(|n| (n.into(), n)).collect();
+    for most in [1, 2, 3, 7, 499, 500, 650, 1_299, 1_300] {
+        let server = Server { most, ..GOOD };
+        let (out, _, end, pages) = walk_after(server, &list, 1_000, &[], Pages::default());
+        assert_eq!((out, end), ((0..1_300).collect(), Next::End), "{most}");
+        assert_eq!(pages, Pages { longest: most.min(1_010), reduced: None });
+    }
+}
+
+#[test]
+fn a_list_with_nothing_new_takes_one_page_also_where_it_is_as_long_as_the_longest_page() {
+    for (length, longest) in [(0, 0), (0, 50), (1, 1), (49, 50), (50, 50), (500, 500), (500, 1_010)] {
+        let list: Vec<Element> = (0..length).map(|n| (n.into(), n)).collect();
+        let pages = Pages { longest, reduced: None };
+        let server = Server { most: longest.max(1), ..GOOD };
+        let (out, count, end, _) = walk_after(server, &list, 1_000, &list, pages);
+        assert_eq!((out, count, end), (vec![], 1, Next::End), "{length} {longest}");
+    }
+}
+
+/// Whatever is new where the list was as long as the server's pages: behind what is known, before it, within it.
+#[test]
+fn what_is_new_behind_a_full_page_of_known_alerts_is_found() {
+    let known: Vec<Element> = (1..=50).map(|n| (100 + i64::from(n), n)).collect();
+    for new in
+        [vec![(500, 900)], vec![(1, 900)], vec![(120, 900)], vec![(101, 0)], vec![(1, 900), (600, 901)]]
+    {
+        for most in [50, 60, 1_000] {
+            let list = [known.clone(), new.clone()].concat();
+            let pages = Pages { longest: 50, reduced: None };
+            let (mut out, _, end, _) = walk_after(Server { most, ..GOOD }, &list, 1_000, &known, pages);
+            out.sort_unstable();
+            assert_eq!((out, end), (new.iter().map(|(_, n)| *n).collect(), Next::End), "{new:?} {most}");
+        }
+    }
+}
+
+#[test]
+fn a_server_that_caps_its_pages_lower_than_before_is_not_believed_to_be_at_its_end() {
+    let list: Vec<Element> = (0..400).map(|n| (n.into(), n)).collect();
+    let pages = Pages { longest: 1_010, reduced: None };
+    for known in [0, 100, 299, 300, 301, 399] {
+        let server = Server { most: 300, ..GOOD };
+        let (out, _, end, _) = walk_after(server, &list, 1_000, &list[..known], pages);
+        let first = u32::try_from(known).expect("small");
+        if known == 300 {
+            // As many as are known, and nothing else: what is behind them is found when some of them are too old.
+            assert_eq!(end, Next::End);
+        } else {
+            assert_eq!((out, end), ((first..400).collect(), Next::End), "{known}");
+        }
+    }
+}
+
+#[test]
+fn a_page_that_fails_is_asked_for_smaller_and_larger_again_after_some_that_worked() {
+    let list: Vec<Element> = (0..6_000).map(|n| (n.into(), n)).collect();
+    let window = Window { from: time(0), to: time(20_000) };
+    let mut walk = first_walk(window, 1_000);
+    assert!(walk.reduce(4) && walk.pages().reduced == Some(250));
+    let mut sizes = Vec::new();
+    while sizes.last() != Some(&1_010) {
+        sizes.push(walk.query().top);
+        let page = GOOD.answer(&list, walk.query());
+        let keys: Vec<_> = page.iter().map(|(at, number)| (Some(time(*at)), identity(*number))).collect();
+        walk.step(&keys, false);
+    }
+    assert_eq!(sizes, [252, 252, 252, 252, 505, 505, 505, 505, 1_010]);
+    assert_eq!(walk.pages().reduced, None);
+    // The next run goes on with the size that worked.
+    let nothing = HashSet::new();
+    let delivered = Delivered { identities: &nothing, count: 0, earliest: &[], are_listed: true };
+    let mut walk = Walk::new(window, 1_000, delivered, Pages { longest: 9, reduced: Some(250) });
+    assert_eq!(walk.query().top, 252);
+    while walk.reduce(4) {}
+    assert_eq!((walk.query().top, walk.can_reduce()), (1, false));
+    walk.restore();
+    assert_eq!(walk.query().top, 252, "an outage says nothing about the size");
+}
+
+#[test]
+fn one_that_cannot_be_read_is_passed_over_and_those_around_it_are_handed_out() {
+    let list: Vec<Element> = (0..40).map(|n| (i64::from(n / 3), n)).collect();
+    for bad in [0, 1, 19, 39] {
+        let mut walk = first_walk(Window { from: time(0), to: time(20_000) }, 10);
+        let (mut out, mut passed, mut pages) = (Vec::new(), 0, 0);
+        loop {
+            pages += 1;
+            assert!(pages < 200, "it ends");
+            let page = GOOD.answer(&list, walk.query());
+            if page.iter().any(|(_, number)| *number == bad) {
+                if !walk.reduce(4) {
+                    walk.pass_over();
+                    passed += 1;
+                }
+                continue;
+            }
+            let keys: Vec<_> = page.iter().map(|(at, n)| (Some(time(*at)), identity(*n))).collect();
+            let step = walk.step(&keys, false);
+            out.extend(step.fresh.iter().map(|place| page[*place].1));
+            if step.next != Next::Page {
+                assert_eq!(step.next, Next::End);
+                break;
+            }
+        }
+        out.sort_unstable();
+        assert_eq!(out, (0..40).filter(|n| *n != bad).collect::<Vec<_>>(), "{bad}");
+        assert!((1..4).contains(&passed), "{bad}: {passed} times");
+    }
 }
 
 #[test]
@@ -90,7 +234,7 @@ fn a_page_is_asked_for_a_hundredth_more_and_never_for_more_than_the_largest() {
         (9_950, 10_000, 10_000),
         (10_000, 10_000, 10_000),
     ] {
-        let mut walk = Walk::new(Window { from: time(0), to: time(9) }, page_size);
+        let mut walk = first_walk(Window { from: time(0), to: time(9) }, page_size);
         assert_eq!(walk.query().top, first, "{page_size}");
         let page: Vec<_> = (0..page_size).map(|n| (Some(time(1)), identity(n))).collect();
         assert_eq!(walk.step(&page, false).next, Next::Page, "{page_size}");
@@ -127,7 +271,7 @@ fn a_server_that_does_not_skip_is_asked_for_larger_pages() {
     list.extend((30..60).map(|n| (i64::from(n), n)));
     let (mut out, pages, end) = walk(Server { keeps_skip: false, ..GOOD }, &list, 10);
     out.sort_unstable();
-    assert_eq!((out, pages, end), ((0..60).collect(), 7, Next::End));
+    assert_eq!((out, pages, end), ((0..60).collect(), 6, Next::End));
 }
 
 #[test]
@@ -144,31 +288,31 @@ fn ties_beyond_the_largest_page_do_not_hold_up_what_comes_after_them() {
 
 #[test]
 fn a_server_that_repeats_a_page_whatever_it_is_asked_does_not_hold_the_walk() {
-    let mut walk = Walk::new(Window { from: time(0), to: time(1_000) }, 10);
+    let mut walk = first_walk(Window { from: time(0), to: time(1_000) }, 10);
     let page: Vec<_> = (0..10).map(|n| (Some(time(n)), identity(u32::try_from(n).expect("small")))).collect();
     assert_eq!(walk.step(&page, false).fresh.len(), 10);
-    let ends: Vec<Next> = (0..3).map(|_| walk.step(&page, false).next).collect();
+    let ends: Vec<Next> = (0..6).map(|_| walk.step(&page, false).next).collect();
     assert!(ends.contains(&Next::Stalled) && !ends.contains(&Next::End), "{ends:?}");
 }
 
 #[test]
 fn a_page_that_is_too_large_is_asked_for_in_halves_down_to_one() {
-    let mut walk = Walk::new(Window { from: time(0), to: time(9) }, 5);
-    assert!(walk.halve_page() && walk.query().top == 2);
-    assert!(walk.halve_page() && walk.query().top == 1);
-    assert!(!walk.halve_page());
+    let mut walk = first_walk(Window { from: time(0), to: time(9) }, 5);
+    assert!(walk.reduce(2) && walk.query().top == 2);
+    assert!(walk.reduce(2) && walk.query().top == 1);
+    assert!(!walk.reduce(2));
 }
 
 #[test]
 fn what_lies_outside_the_window_is_not_handed_out() {
-    let mut one = Walk::new(Window { from: time(10), to: time(20) }, 9);
+    let mut one = first_walk(Window { from: time(10), to: time(20) }, 9);
     let page = [(Some(time(9)), identity(1)), (Some(time(10)), identity(2)), (Some(time(20)), identity(3))];
     assert_eq!(one.step(&page, false).fresh, [1]);
 }
 
 #[test]
 fn the_order_is_believed_only_after_enough_rises() {
-    let mut one = Walk::new(Window { from: time(0), to: time(99) }, 6);
+    let mut one = first_walk(Window { from: time(0), to: time(99) }, 6);
     // The second page begins with the last alert of the first.
     for times in [1..=6, 6..=12] {
         assert!(!one.is_in_order());
@@ -182,18 +326,48 @@ fn the_order_is_believed_only_after_enough_rises() {
 
 proptest! {
     #[test]
-    fn a_server_that_gives_no_more_than_a_page_holds_is_read_to_its_end(
+    fn a_server_that_gives_no_more_than_it_likes_is_read_to_its_end(
         times in prop::collection::vec(0..200_i64, 0..700),
-        // Of a page with one element, which is that of the page before, nothing can be told.
         page_size in 2..250_usize,
+        most in 1..300_usize,
         keeps_order in any::<bool>(),
     ) {
         let list: Vec<Element> = times.into_iter().zip(0..).collect();
-        let (mut out, _, end) = walk(Server { keeps_order, most: page_size, ..GOOD }, &list, page_size);
+        let (mut out, _, end) = walk(Server { keeps_order, most, ..GOOD }, &list, page_size);
         out.sort_unstable();
         out.dedup();
         prop_assert_eq!(end, Next::End);
         prop_assert_eq!(out, (0..list.len()).map(|n| u32::try_from(n).expect("small")).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn run_after_run_brings_all_that_is_new_whatever_the_server_caps(
+        batches in prop::collection::vec(prop::collection::vec(0..2_000_i64, 0..120), 1..6),
+        page_size in 2..150_usize,
+        most in 1..150_usize,
+        // What the setting is later.
+        smaller in 0..100_usize,
+    ) {
+        let server = Server { most, ..GOOD };
+        let mut page_size = page_size;
+        let (mut list, mut delivered, mut pages): (Vec<Element>, Vec<Element>, _) =
+            (Vec::new(), Vec::new(), Pages::default());
+        for batch in batches {
+            let next = u32::try_from(list.len()).expect("small");
+            list.extend(batch.into_iter().zip(next..));
+            let (out, _, end, learnt) = walk_after(server, &list, page_size, &delivered, pages);
+            prop_assert_eq!(end, Next::End);
+            let mut out: Vec<u32> = out;
+            out.sort_unstable();
+            out.dedup();
+            prop_assert_eq!(out, list[delivered.len()..].iter().map(|(_, n)| *n).collect::<Vec<_>>());
+            (delivered, pages) = (list.clone(), learnt);
+            // And with nothing new, one page is enough, unless the server needs several for what there is.
+            let (out, count, end, _) = walk_after(server, &list, page_size, &delivered, pages);
+            prop_assert_eq!((out, end), (vec![], Next::End));
+            prop_assert!(count == 1 || list.len() >= most.min(page_size), "{} pages", count);
+            page_size = (page_size - smaller.min(page_size - 1)).max(2);
+        }
     }
 
     #[test]
@@ -218,7 +392,7 @@ proptest! {
         page_size in 1..40_usize,
     ) {
         let list: Vec<Element> = times.into_iter().zip(0..).collect();
-        let mut walk = Walk::new(Window { from: time(0), to: time(1_000) }, u32::try_from(page_size).expect("small"));
+        let mut walk = first_walk(Window { from: time(0), to: time(1_000) }, u32::try_from(page_size).expect("small"));
         let mut out = HashSet::new();
         loop {
             let page = GOOD.answer(&list, walk.query());
@@ -245,7 +419,7 @@ proptest! {
         let mut list: Vec<Element> = times.into_iter().zip(0..).collect();
         let mut staying: HashSet<u32> = list.iter().map(|(_, number)| *number).collect();
         let server = Server { keeps_order, ..GOOD };
-        let mut walk = Walk::new(Window { from: time(0), to: time(1_000) }, page_size);
+        let mut walk = first_walk(Window { from: time(0), to: time(1_000) }, page_size);
         let mut out = HashSet::new();
         let mut moves = moves.into_iter();
         let end = loop {

@@ -15,6 +15,7 @@ mod health;
 mod host_contract;
 mod machines;
 mod nothing_lost;
+mod odd_pages;
 mod paging;
 mod queries;
 mod readme;

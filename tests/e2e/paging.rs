@@ -28,6 +28,85 @@ async fn ten_thousand_alerts_take_ten_calls_of_the_list() {
     stage.assert_all_sent_once();
 }
 
+/// 500 of 1,300 were sent, with `complete: true`, and no later run brought the rest.
+#[tokio::test]
+async fn a_server_that_caps_its_pages_in_silence_is_read_to_its_end() {
+    for (cap, page_size) in [(500, "1000"), (1, "1000"), (499, "500"), (100, "10000"), (650, "1000")] {
+        let alerts = if cap == 1 { 25 } else { 1_300 };
+        let mut stage = Stage::with_alerts(Sink::DataCollector, alerts, 3).await;
+        stage.cloud.cap_pages(Some(cap));
+        stage.set("MDATP_PAGE_SIZE", page_size);
+        let host = stage.host().await;
+        let report = succeed(&host.fire(Payload::FirstRun).await);
+        assert_eq!((&report["alertsSent"], &report["complete"]), (&json!(alerts), &json!(true)), "{cap}");
+        // What comes later hides behind as many known ones.
+        stage.cloud.add_alert(&alert("later", None, &minutes_ago(0)));
+        assert_eq!(succeed(&host.fire(Payload::regular()).await)["alertsSent"], 1, "{cap}");
+        stage.assert_all_sent_once();
+    }
+}
+
+/// In each the page would look the same if it were known and all.
+#[tokio::test]
+async fn what_is_new_behind_a_page_as_long_as_the_cap_is_found_in_the_next_run() {
+    for (known, cap) in [(500, 500), (50, 50), (1, 1), (501, 500), (499, 500)] {
+        for late in [false, true] {
+            let stage = Stage::with_alerts(Sink::DataCollector, known, 3).await;
+            stage.cloud.cap_pages(Some(cap));
+            stage.tick().await;
+            stage.cloud.add_alert(&alert("new", None, &minutes_ago(if late { 55 } else { 0 })));
+            let report = stage.tick().await;
+            assert_eq!(
+                (&report["alertsSent"], &report["complete"]),
+                (&json!(1), &json!(true)),
+                "{known} {cap}"
+            );
+            stage.assert_all_sent_once();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cap_that_comes_later_hides_nothing() {
+    let stage = Stage::with_alerts(Sink::DataCollector, 1_200, 3).await;
+    let host = stage.host().await;
+    succeed(&host.fire(Payload::FirstRun).await);
+    stage.cloud.cap_pages(Some(300));
+    stage.generate(700, 0);
+    assert_eq!(succeed(&host.fire(Payload::regular()).await)["alertsSent"], 700);
+    stage.assert_all_sent_once();
+}
+
+/// Each run may be another process, which knows what the checkpoint knows.
+#[tokio::test]
+async fn a_quiet_tick_takes_one_call_however_many_alerts_the_look_back_holds() {
+    for alerts in [0, 1, 50, 1_000, 1_009] {
+        let stage = Stage::with_alerts(Sink::DataCollector, alerts, 3).await;
+        stage.tick().await;
+        let before = stage.cloud.counts().alert_lists;
+        let saved = std::fs::read(stage.state_file("checkpoint.json")).expect("a checkpoint");
+        for _ in 0..3 {
+            assert_eq!(stage.tick().await["complete"], true);
+        }
+        assert_eq!(stage.cloud.counts().alert_lists, before + 3, "{alerts}");
+        assert_eq!(std::fs::read(stage.state_file("checkpoint.json")).expect("a checkpoint"), saved);
+    }
+}
+
+#[tokio::test]
+async fn the_past_is_read_to_its_end_from_a_server_that_caps_its_pages() {
+    let mut stage = Stage::new(Sink::DataCollector).await;
+    stage.set("MDATP_START", &minutes_ago(5));
+    stage.tick().await;
+    stage.cloud.cap_pages(Some(40));
+    for number in 0..130 {
+        stage.cloud.add_alert(&alert(&format!("past-{number}"), None, &minutes_ago(100 + number)));
+    }
+    let output = stage.command(&["backfill", "--from", &minutes_ago(600)]).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    stage.assert_all_sent_once();
+}
+
 #[tokio::test]
 async fn more_alerts_of_one_moment_than_a_page_holds_are_all_sent() {
     let mut stage = Stage::with_alerts(Sink::DataCollector, 40, 3).await;

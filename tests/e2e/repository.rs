@@ -59,6 +59,7 @@ fn pure_files_touch_no_clock_environment_or_network() {
         "page",
         "plain",
         "quota",
+        "repair",
         "report",
         "retry",
         "scan",
@@ -83,6 +84,7 @@ fn pure_files_touch_no_clock_environment_or_network() {
         "status/page/plot",
         "status/page/tables",
         "status/text",
+        "timestamp",
         "union",
         "walk",
     ] {

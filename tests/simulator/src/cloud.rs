@@ -152,6 +152,13 @@ impl Cloud {
         }
     }
 
+    /// Has Defender give at most so many alerts a page, whatever `$top` asks for, and no link to the rest, as other
+    /// services do in silence (Microsoft Graph's alerts: elastic/integrations#20348; EUDAT-B2SHARE/b2share#757).
+    /// `None` for as many as the documents say.
+    pub fn cap_pages(&self, alerts: Option<usize>) {
+        self.world().page_cap = alerts;
+    }
+
     /// Takes a role from the identity. Defender's roles are written into tokens: those issued before
     /// keep them until they are revoked.
     pub fn deny_role(&self, role: Role) {

@@ -4,7 +4,7 @@ mod catalogue;
 mod encoding;
 
 pub(crate) use self::catalogue::Catalogue;
-pub(crate) use self::encoding::encode;
+pub(crate) use self::encoding::{encode, plain};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,6 +70,8 @@ pub(crate) struct Defender<'a> {
     /// The quotas, when they are enforced.
     pub limits: Option<&'a mut BTreeMap<Api, RateLimit>>,
     pub quirks: &'a BTreeSet<Quirk>,
+    /// The most alerts that a page has, whatever `$top` asks for; `None` for what the documents say.
+    pub page_cap: Option<usize>,
     pub rng: &'a mut Rng,
 }
 
@@ -93,7 +95,7 @@ impl Defender<'_> {
             limits.entry(api).or_default().admit(now)?;
         }
         match api {
-            Api::AlertList => self.catalogue.alerts(request, self.quirks, now),
+            Api::AlertList => self.catalogue.alerts(request, self.quirks, self.page_cap, now),
             Api::AlertGet => self.catalogue.alert(&id, now),
             Api::MachineList => self.catalogue.machines(request, self.quirks),
             Api::MachineGet => self.catalogue.machine(&id),

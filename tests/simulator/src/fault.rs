@@ -2,9 +2,11 @@
 //! order in which they were set; the first that strikes decides, and the later ones do not see it.
 
 use azure_core::time::Duration;
+use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 
 use crate::answer::Answer;
+use crate::defender::plain;
 use crate::reaction::{Outcome, Reaction};
 use crate::request::Request;
 use crate::service::Service;
@@ -25,10 +27,13 @@ pub struct Fault {
     skip: usize,
     left: Option<usize>,
     retry_after: Option<String>,
+    /// Strikes only where `$top` is above this.
+    top_above: usize,
 }
 
 #[derive(Clone, Debug)]
 enum Kind {
+    Garbled(String, Bytes),
     Status(u16),
     Body(u16, String),
     Html,
@@ -63,6 +68,14 @@ impl Fault {
         Self::new(Kind::BadJson, "bad JSON".to_owned())
     }
 
+    /// Does the work, but in the body these bytes stand in the place of this text. Services that quote what others
+    /// chose have put out raw control characters inside of strings (Icinga/icinga2#8312, aide/aide#189) and bytes
+    /// that are no UTF-8 (unraid/ci-runner-farm#49).
+    pub fn garbled(text: &str, bytes: &[u8]) -> Self {
+        let kind = Kind::Garbled(text.to_owned(), Bytes::copy_from_slice(bytes));
+        Self::new(kind, format!("{text} garbled"))
+    }
+
     /// Does the work, but closes the connection after so many bytes of the body.
     pub fn cut_body(bytes: usize) -> Self {
         Self::new(Kind::CutBody(bytes), format!("body cut at {bytes}"))
@@ -89,7 +102,16 @@ impl Fault {
     }
 
     fn new(kind: Kind, name: String) -> Self {
-        Self { kind, name, service: None, fragment: String::new(), skip: 0, left: Some(1), retry_after: None }
+        Self {
+            kind,
+            name,
+            service: None,
+            fragment: String::new(),
+            skip: 0,
+            left: Some(1),
+            retry_after: None,
+            top_above: 0,
+        }
     }
 
     /// Strikes on this service only.
@@ -103,6 +125,14 @@ impl Fault {
     #[must_use]
     pub fn matching(mut self, fragment: &str) -> Self {
         fragment.clone_into(&mut self.fragment);
+        self
+    }
+
+    /// Strikes only requests for more rows than this (`$top`). Large pages fail at Defender or on the way from it:
+    /// Cortex XSOAR's integration tells its users to "try using a lower limit" when the alerts list breaks.
+    #[must_use]
+    pub fn when_top_is_above(mut self, rows: usize) -> Self {
+        self.top_above = rows;
         self
     }
 
@@ -146,8 +176,9 @@ impl Fault {
     }
 
     /// Whether the fault strikes this request, which uses up one of its turns.
-    fn strikes(&mut self, service: Service, path_and_query: &str) -> bool {
-        if self.service.is_some_and(|own| own != service)
+    fn strikes(&mut self, service: Service, path_and_query: &str, top: usize) -> bool {
+        if (self.top_above > 0 && top <= self.top_above)
+            || self.service.is_some_and(|own| own != service)
             || !path_and_query.contains(&self.fragment)
             || self.left == Some(0)
         {
@@ -171,6 +202,7 @@ impl Fault {
             Kind::Body(status, text) => self.answer(Answer::json(*status, text.clone())),
             Kind::Html => self.answer(Answer::of("text/html; charset=utf-8", 200, PAGE)),
             Kind::BadJson => self.answer(with_bad_json(work())),
+            Kind::Garbled(text, bytes) => self.answer(with_bytes(work(), text, bytes)),
             Kind::CutBody(bytes) => match work() {
                 answer if answer.body.is_empty() => Outcome::AcceptThenReset,
                 answer => {
@@ -209,6 +241,21 @@ fn with_bad_json(mut answer: Answer) -> Answer {
     answer.with(CONTENT_TYPE, "application/json; charset=utf-8")
 }
 
+/// The answer as it would be without compression, with `bytes` in the place of each `text`.
+fn with_bytes(mut answer: Answer, text: &str, bytes: &[u8]) -> Answer {
+    let mut left = &plain(&answer)[..];
+    answer.headers.remove(CONTENT_ENCODING);
+    let mut body = Vec::with_capacity(left.len());
+    while let Some(at) = left.windows(text.len()).position(|window| window == text.as_bytes()) {
+        body.extend_from_slice(&left[..at]);
+        body.extend_from_slice(bytes);
+        left = &left[at + text.len()..];
+    }
+    body.extend_from_slice(left);
+    answer.body = body.into();
+    answer
+}
+
 /// The faults that are set.
 #[derive(Default)]
 pub(crate) struct Faults(Vec<Fault>);
@@ -225,8 +272,9 @@ impl Faults {
     /// The fault that strikes this request.
     pub fn strike(&mut self, service: Service, request: &Request) -> Option<Fault> {
         let target = request.path_and_query();
+        let top = request.parameter("$top").and_then(|top| top.parse().ok()).unwrap_or_default();
         let mut faults = self.0.iter_mut();
-        faults.find_map(|fault| fault.strikes(service, &target).then(|| fault.clone()))
+        faults.find_map(|fault| fault.strikes(service, &target, top).then(|| fault.clone()))
     }
 }
 

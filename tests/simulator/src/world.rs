@@ -38,6 +38,7 @@ pub(crate) struct World {
     pub held: Vec<Role>,
     pub streams: Streams,
     pub quirks: BTreeSet<Quirk>,
+    pub page_cap: Option<usize>,
     pub faults: Faults,
     pub limits: Option<BTreeMap<Api, RateLimit>>,
     pub ledger: Ledger,
@@ -56,6 +57,7 @@ impl World {
             held: vec![Role::AlertRead, Role::MachineRead, Role::MetricsPublisher],
             streams: Streams::from([(tenant::STREAM.to_owned(), None)]),
             quirks: BTreeSet::from([Quirk::DeflateReplies]),
+            page_cap: None,
             faults: Faults::default(),
             limits: None,
             ledger: Ledger::default(),
@@ -156,6 +158,7 @@ impl World {
             tokens: &self.tokens,
             limits: self.limits.as_mut(),
             quirks: &self.quirks,
+            page_cap: self.page_cap,
             rng: &mut self.rng,
         };
         let answer = defender.answer(request, now);

@@ -62,9 +62,12 @@ impl Catalogue {
         &mut self,
         request: &Request,
         quirks: &BTreeSet<Quirk>,
+        page_cap: Option<usize>,
         now: OffsetDateTime,
     ) -> Result<String, Refusal> {
-        let query = query(request, &ALERT_FIELDS, quirks)?;
+        let mut query = query(request, &ALERT_FIELDS, quirks)?;
+        // Without `$top` there would be a link to the rest.
+        query.top = query.top.map(|top| page_cap.map_or(top, |cap| cap.min(top)));
         let expand = match query.expand.as_deref() {
             None => false,
             Some("evidence") => true,

@@ -39,6 +39,7 @@ impl World {
             tokens: &self.tokens,
             limits: None,
             quirks: &self.quirks,
+            page_cap: None,
             rng: &mut Rng::with_seed(1),
         };
         let answer = defender.answer(&request, NOW);
