@@ -5,6 +5,7 @@ use azure_core::time::Duration;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 
 use crate::answer::Answer;
+use crate::disguise::Disguise;
 use crate::reaction::{Outcome, Reaction};
 use crate::request::Request;
 use crate::service::Service;
@@ -33,6 +34,8 @@ enum Kind {
     Body(u16, String),
     Html,
     BadJson,
+    Disguised(Disguise),
+    Talkative(&'static str, &'static str),
     CutBody(usize),
     LostReply,
     Reset,
@@ -61,6 +64,29 @@ impl Fault {
     /// Does the work, but the body ends in the middle of a text although its length is right.
     pub fn bad_json() -> Self {
         Self::new(Kind::BadJson, "bad JSON".to_owned())
+    }
+
+    /// Does the work, but writes a byte order mark before the body, as Entra and Azure's own API have been seen to do
+    /// now and then (juju/juju#6836, Azure/azure-rest-api-specs#42472).
+    pub fn byte_order_mark() -> Self {
+        Self::new(Kind::Disguised(Disguise::ByteOrderMark), "byte order mark".to_owned())
+    }
+
+    /// Does the work, but compresses the body anew with the codings of these header lines, in their spelling: names
+    /// have no case, and several are undone in turn (RFC 9110, section 8.4). `gzip+` is gzip in two members, as who
+    /// compresses piece by piece sends it (RFC 1952, section 2.2; curl/curl#22156); `raw deflate` has no zlib header.
+    /// A coding that is unknown, such as `br`, is told and not applied.
+    pub fn encoded(lines: &[&'static str]) -> Self {
+        Self::new(
+            Kind::Disguised(Disguise::Encoded(lines.to_vec())),
+            format!("encoded as {}", lines.join(", ")),
+        )
+    }
+
+    /// Does the work, and says more than the service does: the body is this text, of this content type. Gateways and
+    /// others' stand-ins for the sinks accept with `{}`.
+    pub fn talkative(content_type: &'static str, text: &'static str) -> Self {
+        Self::new(Kind::Talkative(content_type, text), format!("work done, and the body {text:?}"))
     }
 
     /// Does the work, but closes the connection after so many bytes of the body.
@@ -171,6 +197,15 @@ impl Fault {
             Kind::Body(status, text) => self.answer(Answer::json(*status, text.clone())),
             Kind::Html => self.answer(Answer::of("text/html; charset=utf-8", 200, PAGE)),
             Kind::BadJson => self.answer(with_bad_json(work())),
+            Kind::Disguised(disguise) => self.answer(disguise.on(work())),
+            Kind::Talkative(content_type, text) => {
+                // A status of 204 can have no body.
+                let status = match work().status {
+                    204 => 200,
+                    status => status,
+                };
+                self.answer(Answer::of(content_type, status, *text))
+            }
             Kind::CutBody(bytes) => match work() {
                 answer if answer.body.is_empty() => Outcome::AcceptThenReset,
                 answer => {
@@ -263,6 +298,9 @@ mod tests {
             (Fault::lost_reply(), true),
             (Fault::cut_body(3), true),
             (Fault::bad_json(), true),
+            (Fault::byte_order_mark(), true),
+            (Fault::encoded(&["br"]), true),
+            (Fault::talkative("text/plain", "{}"), true),
             (Fault::slow(Duration::SECOND), true),
             (Fault::reset(), false),
             (Fault::status(503), false),
