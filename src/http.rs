@@ -122,9 +122,8 @@ impl From<reqwest::Error> for ExchangeError {
 fn certificate_problem<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     let mut next = Some(error);
     while let Some(error) = next {
-        match error.downcast_ref() {
-            Some(problem @ rustls::Error::InvalidCertificate(_)) => return Some(problem),
-            _ => {}
+        if let Some(problem @ rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
+            return Some(problem);
         }
         // The source of an error of I/O is not what it holds but the source of that.
         next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
@@ -286,4 +285,28 @@ async fn over_network(
         body.extend_from_slice(&chunk);
     }
     Ok(Reply { status: response.status(), headers: response.headers().clone(), body: SPARE.share(body) })
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::{AlertDescription, CertificateError};
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_found_behind_errors_of_io_and_has_its_mend() {
+        for (why, mend) in [
+            (CertificateError::UnknownIssuer, "set SSL_CERT_FILE"),
+            (CertificateError::Expired, "clock"),
+            (CertificateError::NotValidForName, "HTTPS_PROXY"),
+        ] {
+            let problem = rustls::Error::InvalidCertificate(why);
+            let error = io::Error::other(io::Error::other(problem.clone()));
+            assert_eq!(certificate_problem(&error), Some(&problem));
+            let told = ExchangeError::Untrusted(problem).to_string();
+            assert!(told.contains(mend) && told.contains("SSL_CERT_FILE"), "{told}");
+        }
+        let other = io::Error::other(rustls::Error::AlertReceived(AlertDescription::HandshakeFailure));
+        assert_eq!(certificate_problem(&other), None);
+    }
 }

@@ -33,9 +33,10 @@ pub fn token(body: &[u8], now: i64) -> Result<Vec<u8>, serde_json::Error> {
     let told: Told = serde_json::from_slice(body)?;
     let token = told.access_token.filter(|token| !token.is_empty());
     let token = token.ok_or_else(|| serde_json::Error::custom("it holds no access_token"))?;
-    let expires_on = told.expires_on.as_ref().and_then(moment);
-    let expires_in = told.expires_in.as_ref().and_then(seconds).map(|life| now.saturating_add(life));
-    let expiry = expires_on.or(expires_in).unwrap_or(now).clamp(now, now.saturating_add(LONGEST_LIFE));
+    let end = told.expires_on.as_ref().and_then(moment);
+    let life = told.expires_in.as_ref().and_then(seconds);
+    let end = end.or(life.map(|life| now.saturating_add(life))).unwrap_or(now);
+    let expiry = end.clamp(now, now.saturating_add(LONGEST_LIFE));
     let reply = json!({
         "access_token": token,
         "token_type": "Bearer",

@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn all_members_of_gzip_are_read_and_zeros_behind_them_passed_over() {
-        let members = [&b"[1,"[..], b"", &[b' '; 100_000], b"2]"];
+        let members = [&b"[1,"[..], b"", &vec![b' '; 100_000], b"2]"];
         let body = members.map(|text| compressed("gzip", text)).concat();
         let whole = members.concat();
         for padding in [0, 1, 511] {
