@@ -87,3 +87,29 @@ pub fn sign_in_advice(text: &str) -> &'static str {
     ];
     CODES.iter().find(|(code, _)| text.contains(code)).map_or("", |(_, advice)| advice)
 }
+
+/// Why an answer is none of the service's, after a colon.
+pub const IN_BETWEEN: &str =
+    "it comes from something in between, such as a proxy, a firewall or a captive portal";
+
+/// The mend for a certificate that is not trusted.
+pub fn trust_advice(problem: &rustls::Error) -> &'static str {
+    use rustls::{CertificateError as Why, Error::InvalidCertificate};
+    match problem {
+        InvalidCertificate(
+            Why::Expired | Why::ExpiredContext { .. } | Why::NotValidYet | Why::NotValidYetContext { .. },
+        ) => {
+            "set this machine's clock right, or have the certificate renewed; where a proxy inspects TLS, its root \
+             certificate goes into the PEM file that SSL_CERT_FILE names, behind those of the system"
+        }
+        InvalidCertificate(Why::NotValidForName | Why::NotValidForNameContext { .. }) => {
+            "something else answers for that name: check the address in the settings, and HTTPS_PROXY; where a proxy \
+             inspects TLS, its root certificate goes into the PEM file that SSL_CERT_FILE names, behind those of the \
+             system"
+        }
+        _ => {
+            "where a proxy inspects TLS, set SSL_CERT_FILE to a PEM file with the system's root certificates and, \
+             behind them, the proxy's"
+        }
+    }
+}

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use tracing::{debug, info, warn};
 
 use crate::{
-    advice::Service,
+    advice::{IN_BETWEEN, Service},
     cause::{chain, one_line},
     claims::Claims,
     clock::Clock,
@@ -58,6 +58,8 @@ pub enum CallError {
         error: serde_json::Error,
         /// The reply's body.
         body: Bytes,
+        /// True when it is no JSON at all, as no service answers.
+        is_foreign: bool,
     },
 }
 
@@ -81,7 +83,8 @@ impl CallError {
     /// that every other call would meet too.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Unreadable { .. } => true,
+            Self::Unreachable { error, .. } => !matches!(error, ExchangeError::Untrusted(_)),
+            Self::Unreadable { .. } => true,
             Self::Refused(refusal) => refusal.status.is_server_error(),
             Self::OutOfTime | Self::Token(_) => false,
         }
@@ -93,13 +96,25 @@ impl fmt::Display for CallError {
         match self {
             Self::OutOfTime => f.write_str("the run's time is over (MDATP_RUN_BUDGET)"),
             Self::Token(error) => error.fmt(f),
-            Self::Unreachable { what, service, .. } => {
-                let setting = service.address_setting();
-                write!(f, "{} gave no whole reply to {what} (if this lasts, check {setting})", service.name())
+            Self::Unreachable { what, service, error } => {
+                write!(f, "{} gave no whole reply to {what}", service.name())?;
+                match error {
+                    // It says itself what to do.
+                    ExchangeError::Untrusted(_) => Ok(()),
+                    _ => write!(f, " (if this lasts, check {})", service.address_setting()),
+                }
             }
             Self::Refused(refusal) => refusal.fmt(f),
-            Self::Unreadable { what, service, .. } => {
-                write!(f, "the reply of {} to {what} is not the JSON it should be", service.name())
+            Self::Unreadable { what, service, is_foreign, .. } => {
+                write!(f, "the reply of {} to {what} is not the JSON it should be", service.name())?;
+                match is_foreign {
+                    true => write!(
+                        f,
+                        ": {IN_BETWEEN} (check {}, HTTPS_PROXY and NO_PROXY)",
+                        service.address_setting()
+                    ),
+                    false => Ok(()),
+                }
             }
         }
     }
@@ -232,7 +247,11 @@ impl Caller {
                         Ok(answer) => return Ok(answer),
                         Err(error) => {
                             let (what, service) = (target.what.to_owned(), target.service);
-                            (CallError::Unreadable { what, service, error, body: reply.body }, None)
+                            let is_foreign = reply.is_foreign();
+                            (
+                                CallError::Unreadable { what, service, error, is_foreign, body: reply.body },
+                                None,
+                            )
                         }
                     },
                     Verdict::NewToken if !renewed => match target.token.zip(token.as_ref()) {
@@ -247,11 +266,8 @@ impl Caller {
                     Verdict::Again(wish) => (refused(target, &reply, None), wish),
                 },
                 Err(error) => {
-                    let hopeless = match error {
-                        ExchangeError::TooLarge => true,
-                        ExchangeError::TimedOut => attempts < ATTEMPTS,
-                        _ => false,
-                    };
+                    let hopeless = error.is_permanent()
+                        || (attempts < ATTEMPTS && matches!(error, ExchangeError::TimedOut));
                     let failure = CallError::Unreachable {
                         what: target.what.to_owned(),
                         service: target.service,

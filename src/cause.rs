@@ -21,6 +21,18 @@ pub fn chain(error: &dyn Error) -> String {
     one_line(&text, LONGEST)
 }
 
+/// The first of `error` and its causes that is a `T`, through whatever libraries it came.
+pub fn behind<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
 /// `text` on one line of at most `limit` characters.
 pub fn one_line(text: &str, limit: usize) -> String {
     let words = text.split(|c: char| c.is_control() || c == ' ').filter(|word| !word.is_empty());

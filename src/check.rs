@@ -6,6 +6,7 @@ pub mod credentials;
 pub mod defender;
 pub mod finding;
 pub mod mend;
+pub mod proxy;
 pub mod schedule;
 pub mod settings;
 pub mod sink;
@@ -86,6 +87,7 @@ pub async fn check(settings: &Settings, clock: Clock, send: bool, tell: &mut dyn
     // One of them is there in every kind of host.
     let is_set = |name| settings.get(name).is_some();
     let is_host = is_azure || is_set("FUNCTIONS_WORKER_RUNTIME") || is_set("FUNCTIONS_EXTENSION_VERSION");
+    tell(proxy::judge(|name| settings.get(name), is_host));
     tell(schedule::judge(settings.get("MDATP_SCHEDULE").as_deref(), is_host));
 }
 
@@ -115,7 +117,7 @@ impl<'a> Checkup<'a> {
         let identity = parts.identity.clone().unwrap_or(Identity::AzureCli { tenant: None });
         let usual = || Endpoint::parse(Cloud::ALL[0].authority).expect("the table has URLs");
         let authority = parts.authority.clone().unwrap_or_else(usual);
-        let credential = Arc::new(Credential::new(identity, authority, http.clone()));
+        let credential = Arc::new(Credential::new(identity, authority, http.clone(), clock));
         Self { parts, clock, watch: Watch::over(http.clone(), clock), http, credential, who, is_azure, tell }
     }
 

@@ -1,5 +1,8 @@
 //! Tokens of Entra ID, for Defender, the Logs Ingestion API and Blob Storage alike.
 
+mod issuer;
+mod reply;
+
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
@@ -9,7 +12,7 @@ use std::{
 use azure_core::{
     cloud::CustomConfiguration,
     credentials::{Secret, TokenCredential},
-    http::{ClientOptions, ExponentialRetryOptions, RetryOptions, Transport},
+    http::{ClientOptions, HttpClient, RetryOptions, Transport as LibraryTransport},
 };
 use azure_identity::{
     AzureCliCredential, AzureCliCredentialOptions, ClientAssertionCredentialOptions, ClientSecretCredential,
@@ -18,14 +21,15 @@ use azure_identity::{
 };
 
 use crate::{
-    advice::sign_in_advice,
-    cause::chain,
+    advice::{sign_in_advice, trust_advice},
+    cause::{behind, chain},
+    clock::Clock,
     config::{Identity, endpoint::Endpoint},
-    http::Http,
+    http::{ExchangeError, Http},
 };
+use issuer::{Issuer, SignInError, Transport};
 
-/// How long a token may take to come, retries included. Left alone the library would try for more
-/// than a minute (8 tries within 60 s are its default), a good part of a run.
+/// How long a token may take to come, retries included.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why there is no token.
@@ -44,10 +48,20 @@ enum TokenFailure {
 impl TokenError {
     /// What to mend; empty where that is not certain.
     pub fn advice(&self) -> &'static str {
-        match &self.cause {
-            TokenFailure::Refused(error) => sign_in_advice(&chain(error)),
-            TokenFailure::TimedOut => "",
+        let TokenFailure::Refused(error) = &self.cause else { return "" };
+        if let Some(ExchangeError::Untrusted(problem)) = behind(error) {
+            return trust_advice(problem);
         }
+        match self.sign_in_error().map(SignInError::refusal) {
+            Some(refusal) => sign_in_advice(refusal.unwrap_or_default()),
+            None => sign_in_advice(&chain(error)),
+        }
+    }
+
+    /// What the issuer's side of it is; the library has put its own words around that.
+    fn sign_in_error(&self) -> Option<&SignInError> {
+        let TokenFailure::Refused(error) = &self.cause else { return None };
+        behind(error)
     }
 }
 
@@ -58,8 +72,10 @@ impl fmt::Display for TokenError {
             TokenFailure::TimedOut => {
                 write!(f, ": the identity service did not answer within {} s", TOKEN_TIMEOUT.as_secs())
             }
-            TokenFailure::Refused(_) => match self.advice() {
+            TokenFailure::Refused(error) => match self.advice() {
                 "" => Ok(()),
+                // An error of the network says itself what to do.
+                _ if behind::<ExchangeError>(error).is_some() => Ok(()),
                 advice => write!(f, " ({advice})"),
             },
         }
@@ -68,9 +84,10 @@ impl fmt::Display for TokenError {
 
 impl std::error::Error for TokenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.cause {
-            TokenFailure::Refused(error) => Some(error),
-            TokenFailure::TimedOut => None,
+        match (self.sign_in_error(), &self.cause) {
+            (Some(error), _) => Some(error),
+            (None, TokenFailure::Refused(error)) => Some(error),
+            (None, TokenFailure::TimedOut) => None,
         }
     }
 }
@@ -93,7 +110,7 @@ pub struct Credential {
 #[derive(Debug)]
 enum Source {
     /// Made of the settings, and made anew when a token is refused.
-    Settings { identity: Identity, authority: Endpoint, http: Http },
+    Settings { identity: Identity, authority: Endpoint, http: Http, clock: Clock },
     /// Given from outside; it has nothing to forget.
     Given(Arc<dyn TokenCredential>),
 }
@@ -106,8 +123,8 @@ struct Current {
 
 impl Credential {
     /// A credential for `identity`; nothing is asked of anybody until the first token is needed.
-    pub fn new(identity: Identity, authority: Endpoint, http: Http) -> Self {
-        Self { source: Source::Settings { identity, authority, http }, current: Mutex::default() }
+    pub fn new(identity: Identity, authority: Endpoint, http: Http, clock: Clock) -> Self {
+        Self { source: Source::Settings { identity, authority, http, clock }, current: Mutex::default() }
     }
 
     /// A credential that somebody else has made.
@@ -118,7 +135,9 @@ impl Credential {
     /// A credential for another identity by the same way.
     pub fn with_identity(&self, identity: Identity) -> Self {
         match &self.source {
-            Source::Settings { authority, http, .. } => Self::new(identity, authority.clone(), http.clone()),
+            Source::Settings { authority, http, clock, .. } => {
+                Self::new(identity, authority.clone(), http.clone(), *clock)
+            }
             Source::Given(credential) => Self::given(credential.clone()),
         }
     }
@@ -156,7 +175,13 @@ impl Credential {
     fn make(&self) -> azure_core::Result<Arc<dyn TokenCredential>> {
         let (identity, client_options) = match &self.source {
             Source::Given(credential) => return Ok(credential.clone()),
-            Source::Settings { identity, authority, http } => (identity, client_options(authority, http)),
+            Source::Settings { identity, authority, http, clock } => {
+                let issuer = match identity {
+                    Identity::ManagedIdentity { .. } => Issuer::ManagedIdentity,
+                    _ => Issuer::Entra,
+                };
+                (identity, client_options(authority, Transport::new(issuer, http, *clock)))
+            }
         };
         Ok(match identity {
             Identity::ClientSecret { tenant, client, secret } => ClientSecretCredential::new(
@@ -187,13 +212,14 @@ impl Credential {
     }
 }
 
-fn client_options(authority: &Endpoint, http: &Http) -> ClientOptions {
+fn client_options(authority: &Endpoint, transport: Transport) -> ClientOptions {
     let mut cloud = CustomConfiguration::default();
     authority.as_str().clone_into(&mut cloud.authority_host);
+    let transport: Arc<dyn HttpClient> = Arc::new(transport);
     ClientOptions {
-        transport: http.client().map(|client| Transport::new(Arc::new(client))),
+        transport: Some(LibraryTransport::new(transport)),
         cloud: Some(Arc::new(cloud.into())),
-        retry: RetryOptions::exponential(ExponentialRetryOptions { max_retries: 3, ..Default::default() }),
+        retry: RetryOptions::none(),
         ..Default::default()
     }
 }

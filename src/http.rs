@@ -1,8 +1,9 @@
 //! One HTTP client for the whole program, with the limits every call has.
 
 mod encoding;
+mod local;
 
-use std::{error::Error, fmt, panic::resume_unwind, sync::Arc, time::Duration};
+use std::{error::Error, fmt, io, panic::resume_unwind, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt, ready};
@@ -11,8 +12,14 @@ use http::{
     header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH},
 };
 
-use crate::spare::SPARE;
-use encoding::{ACCEPTED, Decoder};
+use reqwest::Url;
+
+use crate::{
+    advice::{IN_BETWEEN, trust_advice},
+    cause::{chain, one_line},
+    spare::SPARE,
+};
+use encoding::{ACCEPTED, Decoder, without_byte_order_mark};
 
 /// How long a connection may take to come up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -62,26 +69,47 @@ pub struct Reply {
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body, decompressed.
+    /// The body, decompressed and without a byte order mark.
     pub body: Bytes,
+}
+
+impl Reply {
+    /// True for a web page or any other text in the place of the JSON object or list that services answer with.
+    pub fn is_foreign(&self) -> bool {
+        !matches!(self.body.trim_ascii_start().first(), None | Some(b'{' | b'['))
+    }
 }
 
 /// Why no whole reply came. The causes hold no URL, since a URL has its query: the caller says what was
 /// called.
 #[derive(Debug)]
 pub enum ExchangeError {
-    /// Nothing listens there, or its name or certificate does not hold.
+    /// Nothing listens there, or its name does not hold.
     NoConnection(Box<dyn Error + Send + Sync>),
+    /// There is no trust in the certificate that was shown, which no second try changes.
+    Untrusted(rustls::Error),
     /// A reset, or a body cut short.
     Broken(Box<dyn Error + Send + Sync>),
     /// Nothing whole came in time.
     TimedOut,
     /// The reply is larger than [`REPLY_LIMIT`].
     TooLarge,
+    /// The reply is compressed in this way, which was not asked for.
+    UnknownCoding(String),
+}
+
+impl ExchangeError {
+    /// True when trying again would bring the same.
+    pub fn is_permanent(&self) -> bool {
+        matches!(self, Self::Untrusted(_) | Self::TooLarge)
+    }
 }
 
 impl From<reqwest::Error> for ExchangeError {
     fn from(error: reqwest::Error) -> Self {
+        if let Some(problem) = certificate_problem(&error) {
+            return Self::Untrusted(problem.clone());
+        }
         match error.without_url() {
             error if error.is_timeout() => Self::TimedOut,
             error if error.is_connect() => Self::NoConnection(error.into()),
@@ -90,13 +118,36 @@ impl From<reqwest::Error> for ExchangeError {
     }
 }
 
+/// What is wrong with a certificate, if that led to `error`.
+fn certificate_problem<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(problem @ rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
+            return Some(problem);
+        }
+        // The source of an error of I/O is not what it holds but the source of that.
+        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(held) => Some(held),
+            None => error.source(),
+        };
+    }
+    None
+}
+
 impl fmt::Display for ExchangeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoConnection(_) => f.write_str("no connection"),
+            Self::Untrusted(problem) => {
+                write!(f, "the certificate is not trusted ({})", trust_advice(problem))
+            }
             Self::Broken(_) => f.write_str("the connection broke"),
             Self::TimedOut => f.write_str("no whole reply in time"),
             Self::TooLarge => write!(f, "the reply is larger than {} MiB", REPLY_LIMIT >> 20),
+            Self::UnknownCoding(coding) => {
+                let coding = one_line(coding, 50);
+                write!(f, "the reply is encoded as {coding:?}, which was not asked for: {IN_BETWEEN}")
+            }
         }
     }
 }
@@ -105,7 +156,8 @@ impl Error for ExchangeError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::NoConnection(error) | Self::Broken(error) => Some(&**error),
-            Self::TimedOut | Self::TooLarge => None,
+            Self::Untrusted(problem) => Some(problem),
+            Self::TimedOut | Self::TooLarge | Self::UnknownCoding(_) => None,
         }
     }
 }
@@ -120,10 +172,19 @@ pub trait Exchange: fmt::Debug + Send + Sync {
 /// Storage too.
 #[derive(Debug, Clone)]
 pub enum Http {
-    /// One client with pooled connections.
-    Network(reqwest::Client),
+    /// Clients with pooled connections.
+    Network(Clients),
     /// No network at all.
     InProcess(Arc<dyn Exchange>),
+}
+
+/// The ways into the network. A client keeps its connections, and what it knows of proxies.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// Through the proxies that `HTTPS_PROXY` and the like name.
+    by_proxy: reqwest::Client,
+    /// Past them.
+    direct: reqwest::Client,
 }
 
 impl Http {
@@ -132,38 +193,52 @@ impl Http {
     pub fn new() -> Result<Self, reqwest::Error> {
         // Err means that a provider is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        reqwest::Client::builder()
-            .user_agent(concat!("mdatp-forward/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(CALL_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map(Self::Network)
+        let client = || {
+            reqwest::Client::builder()
+                .user_agent(concat!("mdatp-forward/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(CONNECT_TIMEOUT)
+                .timeout(CALL_TIMEOUT)
+                .redirect(reqwest::redirect::Policy::none())
+        };
+        Ok(Self::Network(Clients { by_proxy: client().build()?, direct: client().no_proxy().build()? }))
     }
 
-    /// The client itself, for the crates that bring their own requests.
-    pub fn client(&self) -> Option<reqwest::Client> {
+    /// The same past any proxy, whatever is asked.
+    pub fn past_proxies(&self) -> Self {
         match self {
-            Self::Network(client) => Some(client.clone()),
-            Self::InProcess(_) => None,
+            Self::Network(Clients { direct, .. }) => {
+                Self::Network(Clients { by_proxy: direct.clone(), direct: direct.clone() })
+            }
+            Self::InProcess(_) => self.clone(),
         }
     }
 
     /// Sends one request and reads its reply to the end, so that a body cut short is an error here.
     pub async fn exchange(&self, request: Request, timeout: Duration) -> Result<Reply, ExchangeError> {
         let mut reply = match self {
-            Self::Network(client) => over_network(client, request, timeout).await,
+            Self::Network(clients) => over_network(clients, request, timeout).await,
             Self::InProcess(services) => {
                 let exchanged = tokio::time::timeout(timeout, services.exchange(request)).await;
                 exchanged.unwrap_or(Err(ExchangeError::TimedOut))
             }
         }?;
-        if let Some(decoder) = Decoder::of(&reply.headers, &reply.body, REPLY_LIMIT) {
-            reply.body = self.beside(reply.body.len(), || decoder.decode()).await?;
-            // They are true of the body as it came.
-            reply.headers.remove(CONTENT_ENCODING);
-            reply.headers.remove(CONTENT_LENGTH);
+        let decoded = match Decoder::of(&reply.headers, &reply.body, REPLY_LIMIT) {
+            Ok(Some(decoder)) => self.beside(reply.body.len(), || decoder.decode()).await,
+            Ok(None) => Ok(reply.body.clone()),
+            Err(error) => Err(error),
+        };
+        let body = match decoded {
+            Ok(body) => without_byte_order_mark(body),
+            // What a refusal says is worth less than its status.
+            Err(error) if !reply.status.is_success() => chain(&error).into(),
+            Err(error) => return Err(error),
+        };
+        // They are true of the body as it came.
+        reply.headers.remove(CONTENT_ENCODING);
+        if body.len() != reply.body.len() {
+            reply.headers.insert(CONTENT_LENGTH, body.len().into());
         }
+        reply.body = body;
         Ok(reply)
     }
 
@@ -188,12 +263,14 @@ impl Http {
 }
 
 async fn over_network(
-    client: &reqwest::Client,
+    clients: &Clients,
     request: Request,
     timeout: Duration,
 ) -> Result<Reply, ExchangeError> {
+    let url = Url::parse(&request.url).map_err(|error| ExchangeError::Broken(error.into()))?;
+    let client = if local::is_local(&url) { &clients.direct } else { &clients.by_proxy };
     let mut response = client
-        .request(request.method, request.url)
+        .request(request.method, url)
         .headers(request.headers)
         .body(request.body)
         .timeout(timeout)
@@ -208,4 +285,28 @@ async fn over_network(
         body.extend_from_slice(&chunk);
     }
     Ok(Reply { status: response.status(), headers: response.headers().clone(), body: SPARE.share(body) })
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::{AlertDescription, CertificateError};
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_found_behind_errors_of_io_and_has_its_mend() {
+        for (why, mend) in [
+            (CertificateError::UnknownIssuer, "set SSL_CERT_FILE"),
+            (CertificateError::Expired, "clock"),
+            (CertificateError::NotValidForName, "HTTPS_PROXY"),
+        ] {
+            let problem = rustls::Error::InvalidCertificate(why);
+            let error = io::Error::other(io::Error::other(problem.clone()));
+            assert_eq!(certificate_problem(&error), Some(&problem));
+            let told = ExchangeError::Untrusted(problem).to_string();
+            assert!(told.contains(mend) && told.contains("SSL_CERT_FILE"), "{told}");
+        }
+        let other = io::Error::other(rustls::Error::AlertReceived(AlertDescription::HandshakeFailure));
+        assert_eq!(certificate_problem(&other), None);
+    }
 }

@@ -73,7 +73,8 @@ impl Services {
     /// Builds the clients. Nobody is called yet.
     pub fn build(config: &Config, clock: Clock) -> Result<Self, RunError> {
         let http = Http::new().map_err(RunError::Client)?;
-        let credential = Credential::new(config.identity.clone(), config.authority.clone(), http.clone());
+        let credential =
+            Credential::new(config.identity.clone(), config.authority.clone(), http.clone(), clock);
         let credential = Arc::new(credential);
         let store = StateStore::open(&config.state, &http, &credential)?;
         Ok(Self::with(config, clock, http, &credential, store))

@@ -8,24 +8,43 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
-use serde::de::Error;
+use serde::de::{Error, IgnoredAny};
 
 use crate::{
     call::{CallError, Caller, Refusal},
+    cause::one_line,
     config::SinkConfig,
     credential::Credential,
     http::Reply,
+    object::Object,
     shrink::Limits,
 };
 use data_collector::DataCollector;
 use logs_ingestion::LogsIngestion;
 
-/// Both services accept with an empty body. A success that says something comes from somebody else, such
-/// as a proxy that shows a page, and must not count as a delivery.
+/// So much is told of an error that comes with a status of success, in characters.
+const LONGEST_ERROR: usize = 200;
+
+/// Both services accept with an empty body; what stands in for one of them may say some JSON, whatever content type
+/// it gives that. Any other text comes from something in between, such as a proxy that shows a page, and an object
+/// that tells of an error accepts nothing whatever its status: neither may count as a delivery.
 fn accepted(reply: &Reply) -> Result<(), serde_json::Error> {
-    match reply.body.is_empty() {
-        true => Ok(()),
-        false => Err(serde_json::Error::custom("an acceptance has no body, and this reply has one")),
+    let body = reply.body.trim_ascii();
+    if body.is_empty() {
+        return Ok(());
+    }
+    let IgnoredAny = serde_json::from_slice(body)?;
+    let told = Object::parse(body).ok();
+    let error = told.iter().flat_map(|told| &told.members).find(|member| {
+        ["error", "errors"].iter().any(|name| member.name.eq_ignore_ascii_case(name))
+            && !matches!(member.value, "null" | "false" | "\"\"" | "[]" | "{}")
+    });
+    match error {
+        Some(error) => {
+            let error = one_line(error.value, LONGEST_ERROR);
+            Err(serde_json::Error::custom(format!("with a status of success it tells of an error, {error}")))
+        }
+        None => Ok(()),
     }
 }
 
@@ -117,6 +136,46 @@ impl Sink {
         match self {
             Self::DataCollector(sink) => sink.send(body, caller).boxed(),
             Self::LogsIngestion(sink) => sink.send(body, caller).boxed(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, StatusCode};
+
+    use super::*;
+
+    #[test]
+    fn only_an_empty_body_or_json_without_an_error_is_an_acceptance() {
+        let is_acceptance = |body: &str| {
+            let body = Bytes::copy_from_slice(body.as_bytes());
+            accepted(&Reply { status: StatusCode::OK, headers: HeaderMap::new(), body }).is_ok()
+        };
+        for body in [
+            "",
+            " \r\n",
+            "{}",
+            "[]",
+            "null",
+            "\"\"",
+            "true",
+            " {\"status\": \"accepted\"}\r\n",
+            r#"{"error":null,"Errors":[]}"#,
+            r#"[{"error":"in a list"}]"#,
+        ] {
+            assert!(is_acceptance(body), "{body:?}");
+        }
+        for body in [
+            "<html></html>",
+            "OK",
+            "{",
+            "{} {}",
+            r#"{"error":{"code":"Throttled","message":"later"}}"#,
+            r#"{"Error":"InactiveCustomer","Message":"closed"}"#,
+            r#"{"a":1,"ERRORS":["x"]}"#,
+        ] {
+            assert!(!is_acceptance(body), "{body:?}");
         }
     }
 }

@@ -7,9 +7,11 @@ use bytes::Bytes;
 
 use super::{finding::Finding, mend::Who};
 use crate::{
-    cause::chain,
+    advice::trust_advice,
+    cause::{behind, chain},
     checkpoint::Checkpoint,
     config::StateConfig,
+    http::ExchangeError,
     state::{Problem, StateError, Version},
 };
 
@@ -36,7 +38,17 @@ pub fn judge_store(
         (Ok(()), _) => {
             Finding::ok(CHECK, format!("made, swapped, read back and removed a document in {place}"))
         }
-        (Err(error), config) => Finding::failure(CHECK, chain(error), mend(error, config, who)),
+        (Err(error), config) => failure(CHECK, error, config, who),
+    }
+}
+
+fn failure(check: &'static str, error: &StateError, config: &StateConfig, who: &Who) -> Finding {
+    match behind(error) {
+        Some(ExchangeError::Untrusted(problem)) => {
+            let mend = trust_advice(problem);
+            Finding::failure(check, chain(error).replacen(&format!(" ({mend})"), "", 1), mend)
+        }
+        _ => Finding::failure(check, chain(error), mend(error, config, who)),
     }
 }
 
@@ -62,7 +74,7 @@ pub fn judge_checkpoint(
 ) -> Finding {
     match loaded {
         Ok(found) => judge_text(found.as_ref().map(|(text, _)| &text[..]), now),
-        Err(error) => Finding::failure(CHECKPOINT, chain(error), mend(error, config, who)),
+        Err(error) => failure(CHECKPOINT, error, config, who),
     }
 }
 

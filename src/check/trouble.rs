@@ -2,9 +2,11 @@
 
 use super::finding::Finding;
 use crate::{
+    advice::trust_advice,
     call::{CallError, Refusal},
     cause::chain,
     credential::TokenError,
+    http::ExchangeError,
 };
 
 /// The finding of a call that failed. Where the service has refused, `command` may have one to add to the
@@ -26,6 +28,9 @@ pub fn of_call(
             let advice = refusal.service.advice(refusal.status.as_u16());
             let command = command(refusal).map(|command| format!(": {command}")).unwrap_or_default();
             Finding::failure(check, message, format!("{advice}{command}"))
+        }
+        CallError::Unreachable { error: ExchangeError::Untrusted(problem), .. } => {
+            Finding::failure(check, message, trust_advice(problem))
         }
         CallError::Unreachable { service, .. } | CallError::Unreadable { service, .. } => {
             let setting = service.address_setting();
@@ -52,6 +57,9 @@ fn without_advice(error: &CallError) -> String {
             let advice = service.advice(status.as_u16());
             text.strip_suffix(&format!("; {advice}")).map_or(text.clone(), str::to_owned)
         }
+        CallError::Unreachable { error: ExchangeError::Untrusted(problem), .. } => {
+            text.replacen(&format!(" ({})", trust_advice(problem)), "", 1)
+        }
         CallError::Unreachable { service, .. } => {
             text.replacen(&format!(" (if this lasts, check {})", service.address_setting()), "", 1)
         }
@@ -64,7 +72,7 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
-    use crate::{advice::Service, check::finding::Outcome, http::ExchangeError};
+    use crate::{advice::Service, check::finding::Outcome};
 
     fn refused(status: u16) -> CallError {
         CallError::Refused(Refusal {

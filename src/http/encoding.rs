@@ -1,5 +1,5 @@
-//! The compression of replies, undone: in one go and into one piece of memory, which takes a third less time than
-//! doing it piece by piece as the reply comes. Pure.
+//! How a reply's text is encoded, undone. Compression goes in one go and into one piece of memory, which takes a third
+//! less time than doing it piece by piece as the reply comes. Pure.
 
 use bytes::Bytes;
 use flate2::{Decompress, FlushDecompress, Status};
@@ -17,48 +17,119 @@ const USUAL_RATIO: usize = 8;
 /// A window of 32 KB, the largest there is.
 const WINDOW_BITS: u8 = 15;
 
+/// The most codings of one body, as many as curl undoes. Each may cost as much time as the largest reply.
+const MOST_CODINGS: usize = 5;
+
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// One compression, as HTTP calls it (RFC 9110, section 8.4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Coding {
+    /// Members one after another (RFC 1952).
+    Gzip,
+    /// By its definition the zlib format, but many servers send it without zlib's header.
+    Deflate,
+}
+
+impl Coding {
+    /// `None` for `identity`, which is none. The error is the name of a coding that is not known.
+    fn named(name: &str) -> Result<Option<Self>, String> {
+        match &*name.to_ascii_lowercase() {
+            "" | "identity" => Ok(None),
+            "gzip" | "x-gzip" => Ok(Some(Self::Gzip)),
+            "deflate" | "x-deflate" => Ok(Some(Self::Deflate)),
+            _ => Err(name.to_owned()),
+        }
+    }
+
+    fn begin(self, body: &[u8]) -> Decompress {
+        match self {
+            Self::Gzip => Decompress::new_gzip(WINDOW_BITS),
+            Self::Deflate => Decompress::new(has_zlib_header(body)),
+        }
+    }
+}
+
 /// A compressed body, and the memory for what it is without. (That is taken where the decoder is made: what each
 /// thread takes stays with the thread for long.)
 #[derive(Debug)]
 pub struct Decoder {
-    inflate: Decompress,
+    /// In the order in which they were applied.
+    codings: Vec<Coding>,
     body: Bytes,
     limit: usize,
     text: Vec<u8>,
 }
 
 impl Decoder {
-    /// For a body that is compressed as `headers` tell, and that may be up to `limit` bytes long without; none
-    /// when it is not compressed.
-    pub fn of(headers: &HeaderMap, body: &Bytes, limit: usize) -> Option<Self> {
-        let inflate = match headers.get(CONTENT_ENCODING)?.as_bytes() {
-            _ if body.is_empty() => return None,
-            b"gzip" | b"x-gzip" => Decompress::new_gzip(WINDOW_BITS),
-            // By its definition that is the zlib format, but many servers send it without zlib's header.
-            b"deflate" => Decompress::new(has_zlib_header(body)),
-            _ => return None,
-        };
+    /// For a body that is compressed as `headers` tell, and that may be up to `limit` bytes long without, between
+    /// two codings too. `None` when it is not compressed.
+    ///
+    /// # Errors
+    ///
+    /// [`ExchangeError::UnknownCoding`] when it is compressed in a way that was not asked for.
+    pub fn of(headers: &HeaderMap, body: &Bytes, limit: usize) -> Result<Option<Self>, ExchangeError> {
+        if body.is_empty() {
+            return Ok(None);
+        }
+        let mut codings = Vec::new();
+        for value in headers.get_all(CONTENT_ENCODING) {
+            for name in String::from_utf8_lossy(value.as_bytes()).split(',') {
+                codings.extend(Coding::named(name.trim()).map_err(ExchangeError::UnknownCoding)?);
+            }
+        }
+        if codings.len() > MOST_CODINGS {
+            return Err(ExchangeError::UnknownCoding(format!("{} codings, one upon another", codings.len())));
+        }
+        if codings.is_empty() {
+            return Ok(None);
+        }
         let text = SPARE.take((body.len() * USUAL_RATIO).min(limit));
-        Some(Self { inflate, body: body.clone(), limit, text })
+        Ok(Some(Self { codings, body: body.clone(), limit, text }))
     }
 
-    /// The body as it was before.
-    pub fn decode(mut self) -> Result<Bytes, ExchangeError> {
-        let broken = |reason: &str| ExchangeError::Broken(format!("the compressed body {reason}").into());
-        loop {
-            let read = usize::try_from(self.inflate.total_in()).unwrap_or(usize::MAX);
-            let rest = self.body.get(read..).unwrap_or_default();
-            let result = self.inflate.decompress_vec(rest, &mut self.text, FlushDecompress::None);
-            let length = self.text.len();
-            match result {
-                Ok(Status::StreamEnd) if length <= self.limit => return Ok(SPARE.share(self.text)),
-                Ok(_) if length >= self.limit => return Err(ExchangeError::TooLarge),
-                Ok(_) if length == self.text.capacity() => {
-                    self.text.reserve_exact(length.min(self.limit - length));
+    /// The body as it was before: what was applied last is undone first.
+    pub fn decode(self) -> Result<Bytes, ExchangeError> {
+        let Self { codings, mut body, limit, text } = self;
+        let mut text = Some(text);
+        for coding in codings.into_iter().rev() {
+            let room = || SPARE.take((body.len() * USUAL_RATIO).min(limit));
+            body = inflate(coding, &body, text.take().unwrap_or_else(room), limit)?;
+        }
+        Ok(body)
+    }
+}
+
+/// `body` without `coding`, in `text`. What comes behind the end is another member of gzip or damage, except zeros:
+/// what is written in blocks is filled up with them, and gzip passes over them too.
+fn inflate(coding: Coding, body: &[u8], mut text: Vec<u8>, limit: usize) -> Result<Bytes, ExchangeError> {
+    let broken = |reason: &str| ExchangeError::Broken(format!("the compressed body {reason}").into());
+    let mut member = body;
+    let mut inflate = coding.begin(member);
+    loop {
+        let read = usize::try_from(inflate.total_in()).unwrap_or(usize::MAX);
+        let rest = member.get(read..).unwrap_or_default();
+        let result = inflate.decompress_vec(rest, &mut text, FlushDecompress::None);
+        let length = text.len();
+        match result {
+            Ok(Status::StreamEnd) if length <= limit => {
+                let read = usize::try_from(inflate.total_in()).unwrap_or(usize::MAX);
+                member = member.get(read..).unwrap_or_default();
+                if member.iter().all(|byte| *byte == 0) {
+                    return Ok(SPARE.share(text));
                 }
-                Ok(_) => return Err(broken("is cut short")),
-                Err(error) => return Err(broken(&format!("is damaged: {error}"))),
+                if coding != Coding::Gzip {
+                    return Err(broken("goes on behind its end"));
+                }
+                inflate = coding.begin(member);
             }
+            Ok(_) if length >= limit => return Err(ExchangeError::TooLarge),
+            Ok(_) if length == text.capacity() => {
+                text.reserve_exact(length.min(limit - length));
+            }
+            Ok(_) => return Err(broken("is cut short")),
+            Err(error) => return Err(broken(&format!("is damaged: {error}"))),
         }
     }
 }
@@ -69,6 +140,19 @@ fn has_zlib_header(body: &[u8]) -> bool {
         if method & 0x0f == 8 && u16::from_be_bytes([*method, *flags]).is_multiple_of(31))
 }
 
+/// `body` without the byte order mark that some servers and editors write before a text; no byte is copied. What goes
+/// on with something else than ASCII, as JSON and XML never do, is no text of ours and stays as it is.
+pub fn without_byte_order_mark(body: Bytes) -> Bytes {
+    let mut text = &body[..];
+    while let Some(rest) = text.strip_prefix(BYTE_ORDER_MARK) {
+        text = rest;
+    }
+    match text.first() {
+        Some(first) if !first.is_ascii_graphic() && !first.is_ascii_whitespace() => body,
+        _ if text.len() == body.len() => body,
+        _ => body.slice_ref(text),
+    }
+}
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -100,8 +184,20 @@ mod tests {
     }
 
     fn read(encoding: &'static str, body: &[u8], limit: usize) -> Result<Option<Bytes>, ExchangeError> {
-        let headers = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static(encoding))]);
-        Decoder::of(&headers, &Bytes::copy_from_slice(body), limit).map(Decoder::decode).transpose()
+        read_lines(&[encoding], body, limit)
+    }
+
+    /// The same for several header lines.
+    fn read_lines(
+        encodings: &[&'static str],
+        body: &[u8],
+        limit: usize,
+    ) -> Result<Option<Bytes>, ExchangeError> {
+        let mut headers = HeaderMap::new();
+        for encoding in encodings {
+            headers.append(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+        }
+        Decoder::of(&headers, &Bytes::copy_from_slice(body), limit)?.map(Decoder::decode).transpose()
     }
 
     /// The name of each form, and what the header calls it.
@@ -147,6 +243,97 @@ mod tests {
     fn no_body_is_no_body_in_any_form() {
         for (_, name) in FORMS {
             assert!(read(name, b"", 10).expect("empty").is_none());
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_coding_has_no_case() {
+        for (form, names) in [
+            ("gzip", ["GZIP", "Gzip", "X-GZip", " gzip "]),
+            ("zlib", ["Deflate", "DEFLATE", "x-deflate", "identity, deflate,"]),
+        ] {
+            for name in names {
+                let read = read(name, &compressed(form, b"[1]"), 100).expect(name);
+                assert_eq!(read.expect("it was compressed"), "[1]", "{name}");
+            }
+        }
+        for name in ["Identity", "", " , "] {
+            assert!(read(name, b"[1]", 100).expect(name).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn all_members_of_gzip_are_read_and_zeros_behind_them_passed_over() {
+        let members = [&b"[1,"[..], b"", &vec![b' '; 100_000], b"2]"];
+        let body = members.map(|text| compressed("gzip", text)).concat();
+        let whole = members.concat();
+        for padding in [0, 1, 511] {
+            let padded = [&body[..], &vec![0; padding]].concat();
+            let read = read("gzip", &padded, whole.len() + 1).expect("all of them");
+            assert_eq!(read.expect("it was compressed"), whole, "{padding}");
+        }
+        // The limit is one for all.
+        assert!(matches!(read("gzip", &body, whole.len() - 1), Err(ExchangeError::TooLarge)));
+        // A member that is begun has an end, and nothing else comes behind one.
+        let last = body.len() - 1;
+        for damaged in [&body[..last], &[&body[..], b"x"].concat(), &[&body[..], &[0, 0, 7]].concat()] {
+            assert!(matches!(read("gzip", damaged, 200_000), Err(ExchangeError::Broken(_))));
+        }
+        for form in ["zlib", "raw"] {
+            let twice = [compressed(form, b"1"), compressed(form, b"2")].concat();
+            assert!(matches!(read("deflate", &twice, 100), Err(ExchangeError::Broken(_))), "{form}");
+        }
+    }
+
+    #[test]
+    fn many_small_members_are_as_good_as_one() {
+        let member = compressed("gzip", b"12345678");
+        let read = read("gzip", &member.repeat(20_000), 200_000).expect("all of them");
+        assert_eq!(read.expect("it was compressed"), b"12345678".repeat(20_000));
+    }
+
+    #[test]
+    fn several_codings_are_undone_the_last_one_first() {
+        let twice = compressed("gzip", &compressed("zlib", b"[1]"));
+        for encodings in [&["deflate, gzip"][..], &["deflate", "gzip"], &["deflate,identity", "GZIP"]] {
+            let read = read_lines(encodings, &twice, 100).expect("both");
+            assert_eq!(read.expect("it was compressed"), "[1]", "{encodings:?}");
+        }
+        assert!(matches!(read("gzip, deflate", &twice, 100), Err(ExchangeError::Broken(_))));
+        // The limit is one for what is between them too.
+        let bomb = compressed("gzip", &compressed("gzip", &vec![b' '; 1_000_000]));
+        assert!(matches!(read("gzip, gzip", &bomb, 900_000), Err(ExchangeError::TooLarge)));
+        assert!(matches!(read("gzip, gzip", &bomb, 500), Err(ExchangeError::TooLarge)));
+    }
+
+    #[test]
+    fn a_coding_that_was_not_asked_for_is_named() {
+        for (encoding, name) in [("br", "br"), ("gzip, Zstd", "Zstd"), ("gzip;q=1", "gzip;q=1")] {
+            let refused = read(encoding, b"abc", 100).expect_err(encoding);
+            assert!(refused.to_string().contains(&format!("{name:?}")), "{refused}");
+        }
+        let many = read("gzip, gzip, gzip, gzip, gzip, gzip", b"abc", 100);
+        assert!(matches!(many, Err(ExchangeError::UnknownCoding(_))));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_taken_off_a_text_and_nothing_else_is() {
+        for (body, text) in [
+            (&b"\xef\xbb\xbf{}"[..], &b"{}"[..]),
+            (b"\xef\xbb\xbf\r\n[1]", b"\r\n[1]"),
+            (b"\xef\xbb\xbf\xef\xbb\xbf{}", b"{}"),
+            (b"\xef\xbb\xbf", b""),
+            (b"\xef\xbb\xbf\x00\x01", b"\xef\xbb\xbf\x00\x01"),
+            (b"\xef\xbb\xbf\xff", b"\xef\xbb\xbf\xff"),
+            (b"\xef\xbb{}", b"\xef\xbb{}"),
+            (b"{\"a\":\"\xef\xbb\xbf\"}", b"{\"a\":\"\xef\xbb\xbf\"}"),
+            (b"", b""),
+        ] {
+            let body = Bytes::copy_from_slice(body);
+            let end = body.as_ptr_range().end;
+            let read = without_byte_order_mark(body);
+            assert_eq!(read, text);
+            assert!(text.is_empty() || read.as_ptr_range().end == end, "copied");
         }
     }
 }

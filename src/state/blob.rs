@@ -18,6 +18,7 @@ use object_store::{
 use reqwest::Url;
 
 use crate::{
+    cause::behind,
     config::{
         Identity,
         storage::{BlobAccess, BlobAccount},
@@ -101,6 +102,9 @@ impl BlobContainer {
             attempt += 1;
             match asked {
                 Ok(202 | 404) => return Ok(()),
+                Err(error) if behind(&error).is_some_and(ExchangeError::is_permanent) => {
+                    return Err(error);
+                }
                 Ok(500..) | Err(_) if attempt <= ATTEMPTS => {
                     tokio::time::sleep(backoff(attempt, fastrand::f64())).await;
                 }
@@ -153,7 +157,9 @@ impl HttpService for Http {
                 ExchangeError::NoConnection(_) => HttpErrorKind::Connect,
                 ExchangeError::Broken(_) => HttpErrorKind::Interrupted,
                 ExchangeError::TimedOut => HttpErrorKind::Timeout,
-                ExchangeError::TooLarge => HttpErrorKind::Decode,
+                ExchangeError::TooLarge | ExchangeError::UnknownCoding(_) => HttpErrorKind::Decode,
+                // Not tried again, as a connection that does not come up would be.
+                ExchangeError::Untrusted(_) => HttpErrorKind::Unknown,
             };
             HttpError::new(kind, error)
         })?;

@@ -8,7 +8,7 @@ use azure_core::time::{Duration, to_rfc3339};
 use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 use simulator::{
-    Fault, Quirk,
+    Fault,
     Route::{ClientSecret, ManagedIdentity, WorkloadIdentity},
     Service,
     Sink::{DataCollector, LogsIngestion},
@@ -42,8 +42,6 @@ impl Row {
     /// None when the finding is as it must be.
     async fn problem(&self) -> Option<String> {
         let mut stage = Stage::with_route(self.sink, self.route).await;
-        // Entra's one-line errors; the other form's text is lost in the library.
-        stage.cloud.honour(Quirk::OneLineErrors, true);
         (self.make)(&mut stage);
         let (_, findings) = findings(&stage, &[]).await;
         let found = of(self.check, &findings);
@@ -56,7 +54,7 @@ impl Row {
 }
 
 /// What is checked, in order.
-pub const CHECKS: [&str; 12] = [
+pub const CHECKS: [&str; 13] = [
     "settings",
     "credentials",
     "defender-token",
@@ -68,6 +66,7 @@ pub const CHECKS: [&str; 12] = [
     "checkpoint",
     "clock",
     "support",
+    "proxy",
     "schedule",
 ];
 

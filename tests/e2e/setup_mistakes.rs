@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use simulator::{Fault, Quirk, Role, Route, Service, Sink, azurite::Azurite, functions_host::Payload};
+use simulator::{Fault, Role, Route, Service, Sink, azurite::Azurite, functions_host::Payload};
 
 use crate::stage::{Stage, fail};
 
@@ -36,8 +36,6 @@ fn refused_by_entra(stage: &Stage, description: &str) {
 async fn provoke(message: &str) -> String {
     let sink = if message.contains("Data Collector") { Sink::DataCollector } else { Sink::LogsIngestion };
     let mut stage = Stage::with_route(sink, Route::ClientSecret).await;
-    // Entra's one-line errors; the other form's text is lost in the library.
-    stage.cloud.honour(Quirk::OneLineErrors, true);
     stage.generate(3, 1);
     match message {
         "AADSTS7000215" => stage.set("AZURE_CLIENT_SECRET", "wrong"),
@@ -59,6 +57,10 @@ async fn provoke(message: &str) -> String {
         "AADSTS90002" => stage.set("AZURE_TENANT_ID", OTHER_ID),
         "AADSTS500011" => stage.set("MDATP_API_SCOPE", "https://nowhere.example/.default"),
         "no token for" => stage.cloud.fault(Fault::html().on(Service::Entra).always()),
+        "the certificate is not trusted" => crate::transport::trust_another(&mut stage).await,
+        "it comes from something in between" => {
+            stage.cloud.fault(Fault::html().on(Service::LogsIngestion).always());
+        }
         "Defender answered 403" => stage.cloud.deny_role(Role::AlertRead),
         "Defender answered 401" => stage.cloud.fault(Fault::status(401).on(Service::Defender).always()),
         "Defender answered 400" => stage.cloud.fault(Fault::status(400).on(Service::Defender).always()),

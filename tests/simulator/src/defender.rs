@@ -4,7 +4,7 @@ mod catalogue;
 mod encoding;
 
 pub(crate) use self::catalogue::Catalogue;
-pub(crate) use self::encoding::{encode, plain};
+pub(crate) use self::encoding::encode;
 
 use std::collections::{BTreeMap, BTreeSet};
 

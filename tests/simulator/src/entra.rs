@@ -57,6 +57,7 @@ pub(crate) struct Entra<'a> {
     pub tokens: &'a mut Tokens,
     pub held: &'a [Role],
     pub one_line_errors: bool,
+    pub text_expiry: bool,
     pub rng: &'a mut Rng,
 }
 
@@ -73,7 +74,8 @@ impl Entra<'_> {
         match audience(tenant, request) {
             Ok((audience, resource)) => {
                 let token = self.tokens.issue(&audience, resource, self.held, now);
-                let seconds = (token.expires_at - now).whole_seconds();
+                let seconds = json!((token.expires_at - now).whole_seconds());
+                let seconds = if self.text_expiry { seconds.to_string().into() } else { seconds };
                 let body = json!({
                     "token_type": "Bearer",
                     "expires_in": seconds,
@@ -153,6 +155,7 @@ mod tests {
             tokens: &mut Tokens::new(1),
             held: &[Role::AlertRead],
             one_line_errors: one_line,
+            text_expiry: false,
             rng: &mut Rng::with_seed(1),
         };
         let answer = entra.answer(&request, NOW);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 
 use crate::answer::Answer;
-use crate::defender::plain;
+use crate::disguise::Disguise;
 use crate::reaction::{Outcome, Reaction};
 use crate::request::Request;
 use crate::service::Service;
@@ -33,11 +33,12 @@ pub struct Fault {
 
 #[derive(Clone, Debug)]
 enum Kind {
-    Garbled(String, Bytes),
     Status(u16),
     Body(u16, String),
     Html,
     BadJson,
+    Disguised(Disguise),
+    Talkative(&'static str, &'static str),
     CutBody(usize),
     LostReply,
     Reset,
@@ -72,8 +73,31 @@ impl Fault {
     /// chose have put out raw control characters inside of strings (Icinga/icinga2#8312, aide/aide#189) and bytes
     /// that are no UTF-8 (unraid/ci-runner-farm#49).
     pub fn garbled(text: &str, bytes: &[u8]) -> Self {
-        let kind = Kind::Garbled(text.to_owned(), Bytes::copy_from_slice(bytes));
+        let kind = Kind::Disguised(Disguise::Garbled(text.to_owned(), Bytes::copy_from_slice(bytes)));
         Self::new(kind, format!("{text} garbled"))
+    }
+
+    /// Does the work, but writes a byte order mark before the body, as Entra and Azure's own API have been seen to do
+    /// now and then (juju/juju#6836, Azure/azure-rest-api-specs#42472).
+    pub fn byte_order_mark() -> Self {
+        Self::new(Kind::Disguised(Disguise::ByteOrderMark), "byte order mark".to_owned())
+    }
+
+    /// Does the work, but compresses the body anew with the codings of these header lines, in their spelling: names
+    /// have no case, and several are undone in turn (RFC 9110, section 8.4). `gzip+` is gzip in two members, as who
+    /// compresses piece by piece sends it (RFC 1952, section 2.2; curl/curl#22156); `raw deflate` has no zlib header.
+    /// A coding that is unknown, such as `br`, is told and not applied.
+    pub fn encoded(lines: &[&'static str]) -> Self {
+        Self::new(
+            Kind::Disguised(Disguise::Encoded(lines.to_vec())),
+            format!("encoded as {}", lines.join(", ")),
+        )
+    }
+
+    /// Does the work, and says more than the service does: the body is this text, of this content type. Gateways and
+    /// others' stand-ins for the sinks accept with `{}`.
+    pub fn talkative(content_type: &'static str, text: &'static str) -> Self {
+        Self::new(Kind::Talkative(content_type, text), format!("work done, and the body {text:?}"))
     }
 
     /// Does the work, but closes the connection after so many bytes of the body.
@@ -202,7 +226,15 @@ impl Fault {
             Kind::Body(status, text) => self.answer(Answer::json(*status, text.clone())),
             Kind::Html => self.answer(Answer::of("text/html; charset=utf-8", 200, PAGE)),
             Kind::BadJson => self.answer(with_bad_json(work())),
-            Kind::Garbled(text, bytes) => self.answer(with_bytes(work(), text, bytes)),
+            Kind::Disguised(disguise) => self.answer(disguise.on(work())),
+            Kind::Talkative(content_type, text) => {
+                // A status of 204 can have no body.
+                let status = match work().status {
+                    204 => 200,
+                    status => status,
+                };
+                self.answer(Answer::of(content_type, status, *text))
+            }
             Kind::CutBody(bytes) => match work() {
                 answer if answer.body.is_empty() => Outcome::AcceptThenReset,
                 answer => {
@@ -239,21 +271,6 @@ fn with_bad_json(mut answer: Answer) -> Answer {
     answer.headers.remove(CONTENT_ENCODING);
     answer.body = r#"{"value":[{"id":"da63"#.into();
     answer.with(CONTENT_TYPE, "application/json; charset=utf-8")
-}
-
-/// The answer as it would be without compression, with `bytes` in the place of each `text`.
-fn with_bytes(mut answer: Answer, text: &str, bytes: &[u8]) -> Answer {
-    let mut left = &plain(&answer)[..];
-    answer.headers.remove(CONTENT_ENCODING);
-    let mut body = Vec::with_capacity(left.len());
-    while let Some(at) = left.windows(text.len()).position(|window| window == text.as_bytes()) {
-        body.extend_from_slice(&left[..at]);
-        body.extend_from_slice(bytes);
-        left = &left[at + text.len()..];
-    }
-    body.extend_from_slice(left);
-    answer.body = body.into();
-    answer
 }
 
 /// The faults that are set.
@@ -311,6 +328,9 @@ mod tests {
             (Fault::lost_reply(), true),
             (Fault::cut_body(3), true),
             (Fault::bad_json(), true),
+            (Fault::byte_order_mark(), true),
+            (Fault::encoded(&["br"]), true),
+            (Fault::talkative("text/plain", "{}"), true),
             (Fault::slow(Duration::SECOND), true),
             (Fault::reset(), false),
             (Fault::status(503), false),

@@ -3,7 +3,7 @@
 
 use azure_core::time::OffsetDateTime;
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::answer::Answer;
 use crate::refusal::Refusal;
@@ -12,15 +12,51 @@ use crate::role::Role;
 use crate::tenant;
 use crate::token::{Resource, Tokens};
 
+/// How the endpoint tells when a token expires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expiry {
+    /// As a text of seconds since 1970, as it is documented.
+    Seconds,
+    /// As a number of them.
+    Number,
+    /// As a date in the manner of the United States.
+    Date,
+}
+
+impl Expiry {
+    fn tell(self, at: OffsetDateTime) -> Value {
+        match self {
+            Self::Seconds => at.unix_timestamp().to_string().into(),
+            Self::Number => at.unix_timestamp().into(),
+            Self::Date => {
+                let (hour, half) = match at.hour() {
+                    hour @ 0..12 => (hour, "AM"),
+                    hour => (hour - 12, "PM"),
+                };
+                let hour = if hour == 0 { 12 } else { hour };
+                let (month, day, year) = (u8::from(at.month()), at.day(), at.year());
+                let (minute, second) = (at.minute(), at.second());
+                format!("{month}/{day}/{year} {hour}:{minute:02}:{second:02} {half} +00:00").into()
+            }
+        }
+    }
+}
+
 /// Issues a token to the app's identity.
-pub(crate) fn answer(request: &Request, tokens: &mut Tokens, held: &[Role], now: OffsetDateTime) -> Answer {
+pub(crate) fn answer(
+    request: &Request,
+    tokens: &mut Tokens,
+    held: &[Role],
+    expiry: Expiry,
+    now: OffsetDateTime,
+) -> Answer {
     match resource(request) {
         Ok((audience, resource)) => {
             let token = tokens.issue(audience, resource, held, now);
             let body = json!({
                 "access_token": token.text,
                 "client_id": tenant::CLIENT_ID,
-                "expires_on": token.expires_at.unix_timestamp().to_string(),
+                "expires_on": expiry.tell(token.expires_at),
                 "resource": audience,
                 "token_type": "Bearer",
             });
@@ -62,10 +98,10 @@ mod tests {
 
     const GOOD: &str = "/msi/token?resource=https://monitor.azure.com&api-version=2019-08-01";
 
-    fn ask(target: &str, header: &str) -> (u16, serde_json::Value) {
+    fn ask(target: &str, header: &str) -> (u16, Value) {
         let request = Request::new(Method::GET, target).with_header("x-identity-header", header);
         let now = OffsetDateTime::UNIX_EPOCH;
-        let answer = answer(&request, &mut Tokens::new(1), &[], now);
+        let answer = answer(&request, &mut Tokens::new(1), &[], Expiry::Seconds, now);
         let body = serde_json::from_slice(&answer.body).expect("a JSON body");
         (answer.status, body)
     }
@@ -76,6 +112,20 @@ mod tests {
         assert_eq!(status, 200);
         assert_eq!(body["expires_on"], "3599");
         assert_eq!(body["resource"], "https://monitor.azure.com");
+    }
+
+    #[test]
+    fn other_platforms_tell_the_expiry_in_other_forms() {
+        // 2020-01-16 by `date -u -d @SECONDS`.
+        for (seconds, number, date) in [
+            (1_579_152_252, 1_579_152_252, "1/16/2020 5:24:12 AM +00:00"),
+            (1_579_132_800, 1_579_132_800, "1/16/2020 12:00:00 AM +00:00"),
+            (1_579_176_000, 1_579_176_000, "1/16/2020 12:00:00 PM +00:00"),
+            (1_579_219_199, 1_579_219_199, "1/16/2020 11:59:59 PM +00:00"),
+        ] {
+            let at = OffsetDateTime::from_unix_timestamp(seconds).expect("a time");
+            assert_eq!((Expiry::Number.tell(at), Expiry::Date.tell(at)), (json!(number), json!(date)));
+        }
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod console;
 mod counts;
 mod data_collector;
 mod defender;
+mod disguise;
 mod entra;
 mod fault;
 pub mod functions_host;

@@ -17,4 +17,12 @@ pub enum Quirk {
     LimitTimeRange,
     /// Entra words its errors in one line, not separated by CRLF.
     OneLineErrors,
+    /// The managed identity's endpoint tells the expiry as a number instead of a text
+    /// (AzureAD/microsoft-authentication-library-for-dotnet#4963 has the forms that were seen).
+    NumericExpiry,
+    /// The managed identity's endpoint tells the expiry as a date, as App Service's version 2017-09-01 does on Windows:
+    /// `1/16/2020 5:24:12 AM +00:00` (Azure/azure-sdk-for-python#9480, Azure/azure-sdk-for-net#12869).
+    DatedExpiry,
+    /// Entra tells `expires_in` as a text, as its endpoint of version 1 does.
+    TextExpiry,
 }

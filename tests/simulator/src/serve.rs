@@ -136,6 +136,12 @@ impl Served {
         self.front_ends[service as usize].handshakes()
     }
 
+    /// How many connections to a service have been opened, also those that a caller without trust in its certificate
+    /// has given up.
+    pub fn connections(&self, service: Service) -> usize {
+        self.front_ends[service as usize].connections()
+    }
+
     /// Ends all connections to a service, after the exchanges they are in. Comes back when the callers have
     /// closed them too, and so know.
     pub async fn hang_up(&self, service: Service) {

@@ -21,14 +21,17 @@ impl Tls {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         authority.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        let name = "mdatp-forward simulator";
-        authority.distinguished_name.push(DnType::CommonName, name);
         let authority_key = KeyPair::generate().map_err(failed)?;
+        // Of a name of its own, as any two authorities of the world.
+        let key = authority_key.public_key_raw().last_chunk().copied().unwrap_or_default();
+        let name = format!("mdatp-forward simulator {:016x}", u64::from_be_bytes(key));
+        authority.distinguished_name.push(DnType::CommonName, name);
         let authority_pem = authority.self_signed(&authority_key).map_err(failed)?.pem();
         let issuer = Issuer::new(authority, authority_key);
 
         let key = KeyPair::generate().map_err(failed)?;
-        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        // The last is for what a proxy leads here.
+        let names = ["localhost", "127.0.0.1", "*.azure.example"].map(str::to_owned);
         let certificate =
             CertificateParams::new(names).and_then(|leaf| leaf.signed_by(&key, &issuer)).map_err(failed)?;
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));

@@ -16,7 +16,7 @@ use crate::defender::{Api, Catalogue, Defender};
 use crate::entra::Entra;
 use crate::fault::Faults;
 use crate::generate::Generator;
-use crate::identity;
+use crate::identity::{self, Expiry};
 use crate::ledger::{Ledger, Received, Refused, Seen};
 use crate::logs_ingestion::{self, Endpoint, Streams};
 use crate::post::Record;
@@ -131,6 +131,7 @@ impl World {
             tokens: &mut self.tokens,
             held: &self.held,
             one_line_errors: self.quirks.contains(&Quirk::OneLineErrors),
+            text_expiry: self.quirks.contains(&Quirk::TextExpiry),
             rng: &mut self.rng,
         };
         let answer = entra.answer(request, now);
@@ -139,7 +140,14 @@ impl World {
     }
 
     fn identity(&mut self, request: &Request, now: OffsetDateTime) -> Answer {
-        let answer = identity::answer(request, &mut self.tokens, &self.held, now);
+        let expiry = if self.quirks.contains(&Quirk::NumericExpiry) {
+            Expiry::Number
+        } else if self.quirks.contains(&Quirk::DatedExpiry) {
+            Expiry::Date
+        } else {
+            Expiry::Seconds
+        };
+        let answer = identity::answer(request, &mut self.tokens, &self.held, expiry, now);
         self.ledger.counts.identity_tokens += u64::from(answer.status == 200);
         answer
     }

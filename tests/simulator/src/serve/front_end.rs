@@ -1,6 +1,7 @@
 //! What stands before a service, as Azure's front ends do: it may speak TLS, issues tickets with which a
 //! session can be resumed, and hangs up on connections that nobody uses.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustls::HandshakeKind;
@@ -12,6 +13,7 @@ use tokio_rustls::server::TlsStream;
 #[derive(Default)]
 pub(crate) struct FrontEnd {
     pub tls: Option<TlsAcceptor>,
+    connections: AtomicUsize,
     handshakes: Mutex<Vec<HandshakeKind>>,
     /// Each open connection has a receiver of this.
     open: Mutex<watch::Sender<()>>,
@@ -36,8 +38,14 @@ impl FrontEnd {
         lock(&self.handshakes).clone()
     }
 
+    /// The connections so far, also those whose handshake came to nothing.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
     /// What a new connection keeps as long as it is open; a change says that it shall end.
     pub fn opened(&self) -> watch::Receiver<()> {
+        self.connections.fetch_add(1, Ordering::Relaxed);
         lock(&self.open).subscribe()
     }
 
