@@ -90,6 +90,13 @@ impl Alert {
         }
     }
 
+    /// The time that its row has in `mode` as `TimeGenerated`, after the member that says it; none when the row
+    /// has the time at which it arrives.
+    pub fn generated(&self, mode: Mode) -> Option<(&'static str, OffsetDateTime)> {
+        let time = |name: &str| if name == "lastUpdateTime" { self.updated } else { self.created };
+        mode.row_times().iter().find_map(|name| Some((*name, time(name)?)))
+    }
+
     /// What tells this alert (in updated mode: this state of it) from all others.
     pub fn identity(&self, mode: Mode) -> Identity {
         let id = self.id.as_bytes();
@@ -202,6 +209,22 @@ mod tests {
             let bare = alert(text);
             assert_eq!((bare.machine_id, bare.created, bare.updated), (None, None, None));
         }
+    }
+
+    #[test]
+    fn a_row_has_the_time_of_the_state_that_is_in_it() {
+        let created = "2026-11-20T09:14:27Z";
+        for (updated, mode, member, time) in [
+            ("2026-11-20T19:00:00Z", Mode::Created, "alertCreationTime", created),
+            ("2026-11-20T19:00:00Z", Mode::Updated, "lastUpdateTime", "2026-11-20T19:00:00Z"),
+            ("soon", Mode::Updated, "alertCreationTime", created),
+        ] {
+            let text =
+                format!(r#"{{"id":"a","alertCreationTime":"{created}","lastUpdateTime":"{updated}"}}"#);
+            let alert = Alert::parse(text.into()).expect("an alert");
+            assert_eq!(alert.generated(mode), Some((member, timestamp::read(time).expect("a time"))));
+        }
+        assert_eq!(alert(r#"{"id":"a"}"#).generated(Mode::Updated), None);
     }
 
     #[test]

@@ -105,9 +105,11 @@ fn failed(error: RunError) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Problem;
 
     fn app() -> App {
-        App::new(Err(SettingsError(vec!["MDATP_SINK is not set".to_owned()])), Clock::System)
+        let problem = Problem::with("MDATP_SINK", "is not set");
+        App::new(Err(SettingsError(vec![problem])), Clock::System)
     }
 
     #[tokio::test]

@@ -11,10 +11,12 @@ pub mod slices;
 
 use std::fmt;
 
-use azure_core::time::{OffsetDateTime, parse_rfc3339, to_rfc3339};
+use azure_core::time::{OffsetDateTime, to_rfc3339};
 
 use crate::{
-    checkpoint::{Checkpoint, FIRST_YEAR},
+    checkpoint::Checkpoint,
+    config,
+    timestamp::{self, floor},
     walk::Window,
 };
 
@@ -59,16 +61,10 @@ impl Past {
 
 /// A time, or a day in UTC. No duration: the same command has to mean the same when it is given again.
 pub fn time(text: &str) -> Result<OffsetDateTime, String> {
-    let time = parse_rfc3339(text).or_else(|_| parse_rfc3339(&format!("{text}T00:00:00Z")));
-    let time = time.map_err(|_| "must be an RFC 3339 time (2026-11-01T00:00:00Z) or a day (2026-11-01)")?;
-    match time.year() {
-        ..FIRST_YEAR => Err(format!("must not be before {FIRST_YEAR}, when Defender for Endpoint came")),
-        _ => {
-            // As Defender writes times: in UTC, and no finer.
-            let time = time.to_offset(OffsetDateTime::UNIX_EPOCH.offset());
-            Ok(time.replace_nanosecond(time.nanosecond() / 100 * 100).unwrap_or(time))
-        }
-    }
+    let read = timestamp::read(text).or_else(|| timestamp::read(&format!("{text}T00:00:00Z")));
+    let time = read.ok_or("must be an RFC 3339 time (2026-11-01T00:00:00Z) or a day (2026-11-01)")?;
+    // As Defender writes times: in UTC, and no finer.
+    Ok(floor(config::time::not_too_early(time)?))
 }
 
 /// A share of the quotas.

@@ -29,7 +29,7 @@ use crate::{
     claims::Claims,
     clock::Clock,
     config::{
-        Config, Identity, SinkConfig, StateConfig, cloud::Cloud, endpoint::Endpoint, parts::Parts,
+        Config, Identity, Mode, SinkConfig, StateConfig, cloud::Cloud, endpoint::Endpoint, parts::Parts,
         settings::Settings, storage::BlobAccess,
     },
     credential::Credential,
@@ -88,7 +88,10 @@ pub async fn check(settings: &Settings, clock: Clock, send: bool, tell: &mut dyn
     let is_set = |name| settings.get(name).is_some();
     let is_host = is_azure || is_set("FUNCTIONS_WORKER_RUNTIME") || is_set("FUNCTIONS_EXTENSION_VERSION");
     tell(proxy::judge(|name| settings.get(name), is_host));
-    tell(schedule::judge(settings.get("MDATP_SCHEDULE").as_deref(), is_host));
+    tell(match settings.read("MDATP_SCHEDULE") {
+        Ok(text) => schedule::judge(text.as_deref(), is_host),
+        Err(_) => Finding::not_checked(schedule::CHECK, BAD_SETTINGS),
+    });
 }
 
 /// What is asked, and whom the findings are told.
@@ -198,7 +201,8 @@ impl<'a> Checkup<'a> {
         let now = self.clock.now();
         let marked = self.parts.shape.filter(|_| send).map(|shape| Marked::at(now, config, shape));
         let body = marked.as_ref().map_or(Bytes::from_static(sink::NOTHING), |marked| marked.body.clone());
-        let posted = Sink::new(config, &self.credential).send(body, &self.caller()).await;
+        // Whatever the mode, the marked record was created and changed in the same moment.
+        let posted = Sink::new(config, Mode::Created, &self.credential).send(body, &self.caller()).await;
         (self.tell)(sink::judge(config, &self.who, marked.as_ref(), &posted));
     }
 
@@ -209,7 +213,7 @@ impl<'a> Checkup<'a> {
             return self.not_checked(&checks, BAD_SETTINGS);
         };
         let needs_token = matches!(config, StateConfig::Blob { account, .. }
-            if matches!(account.access, BlobAccess::Identity { .. }));
+            if matches!(account.access, BlobAccess::Identity(None)));
         if needs_token && self.parts.identity.is_none() {
             return self.not_checked(&checks, NO_TOKEN);
         }

@@ -24,7 +24,7 @@ use crate::{
 const VERSION: u32 = 1;
 
 /// A watermark may be later than this machine's time by so much: the clocks of two machines differ.
-const FUTURE: Duration = Duration::from_secs(300);
+pub const FUTURE: Duration = Duration::from_secs(300);
 
 /// Defender for Endpoint came in 2016 (as Windows Defender ATP).
 pub const FIRST_YEAR: i32 = 2016;

@@ -3,6 +3,7 @@
 mod backfill;
 mod check;
 mod completions;
+mod document;
 mod manual;
 mod migrate;
 mod run;
@@ -11,12 +12,7 @@ mod set_aside;
 mod state;
 mod status;
 
-use std::{
-    fs,
-    io::{Read, Write},
-    path::Path,
-    process::ExitCode,
-};
+use std::{io::Write, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use tracing::{error, warn};
@@ -156,16 +152,6 @@ pub fn warn_of_sink(config: &Config) {
     if let SinkConfig::DataCollector { .. } = config.sink {
         warn!("{END_OF_SUPPORT}");
     }
-}
-
-/// The text of a file, or of stdin for `-`.
-fn read_document(file: &Path) -> Result<Vec<u8>, String> {
-    let mut text = Vec::new();
-    let read = match file.as_os_str() == "-" {
-        true => std::io::stdin().lock().read_to_end(&mut text).map(|_| text),
-        false => fs::read(file),
-    };
-    read.map_err(|error| format!("it cannot be read: {error}"))
 }
 
 fn print_line(line: &[u8]) {

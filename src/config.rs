@@ -5,24 +5,27 @@ pub mod cloud;
 pub mod endpoint;
 pub mod local_settings;
 pub mod parts;
+mod problem;
+pub mod reference;
 pub mod settings;
 mod sink;
 pub mod storage;
+pub mod time;
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
-use azure_core::{
-    credentials::Secret,
-    time::{OffsetDateTime, parse_rfc3339},
-};
+use azure_core::credentials::Secret;
 
 use crate::{schema::Shape, walk::LARGEST_PAGE};
 use cloud::Cloud;
 use endpoint::Endpoint;
 use parts::Parts;
+pub use problem::{Problem, SettingsError};
 use settings::Settings;
 pub use sink::SinkConfig;
 use storage::BlobAccount;
+pub use time::Start;
+use time::duration;
 
 /// Everything the program can be told. The doc of each field names its setting and default.
 #[derive(Debug, Clone)]
@@ -116,13 +119,15 @@ pub enum Mode {
     Updated,
 }
 
-/// Where the very first run begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Start {
-    /// A fixed time.
-    At(OffsetDateTime),
-    /// So long before the first run.
-    Ago(Duration),
+impl Mode {
+    /// The members whose time a row has as its `TimeGenerated`: the first of them that can be read.
+    pub fn row_times(self) -> &'static [&'static str] {
+        match self {
+            Self::Created => &["alertCreationTime"],
+            // A row is a state of its alert, and is of the time at which the alert came into that state.
+            Self::Updated => &["lastUpdateTime", "alertCreationTime"],
+        }
+    }
 }
 
 /// Where the checkpoint and what was set aside are kept.
@@ -141,35 +146,20 @@ pub enum StateConfig {
     },
 }
 
-/// All settings that are wrong or missing, each with its name and the mend.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SettingsError(pub Vec<String>);
-
-impl fmt::Display for SettingsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the settings need mending: {}", self.0.join("; "))
-    }
-}
-
-impl std::error::Error for SettingsError {}
-
 impl Config {
     /// Reads and checks every setting.
     pub fn parse(settings: &Settings) -> Result<Self, SettingsError> {
-        let mut read = Reader { settings, problems: Vec::new() };
+        let mut read = Reader::of(settings);
 
         let Parts { cloud: _, identity, authority, api_url, api_scope, sink, shape, state } =
             Parts::of(&mut read);
-        let fetch = read.parsed("MDATP_ALERT_FETCH", "list", |text| match text {
-            "list" => Ok(AlertFetch::List),
-            "by-id" => Ok(AlertFetch::ById),
-            _ => Err("must be list or by-id".to_owned()),
-        });
-        let mode = read.parsed("MDATP_MODE", "created", |text| match text {
-            "created" => Ok(Mode::Created),
-            "updated" => Ok(Mode::Updated),
-            _ => Err("must be created or updated".to_owned()),
-        });
+        let fetch = read.one_of(
+            "MDATP_ALERT_FETCH",
+            "list",
+            &[("list", AlertFetch::List), ("by-id", AlertFetch::ById)],
+        );
+        let mode =
+            read.one_of("MDATP_MODE", "created", &[("created", Mode::Created), ("updated", Mode::Updated)]);
         let start = read.parsed("MDATP_START", "24h", Start::parse);
         let lookback = read.parsed("MDATP_LOOKBACK", "1h", duration);
         let page_size = read.parsed("MDATP_PAGE_SIZE", "1000", |text| {
@@ -186,11 +176,12 @@ impl Config {
         });
         let enrich_patience = read.parsed("MDATP_ENRICH_PATIENCE", "30m", duration);
         let machine_ttl = read.parsed("MDATP_MACHINE_TTL", "1h", duration);
-        let health = read.parsed("MDATP_HEALTH", "off", |text| match text {
-            "on" => Ok(true),
-            "off" => Ok(false),
-            _ => Err("must be on or off".to_owned()),
-        });
+        // A `true` of local.settings.json is the text `True` when it gets here.
+        let health = read.one_of(
+            "MDATP_HEALTH",
+            "off",
+            &[("on", true), ("off", false), ("true", true), ("false", false)],
+        );
 
         let problems = read.problems;
         let config = || {
@@ -221,39 +212,47 @@ impl Config {
     }
 }
 
-impl Start {
-    /// A time or a duration, as `MDATP_START` has it.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let ago = |_| duration(text).map(Start::Ago);
-        parse_rfc3339(text)
-            .map(Start::At)
-            .or_else(ago)
-            .map_err(|_| "must be an RFC 3339 time (2026-11-24T00:00:00Z) or a duration (24h)".to_owned())
-    }
-}
-
 /// Reads setting after setting and remembers what was wrong.
 struct Reader<'a> {
     settings: &'a Settings,
-    problems: Vec<String>,
+    problems: Vec<Problem>,
 }
 
-impl Reader<'_> {
-    fn get(&self, name: &str) -> Option<String> {
-        self.settings.get(name)
+impl<'a> Reader<'a> {
+    /// A reader that knows of the references that nobody has resolved, whether or not it comes to read them.
+    fn of(settings: &'a Settings) -> Self {
+        Self { settings, problems: settings.unresolved().into_iter().map(Problem::from).collect() }
     }
 
-    fn text(&self, name: &str, default: &str) -> String {
+    fn get(&mut self, name: &str) -> Option<String> {
+        self.settings.read(name).unwrap_or_else(|unresolved| self.tell(unresolved.into()))
+    }
+
+    fn is_set(&self, name: &str) -> bool {
+        self.settings.is_set(name)
+    }
+
+    fn text(&mut self, name: &str, default: &str) -> String {
         self.get(name).unwrap_or_else(|| default.to_owned())
     }
 
-    fn problem<T>(&mut self, problem: String) -> Option<T> {
-        self.problems.push(problem);
+    /// Remembers a problem, once.
+    fn tell<T>(&mut self, problem: Problem) -> Option<T> {
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
         None
     }
 
+    fn problem<T>(&mut self, name: &str, what: impl Into<String>) -> Option<T> {
+        self.tell(Problem::with(name, what))
+    }
+
     fn required(&mut self, name: &str, why: &str) -> Option<String> {
-        self.get(name).or_else(|| self.problem(format!("{name} is not set: {why}")))
+        match self.is_set(name) {
+            true => self.get(name),
+            false => self.problem(name, format!("is not set: {why}")),
+        }
     }
 
     fn parsed<T>(
@@ -262,10 +261,23 @@ impl Reader<'_> {
         default: &str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
-        match parse(&self.text(name, default)) {
-            Ok(value) => Some(value),
-            Err(problem) => self.problem(format!("{name} {problem}")),
-        }
+        let text = match self.is_set(name) {
+            true => self.get(name)?,
+            false => default.to_owned(),
+        };
+        parse(&text).map_or_else(|what| self.problem(name, what), Some)
+    }
+
+    /// One of the values that have names, whose case does not matter.
+    fn one_of<T: Copy>(&mut self, name: &str, default: &str, choices: &[(&str, T)]) -> Option<T> {
+        self.parsed(name, default, |text| {
+            let chosen = choices.iter().find(|(choice, _)| choice.eq_ignore_ascii_case(text));
+            chosen.map(|(_, value)| *value).ok_or_else(|| {
+                let names: Vec<_> = choices.iter().map(|(choice, _)| *choice).collect();
+                let (last, others) = names.split_last().expect("there is a choice");
+                format!("must be {} or {last}", others.join(", "))
+            })
+        })
     }
 
     fn endpoint(&mut self, name: &str, default: &str) -> Option<Endpoint> {
@@ -273,34 +285,38 @@ impl Reader<'_> {
     }
 
     fn identity(&mut self) -> Option<Identity> {
-        let tenant = self.get("AZURE_TENANT_ID");
-        let client = self.get("AZURE_CLIENT_ID");
         let app = |reader: &mut Self, by: &str| {
             let why = format!("{by} needs the app registration's tenant and client id");
             let tenant = reader.required("AZURE_TENANT_ID", &why);
             let client = reader.required("AZURE_CLIENT_ID", &why);
             tenant.zip(client)
         };
-        if let Some(secret) = self.get("AZURE_CLIENT_SECRET") {
-            let (tenant, client) = app(self, "AZURE_CLIENT_SECRET")?;
+        let optional = |reader: &mut Self, name: &str| match reader.is_set(name) {
+            true => reader.get(name).map(Some),
+            false => Some(None),
+        };
+        if self.is_set("AZURE_CLIENT_SECRET") {
+            let (secret, app) = (self.get("AZURE_CLIENT_SECRET"), app(self, "AZURE_CLIENT_SECRET"));
+            let (secret, (tenant, client)) = secret.zip(app)?;
             Some(Identity::ClientSecret { tenant, client, secret: Secret::new(secret) })
-        } else if let Some(file) = self.get("AZURE_FEDERATED_TOKEN_FILE") {
-            let (tenant, client) = app(self, "AZURE_FEDERATED_TOKEN_FILE")?;
+        } else if self.is_set("AZURE_FEDERATED_TOKEN_FILE") {
+            let file = self.get("AZURE_FEDERATED_TOKEN_FILE");
+            let (file, (tenant, client)) = file.zip(app(self, "AZURE_FEDERATED_TOKEN_FILE"))?;
             Some(Identity::WorkloadIdentity { tenant, client, file: PathBuf::from(file) })
-        } else if self.get("IDENTITY_ENDPOINT").is_some() {
-            Some(Identity::ManagedIdentity { client })
+        } else if self.is_set("IDENTITY_ENDPOINT") {
+            Some(Identity::ManagedIdentity { client: optional(self, "AZURE_CLIENT_ID")? })
         } else {
-            Some(Identity::AzureCli { tenant })
+            Some(Identity::AzureCli { tenant: optional(self, "AZURE_TENANT_ID")? })
         }
     }
 
     fn state(&mut self, cloud: &Cloud) -> Option<StateConfig> {
-        let text = self.text("MDATP_STATE", "blob:mdatp-forward");
+        let text = self.parsed("MDATP_STATE", "blob:mdatp-forward", |text| Ok(text.to_owned()))?;
         if let Some(folder) = text.strip_prefix("file:").filter(|folder| !folder.is_empty()) {
             return Some(StateConfig::Folder(PathBuf::from(folder)));
         }
         let Some(path) = text.strip_prefix("blob:") else {
-            return self.problem("MDATP_STATE must be blob:CONTAINER[/PREFIX] or file:FOLDER".to_owned());
+            return self.problem("MDATP_STATE", "must be blob:CONTAINER[/PREFIX] or file:FOLDER");
         };
         let (container, prefix) = path.split_once('/').unwrap_or((path, ""));
         // Azure's naming rule for containers: 3 to 63 lower-case letters, digits and single hyphens.
@@ -311,9 +327,8 @@ impl Reader<'_> {
             && !container.contains("--");
         if !legal {
             return self.problem(
-                "MDATP_STATE names a container that Azure does not allow: 3 to 63 lower-case letters, digits \
-                 and single hyphens"
-                    .to_owned(),
+                "MDATP_STATE",
+                "names a container that Azure does not allow: 3 to 63 lower-case letters, digits and single hyphens",
             );
         }
         match BlobAccount::read(self.settings, cloud) {
@@ -322,13 +337,9 @@ impl Reader<'_> {
                 container: container.to_owned(),
                 prefix: prefix.trim_matches('/').to_owned(),
             }),
-            Err(problem) => self.problem(problem),
+            Err(problem) => self.tell(problem),
         }
     }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|_| "must be a duration such as 90s, 8m, 1h or 7d".to_owned())
 }
 
 /// Letters, digits and underscore, at most 100 characters (Data Collector API, `Log-Type`). The

@@ -21,10 +21,10 @@ use std::{
     time::Duration,
 };
 
-use azure_core::time::OffsetDateTime;
+use azure_core::time::{OffsetDateTime, to_rfc3339};
 use futures::future::{Either, select};
 use tokio::{sync::mpsc, time::Instant};
-use tracing::warn;
+use tracing::{info, warn};
 
 pub use error::RunError;
 
@@ -33,7 +33,7 @@ use crate::{
     batch::Packer,
     call::{CallError, Caller},
     cause::chain,
-    checkpoint::Checkpoint,
+    checkpoint::{Checkpoint, FUTURE},
     config::Start,
     deadline::Deadline,
     enrich::MachineOf,
@@ -43,6 +43,7 @@ use crate::{
     shape::Shaped,
     shrink::Fit,
     state::Version,
+    timestamp,
     union::union,
     walk::Window,
 };
@@ -191,12 +192,18 @@ impl Run<'_> {
             self.version = Some(version);
             return Ok(());
         }
+        let now = self.services.clock.now();
         let start = match self.services.start {
             Start::At(time) => time,
-            Start::Ago(duration) => self.services.clock.now() - duration,
+            Start::Ago(duration) => now - duration,
         };
         self.checkpoint = Checkpoint::starting_at(start);
         match self.purpose {
+            // A checkpoint of the future would be taken for a damaged one.
+            _ if start > now + FUTURE => {
+                info!("MDATP_START lies ahead: nothing is forwarded before {}", to_rfc3339(&start));
+                Ok(())
+            }
             Purpose::Send(_) => self.save().await,
             Purpose::Show(_) => Ok(()),
         }
@@ -238,14 +245,13 @@ impl Run<'_> {
     /// Merges an alert with its machine, and writes the record in its shape.
     fn make_record(&self, alert: &Alert, machine: &MachineOf) -> Result<Record, RunError> {
         let object = alert.object().map_err(|_| RunError::Panicked)?;
-        let stamp = (self.services.sink.wants_time_generated() && alert.created.is_some())
-            .then(|| object.get("alertCreationTime"))
-            .flatten();
+        let time = alert.generated(self.services.mode).filter(|_| self.services.sink.wants_time_generated());
+        let stamp = time.and_then(|(member, _)| timestamp::stamp(object.get(member)?));
         let machine = match machine {
             MachineOf::Found(machine) => Some(&**machine),
             MachineOf::None | MachineOf::Unknown => None,
         };
-        let union = union(object, machine, stamp);
+        let union = union(object, machine, stamp.as_deref());
         let shape = self.services.shape;
         let Shaped { text, misfits } = shape.write(&union);
         Ok(match shape.fit(&union, &text, self.services.sink.limits()) {

@@ -137,7 +137,7 @@ pub const FIELDS: &[Field] = &[
         TIME_GENERATED,
         Time,
         TIME_GENERATED,
-        "when the alert was created; the arrival, if that is unknown",
+        "when the alert was created, or with MDATP_MODE=updated changed; the arrival, if that is unknown",
     ),
     alert("id", Text, "AlertId", "the alert's id"),
     alert("incidentId", Whole, "IncidentId", "the incident the alert belongs to"),

@@ -90,8 +90,8 @@ impl Services {
     ) -> Self {
         Self {
             defender: Defender::new(config, credential.clone()),
-            sink: Sink::new(&config.sink, credential),
-            health: config.health.then(|| Sink::new(&config.sink.for_health(), credential)),
+            sink: Sink::new(&config.sink, config.mode, credential),
+            health: config.health.then(|| Sink::new(&config.sink.for_health(), config.mode, credential)),
             store,
             http,
             clock,

@@ -13,7 +13,7 @@ use serde::de::{Error, IgnoredAny};
 use crate::{
     call::{CallError, Caller, Refusal},
     cause::one_line,
-    config::SinkConfig,
+    config::{Mode, SinkConfig},
     credential::Credential,
     http::Reply,
     object::Object,
@@ -71,11 +71,11 @@ pub enum Sink {
 }
 
 impl Sink {
-    /// The sink that is configured.
-    pub fn new(config: &SinkConfig, credential: &Arc<Credential>) -> Self {
+    /// The sink that is configured, for the records of `mode`.
+    pub fn new(config: &SinkConfig, mode: Mode, credential: &Arc<Credential>) -> Self {
         match config {
             SinkConfig::DataCollector { workspace_id, key, url, log_name } => Self::DataCollector(
-                DataCollector::new(workspace_id.clone(), key.clone(), url, log_name.clone()),
+                DataCollector::new(workspace_id.clone(), key.clone(), url, log_name.clone(), mode),
             ),
             SinkConfig::LogsIngestion { endpoint, rule, stream, scope, log_name: _ } => Self::LogsIngestion(
                 LogsIngestion::new(endpoint, rule, stream, scope.clone(), credential.clone()),

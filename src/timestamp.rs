@@ -1,6 +1,10 @@
 //! Times as services write them. Defender's are UTC, with and without saying so. Pure.
 
-use azure_core::time::{Duration, OffsetDateTime, parse_rfc3339, parse_rfc7231};
+use std::borrow::Cow;
+
+use azure_core::time::{Duration, OffsetDateTime, parse_rfc3339, parse_rfc7231, to_rfc3339};
+
+use crate::object::text_of;
 
 /// The step between two times that Defender, Kusto and Log Analytics can tell apart: 100 ns.
 pub const TICK: Duration = Duration::nanoseconds(100);
@@ -15,6 +19,18 @@ pub fn read(text: &str) -> Option<OffsetDateTime> {
     let read = parse_rfc3339(text).ok().filter(|_| matches!(text.as_bytes().get(10), Some(b'T' | b't')));
     let read = read.or_else(|| iso(text)).or_else(|| month_first(text)).or_else(|| since_1970(text));
     Some(read.or_else(|| parse_rfc7231(text).ok())?.checked_to_utc()?.into())
+}
+
+/// The JSON value `value` as a `TimeGenerated`: its own text, or in another spelling the time it says, without what is
+/// less than a [`TICK`]. `None` when it says no time.
+pub fn stamp(value: &str) -> Option<Cow<'_, str>> {
+    let text = text_of(value)?;
+    let time = read(&text)?;
+    let is_as_written = text.ends_with('Z') && time == floor(time) && parse_rfc3339(&text).is_ok();
+    Some(match is_as_written {
+        true => value.into(),
+        false => format!("\"{}\"", to_rfc3339(&floor(time))).into(),
+    })
 }
 
 /// `time` without what is less than a [`TICK`].
@@ -93,8 +109,6 @@ fn since_1970(text: &str) -> Option<OffsetDateTime> {
 
 #[cfg(test)]
 mod tests {
-    use azure_core::time::to_rfc3339;
-
     use super::*;
 
     #[test]
@@ -150,6 +164,21 @@ mod tests {
             "-795773600",
         ] {
             assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_stamp_is_the_time_as_it_is_written_where_log_analytics_reads_that() {
+        for (value, stamp) in [
+            (r#""2026-11-27T10:00:00.1234567Z""#, Some(r#""2026-11-27T10:00:00.1234567Z""#)),
+            (r#""2026-11-27T10:00:00.50Z""#, Some(r#""2026-11-27T10:00:00.50Z""#)),
+            (r#""2026-11-27T10:00:00""#, Some(r#""2026-11-27T10:00:00Z""#)),
+            (r#""2026-11-27T12:00:00+02:00""#, Some(r#""2026-11-27T10:00:00Z""#)),
+            (r#""2026-11-27T10:00:00.123456789Z""#, Some(r#""2026-11-27T10:00:00.1234567Z""#)),
+            (r#""soon""#, None),
+            ("null", None),
+        ] {
+            assert_eq!(super::stamp(value).as_deref(), stamp, "{value}");
         }
     }
 

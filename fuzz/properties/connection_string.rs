@@ -37,6 +37,7 @@ pub fn holds(input: &[u8]) {
             match read(cloud, with) {
                 Ok(account) => is_safe(&account),
                 Err(problem) => {
+                    let problem = problem.to_string();
                     assert!(problem.starts_with("AzureWebJobsStorage"), "{problem}");
                     assert!(!problem.contains(KEY) && !problem.contains('\n'), "{problem}");
                 }

@@ -2,15 +2,15 @@
 
 use azure_core::time::{Duration, OffsetDateTime};
 
-use crate::walk::Window;
+use crate::{config::Mode, walk::Window};
 
 /// Records older than this get another `TimeGenerated` (documentation of the Data Collector API; for the Logs
 /// Ingestion API it is what Microsoft's own transformations guard against).
 const OLD: Duration = Duration::days(2);
 
 /// What there is to say about sending the alerts of `range` at `now`, to the Logs Ingestion API or else to the
-/// Data Collector API.
-pub fn notices(range: Window, now: OffsetDateTime, is_logs_ingestion: bool) -> Vec<String> {
+/// Data Collector API. The range is of the time that the list is walked by in `mode`, which is that of the rows.
+pub fn notices(range: Window, now: OffsetDateTime, mode: Mode, is_logs_ingestion: bool) -> Vec<String> {
     let mut notices = Vec::new();
     let days = days(Window { to: range.to.min(now - OLD), ..range });
     if days > 0 {
@@ -18,9 +18,10 @@ pub fn notices(range: Window, now: OffsetDateTime, is_logs_ingestion: bool) -> V
             true => "the Logs Ingestion API may store its own time",
             false => "the Data Collector API stores its own time",
         };
+        let member = mode.row_times()[0];
         notices.push(format!(
             "{days} {} older than 2 days: {who} as TimeGenerated of such records, so query them by the alert's \
-             creation time",
+             {member}",
             if days == 1 { "day is" } else { "days are" },
         ));
     }
@@ -54,14 +55,16 @@ mod tests {
         let range = |from, to| Window { from: at(from), to: at(to) };
         let now = at("2026-11-24T06:00:00Z");
         let old = range("2026-11-01T00:00:00Z", "2026-11-23T06:00:00Z");
-        let told = notices(old, now, false);
+        let told = notices(old, now, Mode::Created, false);
         assert!(told.len() == 1 && told[0].starts_with("22 days are older"), "{told:?}");
-        let told = notices(old, now, true);
+        assert!(told[0].ends_with("by the alert's alertCreationTime"), "{told:?}");
+        let told = notices(old, now, Mode::Updated, true);
         assert!(told[0].starts_with("22 days are older") && told[0].contains("may store"), "{told:?}");
+        assert!(told[0].ends_with("by the alert's lastUpdateTime"), "{told:?}");
         assert!(told.len() == 2 && told[1].ends_with("up to 1104 for these 23 days"), "{told:?}");
         let young = range("2026-11-22T06:00:00Z", "2026-11-22T09:00:00Z");
-        assert_eq!(notices(young, now, false), [""; 0]);
-        let told = notices(range("2026-11-22T05:00:00Z", "2026-11-22T09:00:00Z"), now, true);
+        assert_eq!(notices(young, now, Mode::Created, false), [""; 0]);
+        let told = notices(range("2026-11-22T05:00:00Z", "2026-11-22T09:00:00Z"), now, Mode::Updated, true);
         assert!(
             told[0].starts_with("1 day is older") && told[1].ends_with("up to 48 for this day"),
             "{told:?}"

@@ -25,7 +25,7 @@ impl Surroundings {
         let problem = |file: &Path| std::fs::read(file).err().map(|error| error.to_string());
         Self {
             app: settings.get("WEBSITE_SITE_NAME"),
-            has_identity_header: settings.get("IDENTITY_HEADER").is_some(),
+            has_identity_header: settings.is_set("IDENTITY_HEADER"),
             file_problem: match identity {
                 Identity::WorkloadIdentity { file, .. } => problem(file),
                 _ => None,
@@ -37,14 +37,6 @@ impl Surroundings {
 /// What the identity is, and whether it can work here.
 pub fn judge(identity: &Identity, around: &Surroundings) -> Finding {
     match identity {
-        Identity::ClientSecret { secret, .. } if secret.secret().starts_with("@Microsoft.KeyVault(") => {
-            Finding::failure(
-                CHECK,
-                "AZURE_CLIENT_SECRET is a reference to a Key Vault that the platform could not follow",
-                "give the app's identity the role Key Vault Secrets User on the vault, and check that the secret \
-                 is there and enabled",
-            )
-        }
         Identity::ClientSecret { tenant, client, .. } => {
             Finding::ok(CHECK, format!("a client secret of the app {client} in the tenant {tenant}"))
         }
@@ -113,7 +105,6 @@ mod tests {
         let azure = Surroundings { app: Some("forward".to_owned()), ..HERE };
         for (identity, around, result, part) in [
             (secret("s3cret"), &HERE, Outcome::Ok, "the app c1 in the tenant t1"),
-            (secret("@Microsoft.KeyVault(SecretUri=…)"), &HERE, Outcome::Failure, "Key Vault"),
             (file(), &HERE, Outcome::Ok, "/var/token"),
             (file(), &lost, Outcome::Failure, "no such file"),
             (Identity::ManagedIdentity { client: Some("c2".into()) }, &HERE, Outcome::Ok, "user-assigned"),

@@ -104,9 +104,9 @@ impl Who {
     pub fn open(&self, account: &BlobAccount) -> String {
         let name = &account.name;
         match &account.access {
-            BlobAccess::Identity { client_id } => {
+            BlobAccess::Identity(identity) => {
                 // The storage may be opened by an identity of its own.
-                let own = client_id.clone().map(|client| Self { client: Some(client), ..Self::default() });
+                let own = identity.as_ref().map(|identity| Self::of(identity, self.app.clone()));
                 own.as_ref().unwrap_or(self).assign(
                     "Storage Blob Data Owner",
                     &format!("az storage account list --query \"[?name=='{name}'].id\" --output tsv"),
@@ -169,7 +169,7 @@ mod tests {
             "az role assignment create --role \"Monitoring Metrics Publisher\" --assignee o1 --scope \"$(az monitor \
              data-collection rule list --query \"[?immutableId=='dcr-0f'].id\" --output tsv)\""
         );
-        let access = BlobAccess::Identity { client_id: None };
+        let access = BlobAccess::Identity(None);
         let endpoint = Endpoint::parse("https://acme.blob.core.windows.net").expect("a URL");
         let mut account = BlobAccount { name: "acme".to_owned(), endpoint, access };
         assert_eq!(
@@ -177,7 +177,8 @@ mod tests {
             "az role assignment create --role \"Storage Blob Data Owner\" --assignee c1 --scope \"$(az storage \
              account list --query \"[?name=='acme'].id\" --output tsv)\""
         );
-        account.access = BlobAccess::Identity { client_id: Some("c9".to_owned()) };
+        account.access =
+            BlobAccess::Identity(Some(Identity::ManagedIdentity { client: Some("c9".to_owned()) }));
         assert!(told.open(&account).contains("--assignee c9 "));
         account.access = BlobAccess::Key(Secret::new("hidden"));
         let command = app().open(&account);

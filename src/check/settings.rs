@@ -1,7 +1,7 @@
 //! What is wrong with the settings, one finding each.
 
 use super::finding::Finding;
-use crate::config::{Config, SettingsError, SinkConfig};
+use crate::config::{Config, Problem, SettingsError, SinkConfig};
 
 /// The name of the check.
 pub const CHECK: &str = "settings";
@@ -18,22 +18,20 @@ pub fn judge(config: Result<Config, SettingsError>) -> Vec<Finding> {
             };
             vec![Finding::ok(CHECK, format!("all read: from {} to {sink}", config.api_url))]
         }
-        Err(SettingsError(problems)) => {
-            problems.into_iter().map(|problem| Finding::failure(CHECK, &problem, mend(&problem))).collect()
-        }
+        Err(SettingsError(problems)) => problems.iter().map(of).collect(),
     }
 }
 
-/// A problem begins with the setting that it is about, unless it is about several and names them all.
-fn mend(problem: &str) -> String {
-    let is_setting = |word: &&str| word.starts_with(|first: char| first.is_ascii_uppercase());
-    match problem.split(' ').next().filter(is_setting) {
-        Some(name) => format!(
+fn of(problem: &Problem) -> Finding {
+    let mend = match (&problem.fix, &problem.setting) {
+        (Some(fix), _) => fix.clone(),
+        (None, Some(name)) => format!(
             "set {name}; in Azure: az functionapp config appsettings set --resource-group GROUP --name APP \
              --settings {name}=VALUE"
         ),
-        None => "set those of the sink that you want".to_owned(),
-    }
+        (None, None) => String::new(),
+    };
+    Finding::failure(CHECK, Problem { fix: None, ..problem.clone() }.to_string(), mend)
 }
 
 #[cfg(test)]
@@ -53,5 +51,19 @@ mod tests {
             "{mode}"
         );
         assert!(findings.iter().all(|finding| finding.result == Outcome::Failure));
+        assert!(findings.iter().all(|finding| finding.mend.is_some()), "{findings:?}");
+    }
+
+    #[test]
+    fn a_reference_is_told_with_what_makes_it_resolve() {
+        let settings = [("MDATP_STATE", "file:s"), ("MDATP_LOG_FORMAT", "@Microsoft.KeyVault(VaultName=v)")];
+        let findings = judge(Config::parse(&settings.into_iter().collect()));
+        let reference = findings.iter().find(|finding| finding.message.starts_with("MDATP_LOG_FORMAT"));
+        let reference = reference.expect("a finding");
+        assert_eq!(
+            reference.message,
+            "MDATP_LOG_FORMAT is a Key Vault reference that App Service has not resolved"
+        );
+        assert!(reference.mend.as_ref().is_some_and(|mend| mend.contains("Key Vault Secrets User")));
     }
 }

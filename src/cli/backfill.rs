@@ -57,7 +57,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// The options of `backfill`.
 #[derive(Debug, Args)]
 pub struct BackfillArgs {
-    /// Where to begin: a time (2026-11-01T00:00:00Z), or a day (2026-11-01).
+    /// Where to begin: a time (2026-11-01T00:00:00Z, or 11/01/2026 00:00:00 in UTC), or a day (2026-11-01).
     #[arg(long, value_name = "TIME", value_parser = backfill::time)]
     pub from: OffsetDateTime,
     /// Where to end, which is not included; where the timer began, if not given.
@@ -138,7 +138,7 @@ fn announce(plan: &Plan, config: &Config, now: OffsetDateTime) {
         info!("not to the end given: from {to} on everything is the timer's");
     }
     let is_logs_ingestion = matches!(config.sink, SinkConfig::LogsIngestion { .. });
-    for notice in notices(plan.range, now, is_logs_ingestion) {
+    for notice in notices(plan.range, now, config.mode, is_logs_ingestion) {
         info!("{notice}");
     }
 }

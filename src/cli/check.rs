@@ -1,9 +1,7 @@
 //! `mdatp-forward check`: what works and what does not, before the first run or when one fails.
 
 use std::{
-    env,
-    ffi::OsStr,
-    fs,
+    env, fs,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{self, ExitCode},
@@ -31,8 +29,8 @@ pub struct CheckArgs {
     /// Print the findings as JSON.
     #[arg(long)]
     pub json: bool,
-    /// Take the settings from the Values of this `local.settings.json`, and its folder for the current one, as
-    /// func start does.
+    /// Add the settings in the Values of this `local.settings.json` to those of the shell, which go before them,
+    /// and take its folder for the current one, as func start does.
     #[arg(long, value_name = "FILE")]
     pub local_settings: Option<PathBuf>,
 }
@@ -63,11 +61,12 @@ pub async fn check(args: &CheckArgs, settings: &Settings, clock: Clock) -> ExitC
     }
 }
 
-/// Becomes this program anew with the file's values as its settings: the libraries for identities read the
+/// Becomes this program anew with the file's values among its settings: the libraries for identities read the
 /// environment too, which a process had better not change under itself. Comes back only with a problem.
 fn again(args: &CheckArgs, file: &Path) -> String {
     let read = fs::read(file).map_err(|error| format!("it cannot be read: {error}"));
-    let values = match read.and_then(|text| local_settings::values(&text)) {
+    let read = read.and_then(|text| local_settings::values(&text).map_err(|error| error.to_string()));
+    let values = match read {
         Ok(values) => values,
         Err(problem) => return problem,
     };
@@ -78,35 +77,9 @@ fn again(args: &CheckArgs, file: &Path) -> String {
     let mut command = process::Command::new(program);
     command.arg("check");
     command.args(args.send.then_some("--send")).args(args.json.then_some("--json"));
-    for (name, _) in env::vars_os().filter(|(name, _)| is_setting(name)) {
-        command.env_remove(name);
-    }
+    // What the shell has set goes before the file, as under func start.
+    let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+    let values = values.into_iter().filter(|(name, _)| !is_set(name));
     let folder = file.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
     format!("the check does not start: {}", command.envs(values).current_dir(folder).exec())
-}
-
-/// True for what the file stands in the place of. The rest is this machine's, such as where `az` is and keeps
-/// its sign-in.
-fn is_setting(name: &OsStr) -> bool {
-    const OURS: [&str; 7] =
-        ["MDATP_", "AZURE_", "AzureWebJobs", "IDENTITY_", "MSI_", "FUNCTIONS_", "WEBSITE_"];
-    let name = name.to_string_lossy();
-    name != "AZURE_CONFIG_DIR" && OURS.iter().any(|ours| name.starts_with(ours))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn settings_are_told_from_what_is_this_machines() {
-        for name in
-            ["MDATP_SINK", "AZURE_CLIENT_SECRET", "AzureWebJobsStorage__accountName", "IDENTITY_HEADER"]
-        {
-            assert!(is_setting(OsStr::new(name)), "{name}");
-        }
-        for name in ["PATH", "HOME", "AZURE_CONFIG_DIR", "SSL_CERT_FILE", "HTTPS_PROXY"] {
-            assert!(!is_setting(OsStr::new(name)), "{name}");
-        }
-    }
 }

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::Args;
 use tracing::error;
 
-use super::{EXIT_USAGE, print_line, read_document};
+use super::{EXIT_USAGE, document, print_line};
 use crate::schema::{migration, table::Table};
 
 /// The options of `migrate`.
@@ -14,15 +14,16 @@ pub struct MigrateArgs {
     /// Print the steps. Nothing is changed: the steps are yours to take.
     #[arg(long, required = true)]
     pub plan: bool,
-    /// The old table, as `az monitor log-analytics workspace table show` prints it; `-` reads stdin.
+    /// The old table, as `az monitor log-analytics workspace table show` prints it, in UTF-8 or UTF-16; `-` reads
+    /// stdin.
     #[arg(value_name = "FILE")]
     pub table: PathBuf,
 }
 
 /// Prints the plan.
 pub fn migrate(args: &MigrateArgs) -> ExitCode {
-    let table = read_document(&args.table).and_then(|text| {
-        Table::from_json(&text).map_err(|error| {
+    let table = document::read(&args.table).and_then(|document| {
+        Table::from_json(document).map_err(|error| {
             format!("it is no table as az monitor log-analytics workspace table show prints it: {error}")
         })
     });

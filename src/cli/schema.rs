@@ -9,9 +9,9 @@ use std::{
 use clap::{Args, ValueEnum};
 use tracing::{error, info};
 
-use super::{EXIT_USAGE, print_line, read_document};
+use super::{EXIT_USAGE, document, print_line};
 use crate::{
-    config::{log_name, settings::Settings},
+    config::{Problem, log_name, settings::Settings},
     schema::{
         Column, Shape,
         check::Document,
@@ -30,8 +30,8 @@ pub struct SchemaArgs {
     /// What to print.
     #[arg(long, value_enum, default_value_t = Format::Columns)]
     pub format: Format,
-    /// Compare a table or a data collection rule, as `az … show` prints it, with what this build sends. The exit
-    /// code is 1 when records would lose something. `-` reads stdin.
+    /// Compare a table or a data collection rule, as `az … show` prints it (in UTF-8 or UTF-16), with what this build
+    /// sends. The exit code is 1 when records would lose something. `-` reads stdin.
     #[arg(long, value_name = "FILE", conflicts_with = "format")]
     pub check: Option<PathBuf>,
     /// The custom log's name without `_CL`; `MDATP_LOG_NAME` or `MDATPAlerts` when it is not given.
@@ -66,15 +66,13 @@ pub enum Format {
 
 /// Prints, or compares.
 pub fn schema(args: &SchemaArgs, settings: &Settings) -> ExitCode {
-    let name = args.log_name.clone().or_else(|| settings.get("MDATP_LOG_NAME"));
-    let name = match log_name(name.as_deref().unwrap_or("MDATPAlerts")) {
-        Ok(name) => name,
+    let (name, stream) = match names(args, settings) {
+        Ok(names) => names,
         Err(problem) => {
-            error!("the log's name {problem}");
+            error!("{problem}");
             return ExitCode::from(EXIT_USAGE);
         }
     };
-    let stream = settings.get("MDATP_STREAM").unwrap_or_else(|| rule::stream(&name));
     if let Some(file) = &args.check {
         return check(file, args.shape, &stream);
     }
@@ -102,6 +100,19 @@ pub fn schema(args: &SchemaArgs, settings: &Settings) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// The names of the log and of its stream.
+fn names(args: &SchemaArgs, settings: &Settings) -> Result<(String, String), String> {
+    let read = |name| settings.read(name).map_err(|unresolved| Problem::from(unresolved).to_string());
+    let name = match &args.log_name {
+        Some(name) => Some(name.clone()),
+        None => read("MDATP_LOG_NAME")?,
+    };
+    let name = log_name(name.as_deref().unwrap_or("MDATPAlerts"));
+    let name = name.map_err(|problem| format!("the log's name {problem}"))?;
+    let stream = read("MDATP_STREAM")?.unwrap_or_else(|| rule::stream(&name));
+    Ok((name, stream))
+}
+
 fn list(columns: &[Column]) -> String {
     let width = |length: fn(&Column) -> usize| columns.iter().map(length).max().unwrap_or(0);
     let (name, source) = (width(|column| column.name.len()), width(|column| column.source.len()));
@@ -114,7 +125,7 @@ fn list(columns: &[Column]) -> String {
 }
 
 fn check(file: &Path, shape: Shape, stream: &str) -> ExitCode {
-    let document = read_document(file).and_then(|text| Document::from_json(&text));
+    let document = document::read(file).and_then(Document::from_json);
     let document = match document {
         Ok(document) => document,
         Err(problem) => {

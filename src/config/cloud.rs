@@ -53,9 +53,4 @@ const DOD: Cloud = Cloud { name: "dod", ..GCC_HIGH };
 impl Cloud {
     /// All clouds, the default first.
     pub const ALL: [Cloud; 4] = [PUBLIC, GCC, GCC_HIGH, DOD];
-
-    /// The cloud called `name`.
-    pub fn named(name: &str) -> Option<Cloud> {
-        Cloud::ALL.into_iter().find(|cloud| cloud.name.eq_ignore_ascii_case(name))
-    }
 }

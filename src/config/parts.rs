@@ -27,7 +27,7 @@ impl Parts {
     /// Reads what can be read. In a cloud that is not known, nothing is where it is by default, so nothing is
     /// taken to be anywhere but on this disk.
     pub fn read(settings: &Settings) -> Self {
-        let parts = Self::of(&mut Reader { settings, problems: Vec::new() });
+        let parts = Self::of(&mut Reader::of(settings));
         if parts.cloud.is_some() {
             return parts;
         }
@@ -36,9 +36,7 @@ impl Parts {
     }
 
     pub(super) fn of(read: &mut Reader<'_>) -> Self {
-        let known = read.parsed("MDATP_CLOUD", "public", |name| {
-            Cloud::named(name).ok_or("must be public, gcc, gcc-high or dod".to_owned())
-        });
+        let known = read.one_of("MDATP_CLOUD", "public", &Cloud::ALL.map(|cloud| (cloud.name, cloud)));
         let cloud = known.unwrap_or(Cloud::ALL[0]);
         let identity = read.identity();
         let authority = read.endpoint("AZURE_AUTHORITY_HOST", cloud.authority);

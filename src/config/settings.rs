@@ -3,6 +3,16 @@
 
 use std::collections::BTreeMap;
 
+use super::reference::{Unresolved, Vault};
+
+/// What the names of the settings begin with that this program, its libraries and the Functions host go by.
+const PREFIXES: [&str; 7] =
+    ["MDATP_", "AZURE_", "AzureWebJobs", "IDENTITY_", "MSI_", "FUNCTIONS_", "WEBSITE_"];
+
+/// The names of those that begin otherwise. Some systems write the last ones in lower case.
+const NAMES: [&str; 6] =
+    ["SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"];
+
 /// The source of all settings.
 #[derive(Debug, Clone)]
 pub enum Settings {
@@ -15,14 +25,63 @@ pub enum Settings {
 impl Settings {
     /// The value of `name` without surrounding blanks; an empty value counts as not set, because an
     /// app setting is often emptied rather than deleted.
+    ///
+    /// # Errors
+    /// The platform has left a reference to a secret in the place of the secret. That text is of no use to
+    /// anybody, and is given to nobody.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-    pub fn get(&self, name: &str) -> Option<String> {
+    pub fn read(&self, name: &str) -> Result<Option<String>, Unresolved> {
         let value = match self {
             Settings::Process => std::env::var(name).ok(),
             Settings::Map(values) => values.get(name).cloned(),
-        }?;
-        let value = value.trim();
-        (!value.is_empty()).then(|| value.to_owned())
+        };
+        let Some(value) = value else { return Ok(None) };
+        match Vault::referred_to_by(&value) {
+            Some(vault) => Err(Unresolved { name: name.to_owned(), vault }),
+            None => Ok(Some(value.trim()).filter(|value| !value.is_empty()).map(str::to_owned)),
+        }
+    }
+
+    /// The value of `name`, for readers that [`Self::unresolved`] need not concern.
+    pub fn get(&self, name: &str) -> Option<String> {
+        self.read(name).ok().flatten()
+    }
+
+    /// True when `name` has a value, if only an unresolved reference.
+    pub fn is_set(&self, name: &str) -> bool {
+        !matches!(self.read(name), Ok(None))
+    }
+
+    /// Every setting that the program goes by and whose value is still a reference to a secret.
+    pub fn unresolved(&self) -> Vec<Unresolved> {
+        let is_ours = |name: &str| {
+            PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+                || NAMES.iter().any(|ours| ours.eq_ignore_ascii_case(name))
+        };
+        let names = self.names().into_iter().filter(|name| is_ours(name));
+        names.filter_map(|name| self.read(&name).err()).collect()
+    }
+
+    /// The names of the settings below `section`, by what follows it. .NET, in which the host is written, knows
+    /// no case of names, and writes what divides them `__` or `:`.
+    pub fn below(&self, section: &str) -> BTreeMap<String, String> {
+        let key = |name: &str| {
+            let (head, rest) = name.split_at_checked(section.len())?;
+            let key = rest.strip_prefix("__").or_else(|| rest.strip_prefix(':'))?;
+            head.eq_ignore_ascii_case(section).then(|| key.to_ascii_lowercase())
+        };
+        self.names().into_iter().filter_map(|name| Some((key(&name)?, name))).collect()
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = match self {
+            Settings::Process => {
+                std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect()
+            }
+            Settings::Map(values) => values.keys().cloned().collect(),
+        };
+        names.sort();
+        names
     }
 }
 

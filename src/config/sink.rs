@@ -1,6 +1,6 @@
 //! The settings of the sink: where records go, and in which shape.
 
-use super::{Reader, cloud::Cloud, endpoint::Endpoint, log_name};
+use super::{Problem, Reader, cloud::Cloud, endpoint::Endpoint, log_name};
 use crate::{
     schema::{Shape, health},
     sink::signature::SigningKey,
@@ -50,31 +50,44 @@ impl SinkConfig {
 impl Reader<'_> {
     pub(super) fn sink(&mut self, cloud: &Cloud) -> Option<SinkConfig> {
         let log_name = self.parsed("MDATP_LOG_NAME", "MDATPAlerts", log_name)?;
-        let collector = self.get("MDATP_WORKSPACE_ID").is_some() || self.get("MDATP_WORKSPACE_KEY").is_some();
-        let ingestion = self.get("MDATP_INGESTION_ENDPOINT").is_some() || self.get("MDATP_DCR_ID").is_some();
-        match (self.get("MDATP_SINK").as_deref(), ingestion, collector) {
-            (Some("logs-ingestion"), ..) | (None, true, false) => self.logs_ingestion(cloud, log_name),
-            (Some("data-collector"), ..) | (None, false, true) => self.data_collector(cloud, log_name),
-            (Some(_), ..) => self.problem("MDATP_SINK must be logs-ingestion or data-collector".to_owned()),
-            (None, true, true) => self.problem(
-                "MDATP_SINK is not set, and both sinks are configured: say logs-ingestion or data-collector"
-                    .to_owned(),
-            ),
-            (None, false, false) => self.problem(
-                "no sink is configured: set MDATP_INGESTION_ENDPOINT and MDATP_DCR_ID for the Logs Ingestion \
-                 API, or MDATP_WORKSPACE_ID and MDATP_WORKSPACE_KEY for the Data Collector API"
-                    .to_owned(),
-            ),
+        let collector = self.is_set("MDATP_WORKSPACE_ID") || self.is_set("MDATP_WORKSPACE_KEY");
+        let ingestion = self.is_set("MDATP_INGESTION_ENDPOINT") || self.is_set("MDATP_DCR_ID");
+        let is_ingestion = match (self.is_set("MDATP_SINK"), ingestion, collector) {
+            (true, ..) => {
+                self.one_of("MDATP_SINK", "", &[("logs-ingestion", true), ("data-collector", false)])?
+            }
+            (false, true, false) => true,
+            (false, false, true) => false,
+            (false, true, true) => {
+                return self.problem(
+                    "MDATP_SINK",
+                    "is not set, and both sinks are configured: say logs-ingestion or data-collector",
+                );
+            }
+            (false, false, false) => {
+                return self.tell(Problem {
+                    setting: None,
+                    what: "no sink is configured".to_owned(),
+                    fix: Some(
+                        "set MDATP_INGESTION_ENDPOINT and MDATP_DCR_ID for the Logs Ingestion API, or \
+                         MDATP_WORKSPACE_ID and MDATP_WORKSPACE_KEY for the Data Collector API"
+                            .to_owned(),
+                    ),
+                });
+            }
+        };
+        match is_ingestion {
+            true => self.logs_ingestion(cloud, log_name),
+            false => self.data_collector(cloud, log_name),
         }
     }
 
     fn logs_ingestion(&mut self, cloud: &Cloud, log_name: String) -> Option<SinkConfig> {
         let why =
             "the Logs Ingestion API needs the endpoint and the immutable id of the data collection rule";
-        let endpoint = match self.required("MDATP_INGESTION_ENDPOINT", why) {
-            Some(_) => self.endpoint("MDATP_INGESTION_ENDPOINT", ""),
-            None => None,
-        };
+        let endpoint = self
+            .required("MDATP_INGESTION_ENDPOINT", why)
+            .and_then(|_| self.endpoint("MDATP_INGESTION_ENDPOINT", ""));
         let rule = self.required("MDATP_DCR_ID", why);
         let stream = self.parsed("MDATP_STREAM", &format!("Custom-{log_name}_CL"), |text| {
             let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
@@ -87,9 +100,7 @@ impl Reader<'_> {
         });
         let rule = rule.and_then(|rule| match rule.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
             true => Some(rule),
-            false => {
-                self.problem("MDATP_DCR_ID must be the rule's immutable id, dcr- and 32 hex digits".into())
-            }
+            false => self.problem("MDATP_DCR_ID", "must be the rule's immutable id, dcr- and 32 hex digits"),
         });
         let scope = self.text("MDATP_INGESTION_SCOPE", cloud.ingestion_scope);
         Some(SinkConfig::LogsIngestion { endpoint: endpoint?, rule: rule?, stream: stream?, log_name, scope })
@@ -100,12 +111,11 @@ impl Reader<'_> {
         let id = self.required("MDATP_WORKSPACE_ID", why);
         let id = id.and_then(|id| match id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
             true => Some(id),
-            false => self.problem("MDATP_WORKSPACE_ID must be the workspace's id, a GUID".into()),
+            false => self.problem("MDATP_WORKSPACE_ID", "must be the workspace's id, a GUID"),
         });
         let key = self.required("MDATP_WORKSPACE_KEY", why).and_then(|text| {
-            SigningKey::from_base64(&text).or_else(|| {
-                self.problem("MDATP_WORKSPACE_KEY is not base64: copy the whole key again".into())
-            })
+            SigningKey::from_base64(&text)
+                .or_else(|| self.problem("MDATP_WORKSPACE_KEY", "is not base64: copy the whole key again"))
         });
         let id = id?;
         let url = self.endpoint("MDATP_COLLECTOR_URL", &format!("https://{id}.{}", cloud.collector_suffix));
@@ -115,15 +125,18 @@ impl Reader<'_> {
     pub(super) fn shape(&mut self, sink: Option<&SinkConfig>) -> Option<Shape> {
         let makes_its_columns = matches!(sink, Some(SinkConfig::DataCollector { .. }));
         let default = if makes_its_columns { "union" } else { "native" };
-        self.parsed("MDATP_RECORD_SHAPE", default, |text| match text {
-            "union" => Ok(Shape::Union),
-            "native" | "classic" if makes_its_columns => Err(format!(
-                "{text} is for the Logs Ingestion API: the Data Collector API makes its columns itself, of \
-                 records in the shape union"
-            )),
-            "native" => Ok(Shape::Native),
-            "classic" => Ok(Shape::Classic),
-            _ => Err("must be union, native or classic".to_owned()),
-        })
+        let choices = [("union", Shape::Union), ("native", Shape::Native), ("classic", Shape::Classic)];
+        let shape = self.one_of("MDATP_RECORD_SHAPE", default, &choices)?;
+        let name = if shape == Shape::Classic { "classic" } else { "native" };
+        match shape {
+            Shape::Native | Shape::Classic if makes_its_columns => self.problem(
+                "MDATP_RECORD_SHAPE",
+                format!(
+                    "{name} is for the Logs Ingestion API: the Data Collector API makes its columns itself, of \
+                     records in the shape union"
+                ),
+            ),
+            shape => Some(shape),
+        }
     }
 }

@@ -1,9 +1,32 @@
 //! `AzureWebJobsStorage`: the host's own storage setting, in all the forms the host accepts, so that
 //! the checkpoint needs no second account and no second secret.
 
+use std::{collections::BTreeMap, path::PathBuf};
+
 use azure_core::credentials::Secret;
 
-use super::{cloud::Cloud, endpoint::Endpoint, settings::Settings};
+use super::{Identity, Problem, cloud::Cloud, endpoint::Endpoint, settings::Settings};
+
+/// The setting, and what the names of its identity forms begin with.
+const STORAGE: &str = "AzureWebJobsStorage";
+
+/// What else can stand below the setting and would let the host in as somebody else, with what to do instead
+/// (documentation page "Connect to host storage with an identity"; Azure SDK for .NET, package
+/// Microsoft.Extensions.Azure, which makes the host's credential).
+const NOT_TAKEN: [(&str, &str); 8] = [
+    ("managedidentityresourceid", BY_CLIENT_ID),
+    ("managedidentityobjectid", BY_CLIENT_ID),
+    ("managedidentityclientid", BY_CLIENT_ID),
+    ("clientcertificate", "set AzureWebJobsStorage__clientSecret, or use a managed identity"),
+    ("serviceconnectionid", "use a managed identity"),
+    ("connectionstring", "set AzureWebJobsStorage itself to the connection string"),
+    ("serviceuri", "set AzureWebJobsStorage__blobServiceUri"),
+    ("endpointsuffix", "set AzureWebJobsStorage__blobServiceUri"),
+];
+
+const BY_CLIENT_ID: &str = "set AzureWebJobsStorage__credential to managedidentity and \
+    AzureWebJobsStorage__clientId to the identity's client id (az identity show --ids RESOURCE_ID --query clientId \
+    --output tsv)";
 
 /// The name and key every Azure storage emulator has; published with the emulator's documentation,
 /// so not a secret.
@@ -30,36 +53,33 @@ pub enum BlobAccess {
     Key(Secret),
     /// A shared access signature, without the question mark.
     Sas(Secret),
-    /// The identity of the app; the client id names a user-assigned one.
-    Identity {
-        /// `AzureWebJobsStorage__clientId`.
-        client_id: Option<String>,
-    },
+    /// An identity of its own, or the program's.
+    Identity(Option<Identity>),
 }
 
 impl BlobAccount {
-    /// Reads the setting in whichever form is there. The error names the setting at fault.
-    pub fn read(settings: &Settings, cloud: &Cloud) -> Result<Self, String> {
-        if let Some(text) = settings.get("AzureWebJobsStorage") {
-            return Self::from_connection_string(&text, cloud)
-                .map_err(|problem| format!("AzureWebJobsStorage {problem}"));
+    /// Reads the setting in whichever form is there, in the order of the host: what stands below the setting
+    /// counts only where the setting itself is not there.
+    pub fn read(settings: &Settings, cloud: &Cloud) -> Result<Self, Problem> {
+        if let Some(text) = settings.read(STORAGE)? {
+            return Self::from_connection_string(&text, cloud).map_err(|what| Problem::with(STORAGE, what));
         }
-        let client_id = settings.get("AzureWebJobsStorage__clientId");
-        let access = BlobAccess::Identity { client_id };
-        if let Some(uri) = settings.get("AzureWebJobsStorage__blobServiceUri") {
-            let endpoint = Endpoint::parse(&uri)
-                .map_err(|problem| format!("AzureWebJobsStorage__blobServiceUri {problem}"))?;
-            return Ok(Self { name: account_in(&endpoint), endpoint, access });
-        }
-        if let Some(name) = settings.get("AzureWebJobsStorage__accountName") {
+        let below = Below { settings, names: settings.below(STORAGE) };
+        if let Some((setting, name)) = below.get("accountName")? {
             let endpoint = Endpoint::parse(&format!("https://{name}.{}", cloud.blob_suffix))
-                .map_err(|_| "AzureWebJobsStorage__accountName is not an account name".to_owned())?;
-            return Ok(Self { name, endpoint, access });
+                .map_err(|_| Problem::with(setting, "is not an account name"))?;
+            return Ok(Self { name, endpoint, access: below.access()? });
         }
-        Err("AzureWebJobsStorage is not set, and MDATP_STATE keeps the checkpoint there: set it \
-             (a connection string, UseDevelopmentStorage=true, or the __accountName form), or set \
-             MDATP_STATE to file:FOLDER"
-            .to_owned())
+        if let Some((setting, uri)) = below.get("blobServiceUri")? {
+            let endpoint = Endpoint::parse(&uri).map_err(|problem| Problem::with(setting, problem))?;
+            return Ok(Self { name: account_in(&endpoint), endpoint, access: below.access()? });
+        }
+        below.none_but_taken()?;
+        Err(Problem::with(
+            STORAGE,
+            "is not set, and MDATP_STATE keeps the checkpoint there: set it (a connection string, \
+             UseDevelopmentStorage=true, or the __accountName form), or set MDATP_STATE to file:FOLDER",
+        ))
     }
 
     fn from_connection_string(text: &str, cloud: &Cloud) -> Result<Self, &'static str> {
@@ -99,6 +119,82 @@ impl BlobAccount {
     }
 }
 
+/// The settings below `AzureWebJobsStorage`.
+struct Below<'a> {
+    settings: &'a Settings,
+    /// The names of those that are there, by what follows `AzureWebJobsStorage__`, in lower case.
+    names: BTreeMap<String, String>,
+}
+
+impl Below<'_> {
+    /// A setting's name and value.
+    fn get(&self, key: &str) -> Result<Option<(&str, String)>, Problem> {
+        let Some(name) = self.names.get(&key.to_ascii_lowercase()) else { return Ok(None) };
+        Ok(self.settings.read(name)?.map(|value| (name.as_str(), value)))
+    }
+
+    fn value(&self, key: &str) -> Result<Option<String>, Problem> {
+        Ok(self.get(key)?.map(|(_, value)| value))
+    }
+
+    /// The value, or that of a variable of the process which the host takes in its place.
+    fn value_or(&self, key: &str, variable: &str) -> Result<String, Problem> {
+        let value = match self.value(key)? {
+            None => self.settings.read(variable)?,
+            value => value,
+        };
+        value.ok_or_else(|| {
+            let what = format!("is workloadidentity, which needs {STORAGE}__{key} or {variable}");
+            Problem::with("AzureWebJobsStorage__credential", what)
+        })
+    }
+
+    /// Refuses what the host would open its storage with and this program does not.
+    fn none_but_taken(&self) -> Result<(), Problem> {
+        for (key, instead) in NOT_TAKEN {
+            if let Some((name, _)) = self.get(key)? {
+                let what = format!("is nothing that mdatp-forward can open the storage with: {instead}");
+                return Err(Problem::with(name, what));
+            }
+        }
+        Ok(())
+    }
+
+    /// Who opens the storage, chosen as the host's library does.
+    fn access(&self) -> Result<BlobAccess, Problem> {
+        self.none_but_taken()?;
+        let (tenant, client) = (self.get("tenantId")?, self.value("clientId")?);
+        let kind = self.get("credential")?.map(|(name, kind)| (name, kind.to_ascii_lowercase()));
+        Ok(BlobAccess::Identity(match kind {
+            Some((_, kind)) if kind == "managedidentity" => Some(Identity::ManagedIdentity { client }),
+            Some((_, kind)) if kind == "workloadidentity" => Some(Identity::WorkloadIdentity {
+                tenant: self.value_or("tenantId", "AZURE_TENANT_ID")?,
+                client: self.value_or("clientId", "AZURE_CLIENT_ID")?,
+                file: PathBuf::from(self.value_or("tokenFilePath", "AZURE_FEDERATED_TOKEN_FILE")?),
+            }),
+            Some((name, _)) => {
+                let what = "must be managedidentity or workloadidentity, or not set";
+                return Err(Problem::with(name, what));
+            }
+            None => match (self.get("clientSecret")?, tenant, client) {
+                (Some((_, secret)), Some((_, tenant)), Some(client)) => {
+                    Some(Identity::ClientSecret { tenant, client, secret: Secret::new(secret) })
+                }
+                (Some((name, _)), ..) => {
+                    let what = format!("needs {STORAGE}__tenantId and {STORAGE}__clientId beside it");
+                    return Err(Problem::with(name, what));
+                }
+                (None, Some((name, _)), _) => {
+                    let what = format!("is for an app registration, and {STORAGE}__clientSecret is not set");
+                    return Err(Problem::with(name, what));
+                }
+                (None, None, Some(client)) => Some(Identity::ManagedIdentity { client: Some(client) }),
+                (None, None, None) => None,
+            },
+        }))
+    }
+}
+
 /// The account a blob endpoint belongs to: the path of an emulator's, the first label of a real one.
 fn account_in(endpoint: &Endpoint) -> String {
     let rest = endpoint.as_str().split_once("://").map_or("", |(_, rest)| rest);
@@ -114,6 +210,7 @@ mod tests {
 
     fn read(values: &[(&str, &str)]) -> Result<BlobAccount, String> {
         BlobAccount::read(&values.iter().copied().collect(), &Cloud::ALL[0])
+            .map_err(|problem| problem.to_string())
     }
 
     #[test]
@@ -142,7 +239,7 @@ mod tests {
 
         let named = read(&[("AzureWebJobsStorage__accountName", "acme")]).expect("identity");
         assert_eq!(named.endpoint.as_str(), "https://acme.blob.core.windows.net");
-        assert!(matches!(named.access, BlobAccess::Identity { client_id: None }));
+        assert!(matches!(named.access, BlobAccess::Identity(None)));
 
         let by_uri = read(&[
             ("AzureWebJobsStorage__blobServiceUri", "https://acme.blob.core.windows.net"),
@@ -150,7 +247,72 @@ mod tests {
         ])
         .expect("identity by uri");
         assert_eq!(by_uri.name, "acme");
-        assert!(matches!(by_uri.access, BlobAccess::Identity { client_id: Some(id) } if id == "c1"));
+        assert!(matches!(by_uri.access,
+            BlobAccess::Identity(Some(Identity::ManagedIdentity { client: Some(id) })) if id == "c1"));
+    }
+
+    #[test]
+    fn whoever_opens_the_hosts_storage_opens_the_checkpoints() {
+        const NAME: (&str, &str) = ("AzureWebJobsStorage__accountName", "acme");
+        let access =
+            |values: &[(&str, &str)]| match read(&[&[NAME], values].concat()).expect("an account").access {
+                BlobAccess::Identity(identity) => identity,
+                other => panic!("{other:?}"),
+            };
+        let (tenant, client) =
+            (("AzureWebJobsStorage__tenantId", "t1"), ("AzureWebJobsStorage__clientId", "c1"));
+        let secret = ("AzureWebJobsStorage__clientSecret", "s1");
+        assert!(matches!(access(&[tenant, client, secret]),
+            Some(Identity::ClientSecret { tenant, client, secret })
+                if (tenant.as_str(), client.as_str(), secret.secret()) == ("t1", "c1", "s1")));
+        let managed = ("AzureWebJobsStorage__credential", "ManagedIdentity");
+        assert!(matches!(access(&[managed]), Some(Identity::ManagedIdentity { client: None })));
+        // A credential that is named goes before a secret that is there.
+        assert!(matches!(access(&[managed, tenant, client, secret]),
+            Some(Identity::ManagedIdentity { client: Some(id) }) if id == "c1"));
+        let workload = ("AzureWebJobsStorage__credential", "workloadidentity");
+        let around = [("AZURE_TENANT_ID", "t2"), ("AZURE_FEDERATED_TOKEN_FILE", "/var/token")];
+        assert!(matches!(access(&[&[workload, client], &around[..]].concat()),
+            Some(Identity::WorkloadIdentity { tenant, client, file })
+                if (tenant.as_str(), client.as_str(), file.to_str()) == ("t2", "c1", Some("/var/token"))));
+        // As .NET reads names: without their case, and with either divider.
+        for name in ["AzureWebJobsStorage:ClientId", "azurewebjobsstorage__CLIENTID"] {
+            assert!(
+                matches!(access(&[(name, "c1")]),
+                Some(Identity::ManagedIdentity { client: Some(id) }) if id == "c1"),
+                "{name}"
+            );
+        }
+        // These are for the host's other services.
+        assert!(
+            access(&[("AzureWebJobsStorage__queueServiceUri", "https://acme.queue.core.windows.net")])
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn what_the_host_would_use_and_this_program_does_not_is_named() {
+        for (key, value, part) in [
+            ("credential", "managedidentityasfederatedidentity", "managedidentity or workloadidentity"),
+            ("credential", "workloadidentity", "AZURE_TENANT_ID"),
+            ("managedIdentityResourceId", "/subscriptions/s", "AzureWebJobsStorage__clientId"),
+            ("managedIdentityObjectId", "o1", "az identity show"),
+            ("clientCertificate", "thumbprint", "clientSecret"),
+            ("clientSecret", "hidden", "AzureWebJobsStorage__tenantId"),
+            ("tenantId", "t1", "AzureWebJobsStorage__clientSecret"),
+        ] {
+            let name = format!("AzureWebJobsStorage__{key}");
+            let problem =
+                read(&[("AzureWebJobsStorage__accountName", "acme"), (&name, value)]).expect_err(key);
+            assert!(problem.starts_with(&format!("{name} ")) && problem.contains(part), "{problem}");
+            assert!(!problem.contains("hidden"), "{problem}");
+        }
+        let problem =
+            read(&[("AzureWebJobsStorage__serviceUri", "https://acme.example")]).expect_err("no form");
+        assert!(problem.starts_with("AzureWebJobsStorage__serviceUri "), "{problem}");
+        // Where the setting itself is there, the host does not look below it.
+        let key = ("AzureWebJobsStorage", "AccountName=a;AccountKey=a2V5");
+        assert!(read(&[key, ("AzureWebJobsStorage__clientCertificate", "thumbprint")]).is_ok());
     }
 
     #[test]

@@ -93,7 +93,7 @@ fn all_problems_are_reported_together_by_name_and_no_secret_is_shown() {
         ("MDATP_STATE", "blob:No"),
     ]])
     .expect_err("nearly everything is wrong");
-    let named: Vec<&str> = problems.iter().filter_map(|problem| problem.split(' ').next()).collect();
+    let named: Vec<&str> = problems.iter().filter_map(|problem| problem.setting.as_deref()).collect();
     assert_eq!(
         named,
         [
@@ -139,5 +139,74 @@ fn the_sink_must_be_clear_and_the_log_name_legal() {
     );
     for name in ["MDATPAlerts_CL", "with space", "dash-ed"] {
         assert!(parse(&[&COLLECTOR, &[("MDATP_LOG_NAME", name)]]).is_err(), "{name}");
+    }
+}
+
+/// A reference that is not resolved is the only problem with its setting: it is neither taken for the value nor
+/// for none.
+#[test]
+fn a_reference_that_nobody_has_resolved_is_told_by_its_setting_and_used_nowhere() {
+    const REFERENCE: &str = "@Microsoft.KeyVault(SecretUri=https://acme.vault.azure.net/secrets/one/)";
+    let app = [("AZURE_TENANT_ID", "t"), ("AZURE_CLIENT_ID", "c"), ("AZURE_CLIENT_SECRET", "s")];
+    let storage = [("MDATP_STATE", "blob:state"), ("AzureWebJobsStorage", "AccountName=a;AccountKey=a2V5")];
+    let by_name = [("MDATP_STATE", "blob:state"), ("AzureWebJobsStorage__accountName", "a")];
+    for (base, names) in [
+        (&[&COLLECTOR[..], &app].concat(), &["MDATP_WORKSPACE_ID", "MDATP_WORKSPACE_KEY", "MDATP_STATE"][..]),
+        (&[&INGESTION[..], &app].concat(), &["MDATP_INGESTION_ENDPOINT", "MDATP_DCR_ID", "MDATP_STREAM"]),
+        (&[&COLLECTOR[..], &app].concat(), &["AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"]),
+        (&[&COLLECTOR[..], &app].concat(), &["AZURE_AUTHORITY_HOST", "MDATP_CLOUD", "MDATP_API_URL"]),
+        (
+            &[&COLLECTOR[..], &app].concat(),
+            &["MDATP_API_SCOPE", "MDATP_SINK", "MDATP_LOG_NAME", "MDATP_MODE"],
+        ),
+        (&[&COLLECTOR[..], &app].concat(), &["MDATP_PAGE_SIZE", "MDATP_HEALTH", "MDATP_RECORD_SHAPE"]),
+        // These are read elsewhere, or by others.
+        (&[&COLLECTOR[..], &app].concat(), &["MDATP_LOG_FORMAT", "MDATP_SCHEDULE", "IDENTITY_HEADER"]),
+        (&[&COLLECTOR[..], &app].concat(), &["FUNCTIONS_WORKER_RUNTIME", "SSL_CERT_FILE", "https_proxy"]),
+        (&[&COLLECTOR[..], &storage].concat(), &["AzureWebJobsStorage", "AZURE_CLIENT_ID"]),
+        (&[&COLLECTOR[..], &by_name].concat(), &["AzureWebJobsStorage__clientSecret"]),
+        (&[&COLLECTOR[..], &by_name].concat(), &["AzureWebJobsStorage__accountName"]),
+    ] {
+        for name in names {
+            let Err(SettingsError(problems)) = parse(&[base, &[(name, REFERENCE)]]) else {
+                panic!("{name} is not looked at")
+            };
+            let [problem] = &problems[..] else { panic!("{name}: {problems:?}") };
+            assert_eq!(problem.setting.as_deref(), Some(*name));
+            let text = problem.to_string();
+            let start = format!("{name} is a Key Vault reference that App Service has not resolved: ");
+            assert!(text.starts_with(&start), "{text}");
+            assert!(!text.contains("vault.azure.net"), "{text}");
+        }
+    }
+    // What this program does not go by is not its business.
+    assert!(parse(&[&COLLECTOR, &[("OTHER_TOOLS_KEY", REFERENCE)]]).is_ok());
+}
+
+#[test]
+fn names_of_values_have_no_case_and_a_truth_is_on_or_off() {
+    for (name, value) in [
+        ("MDATP_MODE", "Updated"),
+        ("MDATP_ALERT_FETCH", "BY-ID"),
+        ("MDATP_CLOUD", "GCC-High"),
+        ("MDATP_SINK", "Data-Collector"),
+        ("MDATP_RECORD_SHAPE", "Union"),
+    ] {
+        assert!(parse(&[&COLLECTOR, &[(name, value)]]).is_ok(), "{name}");
+    }
+    for (value, wanted) in [("on", true), ("On", true), ("True", true), ("off", false), ("FALSE", false)] {
+        let config = parse(&[&COLLECTOR, &[("MDATP_HEALTH", value)]]).expect(value);
+        assert_eq!(config.health, wanted, "{value}");
+    }
+    assert!(parse(&[&COLLECTOR, &[("MDATP_HEALTH", "maybe")]]).is_err());
+}
+
+#[test]
+fn no_time_is_so_long_that_there_is_no_such_time() {
+    for name in
+        ["MDATP_START", "MDATP_LOOKBACK", "MDATP_RUN_BUDGET", "MDATP_ENRICH_PATIENCE", "MDATP_MACHINE_TTL"]
+    {
+        let problem = parse(&[&COLLECTOR, &[(name, "9000years")]]).expect_err(name).to_string();
+        assert!(problem.contains(name) && problem.contains("years"), "{problem}");
     }
 }

@@ -254,7 +254,7 @@ impl<'a> Reader<'a> {
             match elements[place].take() {
                 Some(Ok(alert)) => {
                     let reaches = time.filter(|_| is_in_order);
-                    let generated = alert.created;
+                    let generated = alert.generated(mode).map(|(_, time)| time);
                     alerts.push((alert, Delivery { identity, time, reaches, newer: None, generated }));
                 }
                 Some(Err(no_alert)) => portion.elements.push(Element::NoAlert(no_alert)),
@@ -311,6 +311,7 @@ impl<'a> Reader<'a> {
             };
             let newer = alert.time(mode).filter(|sent| Some(*sent) != delivery.time);
             delivery.newer = newer.map(|sent| (alert.identity(mode), sent));
+            delivery.generated = alert.generated(mode).map(|(_, time)| time);
             let is_another_s = newer.zip(self.until).is_some_and(|(sent, until)| sent >= until);
             Ok((!is_another_s).then_some((alert, delivery)))
         });

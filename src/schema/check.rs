@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
 use super::{
     Column, ColumnType, Shape, columns,
     rule::Rule,
@@ -70,18 +72,15 @@ pub enum Document {
 
 impl Document {
     /// Reads either; why it is neither, in words.
-    pub fn from_json(text: &[u8]) -> Result<Self, String> {
-        if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(text) {
-            return Err(format!("it is no JSON: {error}"));
-        }
+    pub fn from_json(document: Value) -> Result<Self, String> {
         let neither = |_| {
             "it is neither a table (with schema.columns) nor a data collection rule (with streamDeclarations), \
              as az … show prints them"
                 .to_owned()
         };
-        Rule::from_json(text)
+        Rule::from_json(document.clone())
             .map(Self::Rule)
-            .or_else(|_| Table::from_json(text).map(Self::Table))
+            .or_else(|_| Table::from_json(document).map(Self::Table))
             .map_err(neither)
     }
 

@@ -116,8 +116,7 @@ pub struct Flow {
 
 impl Rule {
     /// Reads a rule's document.
-    pub fn from_json(text: &[u8]) -> Result<Self, serde_json::Error> {
-        let mut document: Value = serde_json::from_slice(text)?;
+    pub fn from_json(mut document: Value) -> Result<Self, serde_json::Error> {
         if let Some(properties) = document.get_mut("properties") {
             document = properties.take();
         }

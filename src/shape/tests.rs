@@ -108,8 +108,37 @@ fn a_number_or_truth_in_a_text_is_taken_for_what_it_says() {
         ("\"+1\"", None),
         ("\"01\"", None),
         ("\"-\"", None),
-        ("1e3", None),
-        ("1.0", None),
+        ("1e3", Some("1000")),
+        ("1.0", Some("1")),
+        ("\"400.0\"", Some("400")),
+        ("1.126093E6", Some("1126093")),
+        ("1.126093e+6", Some("1126093")),
+        ("\"1.126093E6\"", Some("1126093")),
+        ("-400.00", Some("-400")),
+        ("400e-2", Some("4")),
+        ("0.0", Some("0")),
+        ("-0.0e5", Some("0")),
+        ("0e99999999999", Some("0")),
+        ("0.000400e6", Some("400")),
+        // Digits beyond what a float holds stay what they are.
+        ("9007199254740993.0", Some("9007199254740993")),
+        ("9.223372036854775807e18", Some("9223372036854775807")),
+        ("9.223372036854775808e18", None),
+        ("1e19", None),
+        ("1e99999999999", None),
+        ("1e-99999999999", None),
+        ("1.5", None),
+        ("15e-1", None),
+        ("4e-1", None),
+        ("\"1.\"", None),
+        ("\".5e1\"", None),
+        ("\"1e\"", None),
+        ("\"1e+\"", None),
+        ("\"0e+-1\"", None),
+        ("\"01.0\"", None),
+        ("\"0x10\"", None),
+        ("\" 400\"", None),
+        ("\"1e3 \"", None),
         ("true", None),
         ("[1]", None),
     ] {
@@ -120,7 +149,9 @@ fn a_number_or_truth_in_a_text_is_taken_for_what_it_says() {
         };
         assert_eq!((text, misfits.is_empty()), (expected, column.is_some()), "{value}");
     }
-    assert_shaped(Shape::Native, r#"{"isExcluded":"true"}"#, r#"{"IsExcluded":true}"#);
+    for truth in ["\"true\"", "\"True\"", "\"TRUE\"", "true"] {
+        assert_shaped(Shape::Native, &format!(r#"{{"isExcluded":{truth}}}"#), r#"{"IsExcluded":true}"#);
+    }
     assert_shaped(Shape::Native, r#"{"isExcluded":"yes"}"#, r#"{"AdditionalFields":{"isExcluded":"yes"}}"#);
 }
 
@@ -135,6 +166,12 @@ fn a_whole_number_that_a_real_would_round_is_not_put_into_one() {
         Shape::Classic,
         r#"{"incidentId":9007199254740993}"#,
         r#"{"additionalFields_s":"{\"incidentId\":9007199254740993}"}"#,
+    );
+    assert_shaped(Shape::Classic, r#"{"incidentId":1.126093E6}"#, r#"{"incidentId_d":1126093}"#);
+    assert_shaped(
+        Shape::Classic,
+        r#"{"incidentId":9007199254740993.0}"#,
+        r#"{"additionalFields_s":"{\"incidentId\":9007199254740993.0}"}"#,
     );
 }
 
@@ -225,6 +262,8 @@ fn values() -> impl Strategy<Value = Value> {
         (-9i64..99).prop_map(|number| Value::from(number.to_string())),
         any::<u64>().prop_map(Value::from),
         (-1e9..1e9).prop_map(Value::from),
+        (-99i32..99).prop_map(|number| Value::from(f64::from(number))),
+        "(?i)(true|false)".prop_map(Value::from),
         ".{0,8}".prop_map(Value::from),
         "[0-9a-f]{32}".prop_map(Value::from),
         "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}".prop_map(Value::from),
@@ -244,12 +283,11 @@ fn values() -> impl Strategy<Value = Value> {
     })
 }
 
-/// What a scalar says, whatever its type; GUIDs with or without dashes say the same.
+/// What a scalar says, whatever its type; GUIDs with or without dashes say the same, and so do 400 and 400.0.
 fn says(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.replace('-', ""),
-        other => other.to_string().replace('-', ""),
-    }
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let text = text.strip_suffix(".0").unwrap_or(&text);
+    text.to_ascii_lowercase().replace('-', "")
 }
 
 /// Takes a value out of `row` from whichever column may have it.

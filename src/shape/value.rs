@@ -8,15 +8,17 @@ use crate::{object::text_of, schema::Kind, timestamp};
 
 /// The value as a column of that kind takes it; none when it does not fit. A number or truth that comes as a
 /// text is taken for what it says, as the Data Collector API took it: the documents and the service disagree
-/// about some (`rbacGroupId` is said to be a text, and is a number).
+/// about some (`rbacGroupId` is said to be a text, and is a number). So is a whole number that is written as a
+/// fraction or a power of ten, which is how a program that knows only one kind of number writes one.
 pub fn fits(kind: Kind, value: &str) -> Option<Cow<'_, str>> {
     let as_it_is = |fits: bool| fits.then_some(Cow::Borrowed(value));
     match kind {
         Kind::Text | Kind::Guid => as_it_is(value.starts_with('"')),
         Kind::List | Kind::Object(_) => as_it_is(is_container(value)),
         Kind::Time => as_it_is(is_plain_time(value) || is_time(value)).or_else(|| time(value)),
-        Kind::Boolean => said(value).filter(|said| matches!(said.as_ref(), "true" | "false")),
-        Kind::Whole => said(value).filter(|said| is_whole(said)),
+        Kind::Boolean => truth(&said(value)?).map(Cow::Borrowed),
+        Kind::Whole => said(value)
+            .and_then(|said| if is_whole(&said) { Some(said) } else { whole(&said).map(Cow::Owned) }),
     }
 }
 
@@ -31,6 +33,50 @@ fn said(value: &str) -> Option<Cow<'_, str>> {
         true => text_of(value),
         false => Some(value.into()),
     }
+}
+
+/// A truth in whatever case: .NET writes `True`.
+fn truth(text: &str) -> Option<&'static str> {
+    ["true", "false"].into_iter().find(|truth| truth.eq_ignore_ascii_case(text))
+}
+
+/// The most digits of a `long`.
+const MOST_DIGITS: usize = 19;
+
+/// The digits of a whole number that a `long` holds and that JSON writes otherwise, such as `1.126093E6` or
+/// `400.0`; none for any other text. It goes by the digits, so that not one of them is rounded.
+fn whole(text: &str) -> Option<String> {
+    let (sign, number) = text.strip_prefix('-').map_or(("", text), |number| ("-", number));
+    let (number, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
+    let (digits, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    let power = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+    let is_number = [digits, fraction, power]
+        .iter()
+        .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
+        && (digits == "0" || !digits.starts_with('0'));
+    if !is_number {
+        return None;
+    }
+    let all = [digits, fraction].concat();
+    let significant = all.trim_start_matches('0');
+    if significant.is_empty() {
+        return Some("0".to_owned());
+    }
+    // How many zeros follow the digits, or how many of the digits stand behind the point.
+    let shift = exponent.parse::<i32>().ok()?.checked_sub(fraction.len().try_into().ok()?)?;
+    let whole = match usize::try_from(shift) {
+        Ok(zeros) if zeros < MOST_DIGITS => [sign, significant, &"0".repeat(zeros)].concat(),
+        Ok(_) => return None,
+        Err(_) => {
+            let behind = usize::try_from(shift.unsigned_abs()).ok()?;
+            let (whole, rest) = significant.split_at(significant.len().checked_sub(behind)?);
+            match rest.bytes().all(|digit| digit == b'0') {
+                true => [sign, whole].concat(),
+                false => return None,
+            }
+        }
+    };
+    whole.parse::<i64>().is_ok().then_some(whole)
 }
 
 /// A number of JSON that a `long` holds. Rust's reader also takes `+1` and `01`, which are no JSON.

@@ -15,7 +15,7 @@ use super::{accepted, signature::SigningKey};
 use crate::{
     advice::Service,
     call::{CallError, Caller, Target},
-    config::endpoint::Endpoint,
+    config::{Mode, endpoint::Endpoint},
     http::Request,
 };
 
@@ -54,15 +54,19 @@ pub struct DataCollector {
     key: SigningKey,
     url: String,
     log_name: String,
+    /// The member whose time a row has. The service puts the time of arrival in its place where it cannot read it:
+    /// the header stands for all records of a post, so there is no second member to fall back on.
+    time_field: HeaderValue,
     /// How far the service's clock is ahead of ours, once that has mattered.
     ahead: Mutex<Duration>,
 }
 
 impl DataCollector {
-    /// The custom log `log_name` (without `_CL`) of the workspace.
-    pub fn new(workspace_id: String, key: SigningKey, url: &Endpoint, log_name: String) -> Self {
+    /// The custom log `log_name` (without `_CL`) of the workspace, for the records of `mode`.
+    pub fn new(workspace_id: String, key: SigningKey, url: &Endpoint, log_name: String, mode: Mode) -> Self {
         let url = url.join(&format!("/api/logs?api-version={API_VERSION}"));
-        Self { workspace_id, key, url, log_name, ahead: Mutex::default() }
+        let time_field = HeaderValue::from_static(mode.row_times()[0]);
+        Self { workspace_id, key, url, log_name, time_field, ahead: Mutex::default() }
     }
 
     /// Posts `body`, signed anew at each try with that moment's date. A signature refused while the clocks
@@ -114,7 +118,7 @@ impl DataCollector {
             (CONTENT_TYPE, HeaderValue::from_static("application/json")),
             (LOG_TYPE, value(&self.log_name)),
             (X_MS_DATE, value(date)),
-            (TIME_GENERATED_FIELD, HeaderValue::from_static("alertCreationTime")),
+            (TIME_GENERATED_FIELD, self.time_field.clone()),
         ])
     }
 }
@@ -153,7 +157,7 @@ mod tests {
     fn sink() -> DataCollector {
         let url = Endpoint::parse("https://w.ods.example").expect("a URL");
         let key = SigningKey::from_base64("a2V5").expect("a key");
-        DataCollector::new("w".to_owned(), key, &url, "MDATPAlerts".to_owned())
+        DataCollector::new("w".to_owned(), key, &url, "MDATPAlerts".to_owned(), Mode::Created)
     }
 
     async fn send_at(our_time: OffsetDateTime, service: &Arc<Service>) -> Result<usize, CallError> {

@@ -1,6 +1,6 @@
 //! The container of Blob Storage.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -19,11 +19,8 @@ use reqwest::Url;
 
 use crate::{
     cause::behind,
-    config::{
-        Identity,
-        storage::{BlobAccess, BlobAccount},
-    },
-    credential::Credential,
+    config::storage::{BlobAccess, BlobAccount},
+    credential::{Credential, TokenError},
     http::{CALL_TIMEOUT, ExchangeError, Http, Request},
     retry::{ATTEMPTS, backoff},
 };
@@ -65,8 +62,12 @@ impl BlobContainer {
                 builder.with_access_key(key.secret())
             }
             BlobAccess::Sas(sas) => builder.with_sas_authorization(split_sas(sas.secret())?),
-            BlobAccess::Identity { client_id } => builder
-                .with_credentials(Arc::new(IdentityToken(credential.for_storage(client_id.as_deref())))),
+            BlobAccess::Identity(None) => {
+                builder.with_credentials(Arc::new(IdentityToken::Programs(credential.clone())))
+            }
+            BlobAccess::Identity(Some(own)) => {
+                builder.with_credentials(Arc::new(IdentityToken::Own(credential.with_identity(own.clone()))))
+            }
         };
         Ok(Self {
             azure: Arc::new(builder.build()?),
@@ -170,31 +171,47 @@ impl HttpService for Http {
     }
 }
 
-/// A token of the program's identity for each request.
+/// Whose token opens the storage.
 #[derive(Debug)]
-struct IdentityToken(Arc<Credential>);
+enum IdentityToken {
+    /// The program's identity.
+    Programs(Arc<Credential>),
+    /// One that the settings below `AzureWebJobsStorage` name.
+    Own(Credential),
+}
 
 #[async_trait]
 impl CredentialProvider for IdentityToken {
     type Credential = AzureCredential;
 
     async fn get_credential(&self) -> Result<Arc<AzureCredential>> {
-        let token = self.0.token(SCOPE).await;
-        let token =
-            token.map_err(|error| Error::Generic { store: "MicrosoftAzure", source: error.into() })?;
+        let failed = |source| Error::Generic { store: "MicrosoftAzure", source };
+        let token = match self {
+            Self::Programs(credential) => credential.token(SCOPE).await.map_err(|error| failed(error.into())),
+            Self::Own(credential) => {
+                credential.token(SCOPE).await.map_err(|error| failed(OwnIdentityError(error).into()))
+            }
+        }?;
         Ok(Arc::new(AzureCredential::BearerToken(token.secret.secret().to_owned())))
     }
 }
 
-impl Credential {
-    /// The identity that opens the storage account: the program's own, unless
-    /// `AzureWebJobsStorage__clientId` names another managed identity.
-    fn for_storage(self: &Arc<Self>, client_id: Option<&str>) -> Arc<Self> {
-        match client_id {
-            None => self.clone(),
-            Some(client) => {
-                Arc::new(self.with_identity(Identity::ManagedIdentity { client: Some(client.to_owned()) }))
-            }
-        }
+/// No token for the storage's own identity. What else is said about tokens names the settings of the program's.
+#[derive(Debug)]
+struct OwnIdentityError(TokenError);
+
+impl fmt::Display for OwnIdentityError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "no token for the identity that AzureWebJobsStorage__credential, __tenantId, __clientId and __clientSecret \
+             name",
+        )
+    }
+}
+
+impl std::error::Error for OwnIdentityError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        // One that has no cause, such as a time-out, is the cause itself.
+        self.0.source().or(Some(&self.0))
     }
 }

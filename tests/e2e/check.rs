@@ -176,31 +176,84 @@ async fn all_bad_settings_are_told_and_what_does_not_need_them_is_checked() {
     }
 }
 
-/// Moves the stage's settings into a `local.settings.json`; the one in the environment then must not count.
-fn move_settings(stage: &mut Stage) -> String {
+/// Writes a `local.settings.json` with these members of Values, a line each, in a folder of its own.
+fn local_settings(stage: &Stage, members: &str) -> String {
     let file = stage.folder.path().join("app/local.settings.json");
     fs::create_dir_all(file.parent().expect("a folder")).expect("made");
-    let document = json!({"IsEncrypted": false, "Values": stage.settings});
-    fs::write(&file, document.to_string()).expect("written");
-    // Trust in the simulated Entra is this machine's.
-    stage.settings.retain(|name, _| name == "SSL_CERT_FILE");
-    stage.set("MDATP_MODE", "sideways");
+    // As people write it, and as Core Tools read it.
+    let text = format!("// mine\n{{'IsEncrypted': false, \"Values\": {{\n{members}\n}}, /* end */}}");
+    fs::write(&file, text).expect("written");
     file.display().to_string()
 }
 
+/// Moves the stage's settings into a `local.settings.json`.
+fn move_settings(stage: &mut Stage) -> String {
+    let members = stage.settings.iter().map(|(name, value)| format!("{}: {},", json!(name), json!(value)));
+    let file = local_settings(stage, &members.collect::<Vec<_>>().join("\n"));
+    // Trust in the simulated Entra is this machine's.
+    stage.settings.retain(|name, _| name == "SSL_CERT_FILE");
+    file
+}
+
 #[tokio::test]
-async fn the_values_of_local_settings_stand_in_the_place_of_the_environment() {
+async fn the_values_of_local_settings_are_settings_and_what_the_shell_has_set_goes_before_them() {
     for route in [ManagedIdentity, ClientSecret] {
         let mut stage = Stage::with_route(LogsIngestion, route).await;
         stage.set("FUNCTIONS_WORKER_RUNTIME", "custom");
         stage.set("MDATP_SCHEDULE", "0 * * * * *");
         stage.set("MDATP_STATE", "file:.state");
+        stage.set("MDATP_MODE", "sideways");
         let file = move_settings(&mut stage);
-        let (code, found) = findings(&stage, &["--send", "--local-settings", &file]).await;
+        let arguments = ["--send", "--local-settings", &file];
+        let (code, found) = findings(&stage, &arguments).await;
+        assert_eq!((code, text(of("settings", &found), "result")), (2, "failure"), "{found:#?}");
+        // One that is empty is as good as not set (Core Tools, EnvironmentHelper).
+        stage.set("MDATP_STATE", "");
+        stage.set("MDATP_MODE", "created");
+        let (code, found) = findings(&stage, &arguments).await;
         assert_eq!(code, 0, "{found:#?}");
-        assert_eq!(stage.cloud.counts().records, 1);
         // A relative folder is beside the file.
         assert!(stage.folder.path().join("app/.state").is_dir());
+    }
+}
+
+/// Core Tools hand on `True` for true, and a time with the month first: Azure/azure-functions-core-tools reads the
+/// file with Newtonsoft.Json, whose reader takes such a text for a date.
+#[tokio::test]
+async fn what_core_tools_make_of_a_value_is_what_is_checked_and_works() {
+    let mut stage = Stage::new(LogsIngestion).await;
+    let members = "\"MDATP_START\": \"2026-11-27T10:00:00.000Z\", MDATP_HEALTH: true,\n'MDATP_PAGE_SIZE': 5e2, // a few\n\
+                   \"MDATP_QUOTA_SHARE\": 0.80, \"MDATP_LOOKBACK\": null, \"MDATP_MODE\": \"Created\",";
+    let file = local_settings(&stage, members);
+    let (code, found) = findings(&stage, &["--local-settings", &file]).await;
+    assert_eq!(code, 0, "{found:#?}");
+
+    // The same as func start sets them, under the host.
+    stage.generate(20, 2);
+    let start = now() - Duration::minutes(40);
+    let (month, day) = (u8::from(start.month()), start.day());
+    let time = format!("{:02}:{:02}:{:02}", start.hour(), start.minute(), start.second());
+    stage.set("MDATP_START", &format!("{month:02}/{day:02}/{} {time}", start.year()));
+    stage.set("MDATP_HEALTH", "False");
+    let report = stage.tick().await;
+    let from = azure_core::time::parse_rfc3339(text(&report, "from")).expect("a time");
+    assert_eq!(from.unix_timestamp(), start.unix_timestamp(), "{report}");
+}
+
+#[tokio::test]
+async fn a_file_that_core_tools_would_not_take_is_told_with_its_line() {
+    let stage = Stage::new(LogsIngestion).await;
+    for (members, told) in [
+        ("\"A\": \"1\",\n\"MDATP_MODE\": {\"is\": \"created\"}", "line 4: Values.MDATP_MODE is an object"),
+        ("\"A\": [1]", "line 3: Values.A is a list"),
+        ("\"A\": \"1\"\n\"B\": \"2\"", "line 4: there must be a ','"),
+        ("\"A\": \"1\"}}} {", "line 3: something stands behind the end"),
+    ] {
+        let file = local_settings(&stage, members);
+        let Output { status, stdout, stderr } = stage.command(&["check", "--local-settings", &file]).await;
+        let stderr = String::from_utf8_lossy(&stderr).into_owned();
+        assert_eq!((status.code(), stdout.is_empty()), (Some(64), true), "{stderr}");
+        assert!(stderr.contains("local.settings.json") && stderr.contains(told), "{told}: {stderr}");
     }
 }
 

@@ -198,7 +198,8 @@ async fn what_the_template_makes_forwards_alerts_without_loss() {
     let resources = template.resources().expect("resources");
     let rule = resources.iter().find(|resource| resource.kind == "Microsoft.Insights/dataCollectionRules");
     let rule = rule.expect("a rule").body.to_string();
-    let document = Document::from_json(rule.as_bytes()).expect("a rule to compare");
+    let document =
+        Document::from_json(serde_json::from_str(&rule).expect("JSON")).expect("a rule to compare");
     assert_eq!(document.compare(Shape::Native, "Custom-MDATPAlerts_CL"), []);
     stage.cloud.deploy_rule(&rule).expect("a rule that the service takes");
     for name in ["MDATP_SINK", "MDATP_DCR_ID", "MDATP_INGESTION_ENDPOINT", "MDATP_STREAM", "MDATP_LOG_NAME"] {

@@ -1,7 +1,7 @@
 //! What the forwarder is for.
 
 use serde_json::{Value, json};
-use simulator::{Role, Route, Sink, functions_host::Payload};
+use simulator::{Quirk, Role, Route, Sink, functions_host::Payload};
 
 use crate::stage::{BOTH_SINKS, Stage, alert, fail, minutes_ago, succeed};
 
@@ -97,6 +97,58 @@ async fn logs_ingestion_records_carry_the_creation_time_as_time_generated() {
     stage.cloud.add_alert(&alert("a", None, &created));
     stage.tick().await;
     assert_eq!(stage.cloud.records()[0]["TimeGenerated"], created.as_str());
+}
+
+/// A row of a state is of the time at which the alert came into that state. The Data Collector is told by its
+/// header which member that is; where it says no time, the creation is the best that is known.
+#[tokio::test]
+async fn in_updated_mode_a_row_is_of_the_time_of_the_change() {
+    for fetch in ["list", "by-id"] {
+        let mut stage = Stage::new(Sink::LogsIngestion).await;
+        stage.set("MDATP_MODE", "updated");
+        stage.set("MDATP_ALERT_FETCH", fetch);
+        let (created, changed) = (minutes_ago(20 * 60), minutes_ago(2));
+        stage.cloud.add_alert(&alert("raised", None, &created));
+        stage.cloud.update_alert("raised", &changed);
+        stage.tick().await;
+        let records = stage.cloud.records();
+        assert_eq!(records.len(), 1, "{fetch}");
+        assert_eq!(records[0]["TimeGenerated"], changed.as_str(), "{fetch}");
+        assert_eq!(records[0]["AlertCreationTime"], created.as_str(), "{fetch}");
+    }
+    for (mode, member) in [("updated", "lastUpdateTime"), ("created", "alertCreationTime")] {
+        let mut stage = Stage::with_alerts(Sink::DataCollector, 3, 1).await;
+        stage.set("MDATP_MODE", mode);
+        stage.tick().await;
+        assert_eq!(stage.cloud.received()[0].headers["time-generated-field"], member);
+    }
+}
+
+/// What may stand in a post together goes by the time of the rows, whatever time the list is walked by.
+#[tokio::test]
+async fn in_updated_mode_posts_keep_within_half_an_hour_of_changes() {
+    // Minutes of the creation and of the change of each alert, and the posts that makes.
+    type Minute = fn(i64) -> i64;
+    let cases: [(Minute, Minute, usize); 3] = [
+        (|_| 0, |_| 400, 1),
+        // One change of many alerts, such as closing an incident.
+        (|number| number * 20, |_| 400, 1),
+        (|_| 0, |number| 100 + number * 20, 8),
+    ];
+    let times = |minutes: i64| minutes_ago(12 * 60 - minutes);
+    for (created, changed, posts) in cases {
+        let mut stage = Stage::new(Sink::LogsIngestion).await;
+        stage.set("MDATP_MODE", "updated");
+        stage.cloud.honour(Quirk::LimitTimeRange, true);
+        for number in 0..15 {
+            let id = format!("a{number}");
+            stage.cloud.add_alert(&alert(&id, None, &times(created(number))));
+            stage.cloud.update_alert(&id, &times(changed(number)));
+        }
+        let report = stage.tick().await;
+        assert_eq!(report["alertsSent"], 15, "{report}");
+        assert_eq!(stage.cloud.received().len(), posts);
+    }
 }
 
 #[tokio::test]

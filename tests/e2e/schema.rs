@@ -95,6 +95,44 @@ async fn a_value_of_an_unexpected_type_is_kept_counted_and_told_once_a_run() {
     assert!(stage.cloud.lost_values().is_empty());
 }
 
+/// Programs that know one kind of number only write whole ones so (pandas and JavaScript among them), and tables of
+/// others hold such incidents.
+#[tokio::test]
+async fn a_whole_number_fills_its_column_in_whatever_spelling() {
+    for (shape, incident, build) in
+        [("native", "IncidentId", "OsBuild"), ("classic", "incidentId_d", "osBuild_d")]
+    {
+        let mut stage = Stage::new(Sink::LogsIngestion).await;
+        let arguments = ["schema", "--shape", shape, "--format", "dcr", "--workspace", WORKSPACE];
+        stage.cloud.deploy_rule(&Shell::run(&arguments).out).expect("a rule that the service takes");
+        stage.set("MDATP_RECORD_SHAPE", shape);
+        let created = crate::stage::minutes_ago(5);
+        stage.cloud.add_machine(r#"{"id":"m","osBuild":"2.2631e4","isExcluded":"True"}"#);
+        for spelling in ["1.126093E6", "1126093.0", "\"1126093\"", "\"1.126093e+06\"", "1126093"] {
+            stage.cloud.add_alert(&format!(
+                r#"{{"id":{},"incidentId":{spelling},"alertCreationTime":"{created}","lastUpdateTime":"{created}","machineId":"m","evidence":[]}}"#,
+                json!(spelling)
+            ));
+        }
+        let report = stage.tick().await;
+        assert_eq!((&report["alertsSent"], &report["valuesMisfit"]), (&json!(5), &json!(0)), "{report}");
+        for row in stage.cloud.rows() {
+            assert_eq!(
+                (row[incident].as_f64(), row[build].as_f64()),
+                (Some(1_126_093.0), Some(22_631.0)),
+                "{row:?}"
+            );
+        }
+        let sent = stage.cloud.received()[0].body.clone();
+        assert_eq!(
+            sent.matches(&format!("\"{incident}\":1126093,")).count(),
+            5,
+            "digits, not powers: {sent}"
+        );
+        assert!(stage.cloud.lost_values().is_empty(), "{:?}", stage.cloud.lost_values());
+    }
+}
+
 #[tokio::test]
 async fn the_union_can_be_sent_through_a_rule_of_ones_own() {
     let mut stage = Stage::new(Sink::LogsIngestion).await;
@@ -318,6 +356,43 @@ fn the_plan_of_a_migration_names_every_step_and_what_is_no_longer_filled() {
         let file = shell.file(no_table);
         let printed = Shell::run(&["migrate", "--plan", file.to_str().expect("text")]);
         assert_eq!((printed.code, printed.out.as_str()), (Some(64), ""), "{no_table}");
+    }
+}
+
+/// PowerShell 5 writes UTF-16 (PowerShell documentation, `about_Character_Encoding`), and `list` is what one finds
+/// first.
+#[test]
+fn documents_are_read_as_powershell_and_the_lists_of_az_leave_them() {
+    let shell = Shell::new();
+    let rule = Shell::json(&["schema", "--format", "dcr"]).to_string();
+    let table = old_table().to_string();
+    let utf16 = |text: &str, bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        format!("\u{feff}{text}\r\n").encode_utf16().flat_map(bytes).collect()
+    };
+    let path = shell.folder.path().join("document.json");
+    let path = path.to_str().expect("text");
+    for (arguments, text) in [(["schema", "--check", path], &rule), (["migrate", "--plan", path], &table)] {
+        let listed = format!("[{text}]");
+        for bytes in [
+            format!("\u{feff}{text}").into_bytes(),
+            utf16(text, u16::to_le_bytes),
+            utf16(text, u16::to_be_bytes),
+            listed.clone().into_bytes(),
+            utf16(&listed, u16::to_le_bytes),
+            format!("{{\"value\":[{text}]}}").into_bytes(),
+        ] {
+            std::fs::write(path, &bytes).expect("written");
+            let printed = Shell::run(&arguments);
+            assert_eq!(printed.code, Some(0), "{arguments:?} {:?}: {}", &bytes[..4], printed.err);
+        }
+        for (list, told) in
+            [("[]".to_owned(), "this is a list of 0"), (format!("[{text},{text}]"), "this is a list of 2")]
+        {
+            std::fs::write(path, list).expect("written");
+            let printed = Shell::run(&arguments);
+            assert_eq!((printed.code, printed.out.as_str()), (Some(64), ""), "{arguments:?}");
+            assert!(printed.err.contains(told) && printed.err.contains("show"), "{}", printed.err);
+        }
     }
 }
 

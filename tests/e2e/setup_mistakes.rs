@@ -53,6 +53,9 @@ async fn provoke(message: &str) -> String {
         "AADSTS1002012" => {
             refused_by_entra(&stage, "AADSTS1002012: The provided value for scope is not valid.");
         }
+        message if message.contains("Key Vault reference") => {
+            stage.set("AZURE_CLIENT_SECRET", "@Microsoft.KeyVault(VaultName=acme;SecretName=one)");
+        }
         "AADSTS700016" => stage.set("AZURE_CLIENT_ID", OTHER_ID),
         "AADSTS90002" => stage.set("AZURE_TENANT_ID", OTHER_ID),
         "AADSTS500011" => stage.set("MDATP_API_SCOPE", "https://nowhere.example/.default"),

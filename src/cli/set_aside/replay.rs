@@ -2,13 +2,13 @@
 //! replay that dies on the way repeats at most the batch in flight.
 
 use std::{
+    borrow::Cow,
     collections::VecDeque,
     fmt,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
-use azure_core::time::parse_rfc3339;
 use tracing::{error, info};
 
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     call::{CallError, Caller},
     cause::{chain, one_line},
     deadline::Deadline,
-    object::{Object, text_of},
+    object::Object,
     run::RunError,
     schema::{Shape, TIME_GENERATED},
     services::Services,
@@ -25,6 +25,7 @@ use crate::{
     shrink::{Fit, Limits},
     sink::Blame,
     state::set_aside::Entry,
+    timestamp,
     union::union,
 };
 
@@ -76,9 +77,9 @@ impl<'a> Replay<'a> {
 
     /// Sends the records of `entries`.
     pub async fn send_all(&mut self, entries: &[Entry]) -> Result<(), RunError> {
-        let Services { sink, shape, .. } = self.services;
-        let (limits, wants_time_generated) = (sink.limits(), sink.wants_time_generated());
-        let terms = Terms { shape: *shape, limits, wants_time_generated };
+        let Services { sink, shape, mode, .. } = self.services;
+        let stamps = sink.wants_time_generated().then(|| mode.row_times());
+        let terms = Terms { shape: *shape, limits: sink.limits(), stamps: stamps.unwrap_or_default() };
         for Entry { name, .. } in entries {
             // One that is gone has been replayed by somebody else.
             let Some(text) = self.services.store.read_set_aside(name).await? else { continue };
@@ -177,7 +178,9 @@ enum Attempt {
 struct Terms {
     shape: Shape,
     limits: Limits,
-    wants_time_generated: bool,
+    /// The members of which the first that is a time becomes the record's `TimeGenerated`; empty for a sink that
+    /// takes none.
+    stamps: &'static [&'static str],
 }
 
 impl Attempt {
@@ -205,7 +208,8 @@ impl Attempt {
     }
 
     fn of_union(object: Object<'_>, document: SetAsideDocument<'_>, terms: Terms) -> Self {
-        let record = stamped(object, terms.wants_time_generated);
+        let stamp = stamp_of(&object, terms.stamps);
+        let record = stamped(object, stamp.as_deref());
         let text = terms.shape.write(&record).text;
         match terms.shape.fit(&record, &text, terms.limits) {
             Fit::Whole => Self::Send { record: text, after: None },
@@ -220,24 +224,28 @@ impl Attempt {
     }
 }
 
+/// The time of the record as a run would write it, after the first of the members that says one.
+fn stamp_of<'a>(object: &Object<'a>, stamps: &[&str]) -> Option<Cow<'a, str>> {
+    let names = [TIME_GENERATED].iter().chain(stamps).filter(|_| !stamps.is_empty());
+    names.into_iter().find_map(|name| timestamp::stamp(object.get(name)?))
+}
+
 /// The record as a run would send it. `TimeGenerated` belongs to the sink, not to the record: one sink
 /// needs it, and for the other the name is reserved.
-fn stamped(mut object: Object<'_>, wants_time_generated: bool) -> Object<'_> {
-    let is_time = |value: &&str| text_of(value).is_some_and(|text| parse_rfc3339(&text).is_ok());
-    let stamp =
-        [TIME_GENERATED, "alertCreationTime"].iter().find_map(|name| object.get(name).filter(is_time));
+fn stamped<'a>(mut object: Object<'a>, stamp: Option<&'a str>) -> Object<'a> {
     object.members.retain(|member| member.name != TIME_GENERATED);
-    union(object, None, stamp.filter(|_| wants_time_generated))
+    union(object, None, stamp)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Mode;
 
     const LIMITS: Limits = Limits { record: 200, field: 40 };
 
-    fn terms(wants_time_generated: bool, limits: Limits) -> Terms {
-        Terms { shape: Shape::Union, limits, wants_time_generated }
+    fn terms(stamps: &'static [&'static str], limits: Limits) -> Terms {
+        Terms { shape: Shape::Union, limits, stamps }
     }
 
     fn sent(record: &str, after: Option<&str>) -> Attempt {
@@ -264,9 +272,18 @@ mod tests {
             ),
         ] {
             let document = format!(r#"{{"id":"a","reason":"refused","record":{record}}}"#);
-            assert_eq!(Attempt::of(document.as_bytes(), terms(true, LIMITS)), sent(with, None));
-            assert_eq!(Attempt::of(document.as_bytes(), terms(false, LIMITS)), sent(without, None));
+            assert_eq!(
+                Attempt::of(document.as_bytes(), terms(Mode::Created.row_times(), LIMITS)),
+                sent(with, None)
+            );
+            assert_eq!(Attempt::of(document.as_bytes(), terms(&[], LIMITS)), sent(without, None));
         }
+        let record =
+            r#""id":"a","alertCreationTime":"2026-11-24T05:55:03Z","lastUpdateTime":"2026-11-25T00:00:00Z""#;
+        let document = format!(r#"{{"id":"a","reason":"refused","record":{{{record}}}}}"#);
+        let with = format!(r#"{{"TimeGenerated":"2026-11-25T00:00:00Z",{record}}}"#);
+        let attempt = Attempt::of(document.as_bytes(), terms(Mode::Updated.row_times(), LIMITS));
+        assert_eq!(attempt, sent(&with, None));
     }
 
     #[test]
@@ -277,7 +294,7 @@ mod tests {
             (r#"{"id":null,"reason":"r","record":7}"#, "no JSON object"),
             (r#"{"id":null,"reason":"r","record":"{}"}"#, "no JSON object"),
         ] {
-            let attempt = Attempt::of(document.as_bytes(), terms(true, LIMITS));
+            let attempt = Attempt::of(document.as_bytes(), terms(Mode::Updated.row_times(), LIMITS));
             assert!(
                 matches!(&attempt, Attempt::Stays(why) if why.contains(reason)),
                 "{document}: {attempt:?}"
@@ -290,7 +307,7 @@ mod tests {
         let long = "x".repeat(50);
         let document = format!(r#"{{"id":"a","reason":"refused","record":{{"id":"a","text":"{long}"}}}}"#);
         let Attempt::Send { record, after: Some(after) } =
-            Attempt::of(document.as_bytes(), terms(false, LIMITS))
+            Attempt::of(document.as_bytes(), terms(&[], LIMITS))
         else {
             panic!("it is not sent shortened");
         };
@@ -302,8 +319,8 @@ mod tests {
         );
         assert_eq!(String::from_utf8_lossy(&after), kept);
 
-        assert_eq!(Attempt::of(&after, terms(false, LIMITS)), Attempt::AsBefore);
+        assert_eq!(Attempt::of(&after, terms(&[], LIMITS)), Attempt::AsBefore);
         let whole = format!(r#"{{"id":"a","text":"{long}"}}"#);
-        assert_eq!(Attempt::of(&after, terms(false, Limits { record: 200, field: 60 })), sent(&whole, None));
+        assert_eq!(Attempt::of(&after, terms(&[], Limits { record: 200, field: 60 })), sent(&whole, None));
     }
 }

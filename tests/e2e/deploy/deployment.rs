@@ -7,7 +7,9 @@ use std::{
     path::Path,
 };
 
-use mdatp_forward::config::{Config, Identity, SinkConfig, StateConfig, settings::Settings};
+use mdatp_forward::config::{
+    Config, Identity, SinkConfig, StateConfig, reference::Vault, settings::Settings,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -138,7 +140,12 @@ impl Deployment {
         }
 
         let platform = [("IDENTITY_ENDPOINT".to_owned(), "http://127.0.0.1:8081/msi/token".to_owned())];
-        let given: Settings = settings.clone().into_iter().chain(platform).collect();
+        // App Service puts the secret in the place of the reference to it.
+        let resolved = |(name, value): (String, String)| match Vault::referred_to_by(&value) {
+            Some(_) => (name, "secret".to_owned()),
+            None => (name, value),
+        };
+        let given: Settings = settings.clone().into_iter().map(resolved).chain(platform).collect();
         let config = Config::parse(&given).map_err(|error| format!("{way:?}: {error}"))?;
         let identity = match (&config.identity, way) {
             (Identity::ClientSecret { client, .. }, Way::Secret) => *client == settings["AZURE_CLIENT_ID"],

@@ -276,6 +276,52 @@ fn a_rule_uses_columns_of_its_query_and_looks_back_as_far_as_it_says() {
     }
 }
 
+/// With `MDATP_MODE=updated` an alert has a row for each of its states: what a rule tells is decided by the newest,
+/// and whether it is new by the first row that would have been told, not by the alert's first row.
+#[test]
+fn the_rules_about_alerts_see_a_state_that_came_later_and_tell_it_once() {
+    let query = |name: &str| {
+        let rule = rules().into_iter().find(|rule| rule.file.ends_with(name)).expect(name);
+        rule.properties["query"].as_str().expect("a query").to_owned()
+    };
+    let order = |query: &str, parts: &[&str]| {
+        let mut from = 0;
+        for part in parts {
+            let at = query[from..]
+                .find(part)
+                .unwrap_or_else(|| panic!("{part:?} is not, or not here, in {query}"));
+            from += at + part.len();
+        }
+    };
+    order(
+        &query("high-severity-alert.json"),
+        &[
+            "MDATPAlerts_CL",
+            "column_ifexists(\"severity_s\", \"\")) == \"High\"",
+            "min(ingestion_time())",
+            "> ago(frequency)",
+            "MDATPAlerts\n",
+            "in (fresh)",
+            "arg_max(LastUpdateTime, *) by AlertId",
+            "where Severity == \"High\"",
+            "AlertCreationTime, TimeGenerated) > ago(lookback) or Status != \"Resolved\"",
+        ],
+    );
+    order(
+        &query("technique-on-many-machines.json"),
+        &[
+            "MDATPAlerts_CL",
+            "mv-expand Technique",
+            "min(Arrived) by Id, Technique",
+            "MDATPAlerts\n",
+            "arg_max(LastUpdateTime, *) by AlertId",
+            "AlertCreationTime, TimeGenerated) > ago(lookback)",
+            "mv-expand Technique",
+            "$left.Technique == $right.Technique",
+        ],
+    );
+}
+
 /// The columns that a rule's alerts are made of.
 fn columns_used(properties: &Value) -> BTreeSet<String> {
     let mut used = BTreeSet::new();

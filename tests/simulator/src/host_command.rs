@@ -3,15 +3,18 @@
 //! local.settings.json, whose values give way to the environment's.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use azure_core::time::to_rfc3339;
 use clap::Args;
-use serde::Deserialize;
 use simulator::clock;
 use simulator::functions_host::{FunctionsHost, Invocation, Level, Outcome, Start};
 use tokio::sync::Notify;
+
+/// The forwarder's own reader of the file, of which there is to be one only. This crate cannot depend on the
+/// forwarder, whose tests depend on it.
+#[path = "../../../src/config/local_settings.rs"]
+mod local_settings;
 
 /// The options of `host`.
 #[derive(Debug, Args)]
@@ -22,12 +25,6 @@ pub(crate) struct Options {
     /// End after so many invocations
     #[arg(long)]
     ticks: Option<usize>,
-}
-
-#[derive(Deserialize)]
-struct LocalSettings {
-    #[serde(rename = "Values")]
-    values: BTreeMap<String, String>,
 }
 
 /// Fires until Ctrl+C.
@@ -65,11 +62,11 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
 /// The file's values, where the environment has none of that name.
 fn settings(file: &Path) -> Result<Vec<(String, String)>, String> {
     let text = std::fs::read(file).map_err(|problem| problem.to_string());
-    let read = text.and_then(|text| serde_json::from_slice(&text).map_err(|problem| problem.to_string()));
-    let LocalSettings { values } = read.map_err(|problem| format!("{}: {problem}", file.display()))?;
+    let read = text.and_then(|text| local_settings::values(&text).map_err(|problem| problem.to_string()));
+    let values = read.map_err(|problem| format!("{}: {problem}", file.display()))?;
     let own = |(name, value)| {
         let outer = std::env::var_os(&name).and_then(|outer| outer.into_string().ok());
-        (name, outer.unwrap_or(value))
+        (name, outer.filter(|outer| !outer.is_empty()).unwrap_or(value))
     };
     Ok(values.into_iter().map(own).collect())
 }
@@ -105,10 +102,11 @@ mod tests {
     fn the_environment_goes_before_the_file() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("local.settings.json");
-        let text = r#"{"IsEncrypted":false,"Values":{"PATH":"nowhere","MDATP_NEVER_SET":"file"}}"#;
+        let text =
+            r#"{"IsEncrypted":false,"Values":{"PATH":"nowhere","MDATP_NEVER_SET":true,},} // as Core Tools"#;
         std::fs::write(&file, text).expect("written");
         let path = std::env::var_os("PATH").and_then(|path| path.into_string().ok()).expect("a PATH");
-        let expected = [("MDATP_NEVER_SET", "file"), ("PATH", &path)];
+        let expected = [("MDATP_NEVER_SET", "True"), ("PATH", &path)];
         let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         assert_eq!(settings(&file), Ok(expected.map(own).to_vec()));
 

@@ -1,0 +1,127 @@
+//! A document that a command of `az` has printed, as shells leave it in a file.
+
+use std::{borrow::Cow, fs, io::Read, path::Path};
+
+use serde_json::Value;
+
+/// How many names of a list are told.
+const NAMED: usize = 5;
+
+/// The document in a file, or on stdin for `-`.
+pub fn read(file: &Path) -> Result<Value, String> {
+    let mut bytes = Vec::new();
+    let read = match file.as_os_str() == "-" {
+        true => std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes),
+        false => fs::read(file),
+    };
+    parse(&read.map_err(|error| format!("it cannot be read: {error}"))?)
+}
+
+fn parse(bytes: &[u8]) -> Result<Value, String> {
+    let text = text(bytes);
+    if text.trim().is_empty() {
+        return Err("it is empty: the command that should have written it has printed nothing".to_owned());
+    }
+    let document = serde_json::from_str(&text)
+        .map_err(|error| format!("it is no JSON: {error}; az prints JSON with --output json"))?;
+    only(document)
+}
+
+/// The text in whichever encoding a shell writes: PowerShell 5 writes UTF-16 with a byte order mark, or UTF-8
+/// with one.
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
+        char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect::<String>().into()
+    };
+    match bytes {
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8_lossy(rest),
+        // JSON begins with ASCII, so a zero beside its first character is the other half of that.
+        [first, 0, ..] if *first != 0 => utf16(bytes, u16::from_le_bytes),
+        [0, first, ..] if *first != 0 => utf16(bytes, u16::from_be_bytes),
+        _ => String::from_utf8_lossy(bytes),
+    }
+}
+
+/// The document itself, or the only one of a list, as `az … list` and, with `value` around, `az rest` print it.
+fn only(document: Value) -> Result<Value, String> {
+    let mut list = match document {
+        Value::Array(list) => list,
+        Value::Object(mut members) if members.get("value").is_some_and(Value::is_array) => {
+            match members.remove("value") {
+                Some(Value::Array(list)) => list,
+                _ => Vec::new(),
+            }
+        }
+        document => return Ok(document),
+    };
+    if let [_] = list[..] {
+        return Ok(list.remove(0));
+    }
+    let names: Vec<_> = list.iter().filter_map(|element| element["name"].as_str()).take(NAMED).collect();
+    let told = match names[..] {
+        [] => String::new(),
+        _ if names.len() < list.len() => format!(" ({}, …)", names.join(", ")),
+        _ => format!(" ({})", names.join(", ")),
+    };
+    Err(format!(
+        "this is a list of {}{told}: print the one that you mean, with az … show --name NAME in the place of \
+         az … list",
+        list.len()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "{\"name\": \"Tabelle für alle\"}";
+
+    fn utf16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+        text.encode_utf16().flat_map(bytes).collect()
+    }
+
+    #[test]
+    fn a_document_is_read_in_every_encoding_that_a_shell_writes() {
+        let marked = format!("\u{feff}{TEXT}");
+        for bytes in [
+            TEXT.as_bytes().to_vec(),
+            marked.as_bytes().to_vec(),
+            utf16(&marked, u16::to_le_bytes),
+            utf16(&marked, u16::to_be_bytes),
+            utf16(TEXT, u16::to_le_bytes),
+            utf16(TEXT, u16::to_be_bytes),
+            utf16(&format!("{marked}\r\n"), u16::to_le_bytes),
+        ] {
+            assert_eq!(parse(&bytes).expect("a document")["name"], "Tabelle für alle", "{bytes:?}");
+        }
+        // Of Latin-1 the names of columns are left, which are ASCII.
+        let latin = b"{\"name\": \"A\", \"description\": \"f\xfcr\"}";
+        assert_eq!(parse(latin).expect("a document")["name"], "A");
+        for (text, part) in [("", "empty"), (" \r\n", "empty"), ("Name  Kind\n----", "--output json")] {
+            let problem = parse(text.as_bytes()).expect_err(text);
+            assert!(problem.contains(part), "{problem}");
+        }
+    }
+
+    #[test]
+    fn of_a_list_there_must_be_one() {
+        let document = |text: &str| parse(text.as_bytes());
+        for text in
+            ["{\"name\":\"A\"}", "[{\"name\":\"A\"}]", "{\"value\":[{\"name\":\"A\"}],\"nextLink\":null}"]
+        {
+            assert_eq!(document(text).expect(text)["name"], "A");
+        }
+        for (text, part) in [
+            ("[]", "this is a list of 0: "),
+            ("[1,2]", "this is a list of 2: "),
+            ("{\"value\":[{\"name\":\"A\"},{\"name\":\"B\"}]}", "this is a list of 2 (A, B): "),
+            ("[{\"name\":\"A\"},{},{}]", "this is a list of 3 (A, …): "),
+        ] {
+            let problem = document(text).expect_err(text);
+            assert!(problem.starts_with(part) && problem.contains("show"), "{problem}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Times and durations as settings and options of the command line give them. Pure.
+
+use std::time::Duration;
+
+use azure_core::time::OffsetDateTime;
+
+use crate::{checkpoint::FIRST_YEAR, timestamp};
+
+/// The longest duration: a hundred years, which is for ever here. Without a bound, times reckoned with it are in
+/// no calendar.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
+
+/// Where the very first run begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// A fixed time.
+    At(OffsetDateTime),
+    /// So long before the first run.
+    Ago(Duration),
+}
+
+impl Start {
+    /// The longest time back, three years: Defender keeps alerts for 180 days, and began in [`FIRST_YEAR`].
+    const FARTHEST: Duration = Duration::from_secs(3 * 365 * 24 * 3_600);
+
+    /// A time or a duration, as `MDATP_START` has it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match (timestamp::read(text), duration(text)) {
+            (Some(time), _) => not_too_early(time).map(Self::At),
+            (None, Ok(ago)) if ago <= Self::FARTHEST => Ok(Self::Ago(ago)),
+            (None, Ok(_)) => Err("must not be longer ago than 3 years (1095d)".to_owned()),
+            (None, Err(_)) => Err("must be an RFC 3339 time (2026-11-24T00:00:00Z), the same with the month first \
+                                   (11/24/2026 00:00:00, in UTC), or a duration (24h), not longer than 3 years"
+                .to_owned()),
+        }
+    }
+}
+
+/// A time no earlier than Defender's first alert.
+pub fn not_too_early(time: OffsetDateTime) -> Result<OffsetDateTime, String> {
+    match time.year() {
+        ..FIRST_YEAR => Err(format!("must not be before {FIRST_YEAR}, when Defender for Endpoint came")),
+        _ => Ok(time),
+    }
+}
+
+/// A duration such as `90s`, `8m`, `1h` or `7d`, at most a hundred years.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration <= LONGEST => Ok(duration),
+        Ok(_) => Err("must not be longer than 100 years".to_owned()),
+        Err(_) => Err("must be a duration such as 90s, 8m, 1h or 7d".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_lies_where_there_can_be_alerts() {
+        for text in ["24h", "1095d", "2016-01-01T00:00:00Z", "11/27/2026 10:00:00"] {
+            assert!(Start::parse(text).is_ok(), "{text}");
+        }
+        for (text, part) in [
+            ("1096d", "3 years"),
+            ("500000000000years", "3 years"),
+            ("0001-01-01T00:00:00Z", "2016"),
+            ("01/01/0001 00:00:00", "2016"),
+            ("yesterday", "RFC 3339"),
+            ("99999999999999999999y", "RFC 3339"),
+        ] {
+            let problem = Start::parse(text).expect_err(text);
+            assert!(problem.contains(part), "{text}: {problem}");
+        }
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert!(duration("36500days").is_ok() && duration("101years").is_err());
+    }
+}
