@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use azure_core::time::to_rfc3339;
 use bytestring::ByteString;
-use http::StatusCode;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::Error;
 
@@ -78,38 +77,37 @@ impl Defender {
     }
 
     /// Those of the machines `ids` that the service knows, by id, in one call. The ids must need no
-    /// escaping.
+    /// escaping. The call is optional.
     pub async fn machines(&self, ids: &[&str], caller: &Caller) -> Result<Vec<(String, Machine)>, CallError> {
         // Double quotes: the form that shipped code has proven.
         let filter = format!("id in (\"{}\")", ids.join("\",\""));
         let path = format!("/api/machines?$filter={}", utf8_percent_encode(&filter, KEPT));
-        let read = |reply: &Reply| Machine::parse_list(&reply.body);
-        let url = self.url.join(&path);
-        let answer = self.get(url, "GET /api/machines", Api::MachineList, caller, read).await;
-        // An empty list may be answered 404.
-        found(answer.map(Some)).map(Option::unwrap_or_default)
+        self.list_machines(&path, true, caller).await
     }
 
-    /// A page of all machines, by id, from the place `skip` on. One that is not full is the last.
+    /// A page of all machines, by id, from the place `skip` on. One that is not full is the last. The call is
+    /// optional.
     pub async fn fleet(&self, skip: usize, caller: &Caller) -> Result<Vec<(String, Machine)>, CallError> {
-        self.some_machines(FLEET_PAGE, skip, caller).await
+        self.list_machines(&format!("/api/machines?$top={FLEET_PAGE}&$skip={skip}"), true, caller).await
     }
 
     /// The id of any one machine; none when there are none.
     pub async fn any_machine(&self, caller: &Caller) -> Result<Option<String>, CallError> {
-        let machines = self.some_machines(1, 0, caller).await?;
+        let machines = self.list_machines("/api/machines?$top=1&$skip=0", false, caller).await?;
         Ok(machines.into_iter().next().map(|(id, _)| id))
     }
 
-    async fn some_machines(
+    async fn list_machines(
         &self,
-        top: usize,
-        skip: usize,
+        path: &str,
+        is_optional: bool,
         caller: &Caller,
     ) -> Result<Vec<(String, Machine)>, CallError> {
-        let url = self.url.join(&format!("/api/machines?$top={top}&$skip={skip}"));
+        let (url, what) = (self.url.join(path), "GET /api/machines");
+        let target = Target { is_optional, ..self.target(what, Api::MachineList) };
         let read = |reply: &Reply| Machine::parse_list(&reply.body);
-        let answer = self.get(url, "GET /api/machines", Api::MachineList, caller, read).await;
+        let answer = caller.call(target, |_| Request::get(url.clone()), read).await;
+        // An empty list may be answered 404.
         found(answer.map(Some)).map(Option::unwrap_or_default)
     }
 
@@ -137,16 +135,19 @@ impl Defender {
         caller: &Caller,
         read: impl Fn(&Reply) -> Result<T, serde_json::Error>,
     ) -> Result<T, CallError> {
+        caller.call(self.target(what, api), |_| Request::get(url.clone()), read).await
+    }
+
+    fn target<'a>(&'a self, what: &'a str, api: Api) -> Target<'a> {
         let token = Some((&*self.credential, self.scope.as_str()));
-        let target = Target { service: Service::Defender, what, token, api: Some(api) };
-        caller.call(target, |_| Request::get(url.clone()), read).await
+        Target { service: Service::Defender, what, token, api: Some(api), is_optional: false }
     }
 }
 
 /// An entity that the service does not know is an answer, not a failure.
 fn found<T>(answer: Result<Option<T>, CallError>) -> Result<Option<T>, CallError> {
     match answer {
-        Err(CallError::Refused(refusal)) if refusal.status == StatusCode::NOT_FOUND => Ok(None),
+        Err(CallError::Refused(refusal)) if refusal.is_unknown_entity() => Ok(None),
         answer => answer,
     }
 }

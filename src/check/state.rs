@@ -36,13 +36,28 @@ pub fn judge_store(
         (Ok(()), _) => {
             Finding::ok(CHECK, format!("made, swapped, read back and removed a document in {place}"))
         }
-        (Err(error), config) => Finding::failure(CHECK, chain(error), mend(error, config, who)),
+        (Err(error), config) => failure(CHECK, error, config, who),
     }
 }
 
-fn mend(error: &StateError, config: &StateConfig, who: &Who) -> String {
+/// The finding of a store that failed: its advice is the fix, with the command that belongs to it.
+fn failure(check: &'static str, error: &StateError, config: &StateConfig, who: &Who) -> Finding {
+    let message = chain(error);
+    let Problem::Rejected(rejection) = &error.problem else {
+        return Finding::failure(check, message, mend(error, config));
+    };
+    let reason = rejection.reason();
+    let (advice, command) = (reason.advice(), who.unlock(reason, config));
+    let message = message.strip_suffix(&format!("; {advice}")).map_or(message.clone(), str::to_owned);
+    let fix = [advice.to_owned(), command.unwrap_or_default()].into_iter().filter(|part| !part.is_empty());
+    match fix.collect::<Vec<_>>().join(": ") {
+        fix if fix.is_empty() => Finding::failure(check, message, mend(error, config)),
+        fix => Finding::failure(check, message, fix),
+    }
+}
+
+fn mend(error: &StateError, config: &StateConfig) -> String {
     match (&error.problem, config) {
-        (Problem::Denied(_), StateConfig::Blob { account, .. }) => who.open(account),
         (Problem::Unfit(_), _) => "set MDATP_STATE to another place".to_owned(),
         (_, StateConfig::Blob { account, .. }) => {
             format!("check AzureWebJobsStorage, and that the network lets {} through", account.endpoint)
@@ -62,7 +77,7 @@ pub fn judge_checkpoint(
 ) -> Finding {
     match loaded {
         Ok(found) => judge_text(found.as_ref().map(|(text, _)| &text[..]), now),
-        Err(error) => Finding::failure(CHECKPOINT, chain(error), mend(error, config, who)),
+        Err(error) => failure(CHECKPOINT, error, config, who),
     }
 }
 

@@ -92,8 +92,13 @@ impl DataCollector {
     }
 
     async fn post(&self, body: Bytes, caller: &Caller) -> Result<usize, CallError> {
-        let target =
-            Target { service: Service::DataCollector, what: "POST /api/logs", token: None, api: None };
+        let target = Target {
+            service: Service::DataCollector,
+            what: "POST /api/logs",
+            token: None,
+            api: None,
+            is_optional: false,
+        };
         let request = |now| {
             let date = to_rfc7231(&(now + self.ahead()));
             let authorization = self.key.authorization(&self.workspace_id, body.len(), &date);

@@ -74,6 +74,7 @@ impl LogsIngestion {
                 what: &self.what,
                 token: Some((&self.credential, &self.scope)),
                 api: None,
+                is_optional: false,
             };
             let headers = HeaderMap::from_iter([
                 (CONTENT_TYPE, HeaderValue::from_static("application/json")),

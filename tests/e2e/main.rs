@@ -2,6 +2,7 @@
 //! HTTP. Each module tells one kind of story.
 
 mod backfill;
+mod blob_rejections;
 mod blob_state;
 mod browser;
 mod check;
@@ -18,6 +19,7 @@ mod nothing_lost;
 mod paging;
 mod queries;
 mod readme;
+mod rejections;
 mod repository;
 mod resume;
 mod schema;
