@@ -6,6 +6,7 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use azure_core::time::{OffsetDateTime, parse_rfc7231};
@@ -18,7 +19,7 @@ use serde::Deserialize;
 use tracing::{debug, info, warn};
 
 use crate::{
-    advice::{IN_BETWEEN, Service},
+    advice::{IN_BETWEEN, INVALID_BINDING, Reason, Roles, Service},
     cause::{chain, one_line},
     claims::Claims,
     clock::Clock,
@@ -26,8 +27,37 @@ use crate::{
     deadline::Deadline,
     http::{CALL_TIMEOUT, ExchangeError, Http, Reply, Request},
     quota::{Api, Quota},
-    retry::{self, ATTEMPTS, Verdict},
+    retry::{self, ATTEMPTS, Verdict, is_transient},
 };
+
+/// How hard a call is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// As often as any call.
+    Full,
+    /// For a page that can be asked for with fewer alerts on it: one blip is forgiven, and a time-out has cost enough.
+    Reducible,
+    /// For a call that only spares others, which are made instead when it brings nothing: fewer tries and less time.
+    Optional,
+}
+
+impl Effort {
+    /// How often the call is tried in all.
+    fn attempts(self) -> u32 {
+        match self {
+            Self::Full => ATTEMPTS,
+            Self::Reducible | Self::Optional => 2,
+        }
+    }
+
+    /// How long one try may take. A page of 1,000 machines is about 1.5 MB, which takes seconds.
+    fn timeout(self) -> Duration {
+        match self {
+            Self::Full | Self::Reducible => CALL_TIMEOUT,
+            Self::Optional => Duration::from_secs(20),
+        }
+    }
+}
 
 /// Why a call brought nothing.
 #[derive(Debug)]
@@ -72,20 +102,54 @@ pub struct Refusal {
     pub service: Service,
     /// The status it answered with.
     pub status: StatusCode,
+    /// Why, as far as it can be told.
+    pub reason: Reason,
     /// What it said, shortened to one line.
     pub message: String,
     /// The service's own time when it answered.
     pub date: Option<OffsetDateTime>,
 }
 
+impl Refusal {
+    /// The fix, or an empty text where there is none to give.
+    pub fn advice(&self) -> &'static str {
+        self.service.advice(self.status.as_u16(), &self.reason)
+    }
+
+    /// True where a role that is missing explains it.
+    pub fn lacks_role(&self) -> bool {
+        self.service.lacks_role(self.status.as_u16(), &self.reason)
+    }
+
+    /// True when settings, network or licence are at fault, whatever was asked or sent.
+    pub fn is_about_settings(&self) -> bool {
+        self.reason.is_page || self.service.advice_for_code(&self.reason).is_some()
+    }
+
+    /// True when the service itself says that it knows no such entity. (A 404 in another form may come from anybody.)
+    pub fn is_unknown_entity(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND && (self.reason.code.is_some() || self.message.is_empty())
+    }
+}
+
 impl CallError {
-    /// True for a failure that may be gone a little later, or that concerns one entity only; false for one
-    /// that every other call would meet too.
+    /// True for a failure that another call for another entity need not meet. What is left is that of the run: its
+    /// time is over, or there is no token.
+    pub fn is_of_one_call(&self) -> bool {
+        !matches!(self, Self::OutOfTime | Self::Token(_))
+    }
+
+    /// True when the call was answered with a rejection that trying again does not change.
+    pub fn is_rejection(&self) -> bool {
+        matches!(self, Self::Refused(_)) && !self.is_passing()
+    }
+
+    /// True for a failure that may be gone a little later.
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Unreachable { error, .. } => !matches!(error, ExchangeError::Untrusted(_)),
             Self::Unreadable { .. } => true,
-            Self::Refused(refusal) => refusal.status.is_server_error(),
+            Self::Refused(refusal) => is_transient(refusal.status.as_u16()),
             Self::OutOfTime | Self::Token(_) => false,
         }
     }
@@ -126,7 +190,7 @@ impl fmt::Display for Refusal {
         if !self.message.is_empty() {
             write!(f, " ({})", self.message)?;
         }
-        match self.service.advice(self.status.as_u16()) {
+        match self.advice() {
             "" => Ok(()),
             advice => write!(f, "; {advice}"),
         }
@@ -155,6 +219,8 @@ pub struct Target<'a> {
     pub token: Option<(&'a Credential, &'a str)>,
     /// The API whose quota the call uses up; none for a service that has no such quota.
     pub api: Option<Api>,
+    /// How hard it is tried.
+    pub effort: Effort,
 }
 
 /// Makes the calls of one run: one client, one clock, one deadline.
@@ -210,18 +276,6 @@ impl Caller {
         build: impl Fn(OffsetDateTime) -> Request,
         read: impl Fn(&Reply) -> Result<T, serde_json::Error>,
     ) -> Result<T, CallError> {
-        self.call_up_to(ATTEMPTS, target, build, read).await
-    }
-
-    /// The same with fewer tries, for a call that the caller can make in an easier way. A time-out ends them then:
-    /// it has cost enough.
-    pub async fn call_up_to<T>(
-        &self,
-        attempts: u32,
-        target: Target<'_>,
-        build: impl Fn(OffsetDateTime) -> Request,
-        read: impl Fn(&Reply) -> Result<T, serde_json::Error>,
-    ) -> Result<T, CallError> {
         let mut renewed = false;
         let mut attempt = 1;
         loop {
@@ -231,7 +285,7 @@ impl Caller {
             if let Some(token) = &token {
                 request.headers.insert(AUTHORIZATION, bearer(token));
             }
-            let timeout = CALL_TIMEOUT.min(self.deadline.left());
+            let timeout = target.effort.timeout().min(self.deadline.left());
             if timeout.is_zero() {
                 return Err(CallError::OutOfTime);
             }
@@ -267,7 +321,7 @@ impl Caller {
                 },
                 Err(error) => {
                     let hopeless = error.is_permanent()
-                        || (attempts < ATTEMPTS && matches!(error, ExchangeError::TimedOut));
+                        || (target.effort == Effort::Reducible && matches!(error, ExchangeError::TimedOut));
                     let failure = CallError::Unreachable {
                         what: target.what.to_owned(),
                         service: target.service,
@@ -287,7 +341,7 @@ impl Caller {
                 // A server that asks for patience is no failure; one that keeps failing is.
                 return Err(if throttled || wish.is_some() { CallError::OutOfTime } else { failure });
             }
-            if attempt > attempts && !throttled {
+            if attempt > target.effort.attempts() && !throttled {
                 return Err(failure);
             }
             match throttled {
@@ -345,25 +399,49 @@ pub fn date_of(headers: &HeaderMap) -> Option<OffsetDateTime> {
 }
 
 fn refused(target: Target<'_>, reply: &Reply, token: Option<&Token>) -> CallError {
-    let mut message = message_in(&reply.body);
-    // What Defender forbids depends on the roles in the token; the sink's role is not in it.
+    let (mut reason, mut message) = read_error(&reply.body);
+    if target.service == Service::LogsIngestion && reason.code.is_some() {
+        // The role is not in the token, but the answer tells.
+        let told = String::from_utf8_lossy(&reply.body);
+        reason.roles = roles_told(&told);
+        if told.contains(INVALID_BINDING) {
+            reason.code = Some(INVALID_BINDING.to_owned());
+        }
+    }
+    // What Defender forbids depends on the roles in the token.
     if target.service == Service::Defender
         && reply.status == StatusCode::FORBIDDEN
         && let Some(claims) = token.and_then(|token| Claims::of(token.secret.secret()))
     {
+        // A person's rights are not in the token.
+        reason.roles = match claims.lacking_roles().as_slice() {
+            _ if claims.is_a_users() => Roles::Unknown,
+            [] => Roles::Held,
+            _ => Roles::Lacking,
+        };
         message = one_line(&format!("{message}; {}", claims.explain()), 600);
     }
     CallError::Refused(Refusal {
         what: target.what.to_owned(),
         service: target.service,
         status: reply.status,
+        reason,
         message,
         date: date_of(&reply.headers),
     })
 }
 
+/// What the Logs Ingestion API says about the caller's role when it denies access.
+fn roles_told(body: &str) -> Roles {
+    match body {
+        _ if body.contains("IsRbacPresent: True") => Roles::Held,
+        _ if body.contains("IsRbacPresent: False") => Roles::Lacking,
+        _ => Roles::Unknown,
+    }
+}
+
 /// What an error body says: the code and message of the forms the services use, or its beginning.
-fn message_in(body: &[u8]) -> String {
+fn read_error(body: &[u8]) -> (Reason, String) {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Body {
@@ -373,18 +451,25 @@ fn message_in(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Parts {
         #[serde(alias = "Error", default)]
-        code: String,
+        code: Option<String>,
         #[serde(alias = "Message", default)]
-        message: String,
+        message: Option<String>,
     }
 
     let text = String::from_utf8_lossy(&body[..body.len().min(2_000)]);
+    let reason = Reason::default();
     match serde_json::from_slice(body) {
-        Ok(Body::Nested { error } | Body::Flat(error)) if !error.message.is_empty() => {
-            one_line(&format!("{} {}", error.code, error.message), 400)
+        Ok(
+            Body::Nested { error: Parts { code: Some(code), message } }
+            | Body::Flat(Parts { code: Some(code), message }),
+        ) => {
+            let message = one_line(&format!("{code} {}", message.unwrap_or_default()), 600);
+            (Reason { code: Some(code), ..reason }, message)
         }
-        _ if text.trim_start().starts_with('<') => "an HTML page".to_owned(),
-        _ => one_line(&text, 200),
+        _ if text.trim_start().starts_with('<') => {
+            (Reason { is_page: true, ..reason }, "an HTML page".to_owned())
+        }
+        _ => (reason, one_line(&text, 200)),
     }
 }
 
@@ -411,7 +496,7 @@ mod tests {
             ("plain\r\nwords", "plain words"),
             ("", ""),
         ] {
-            assert_eq!(message_in(body.as_bytes()), words, "{body}");
+            assert_eq!(read_error(body.as_bytes()).1, words, "{body}");
         }
     }
 }

@@ -24,7 +24,7 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    call::Caller,
+    call::{Caller, Effort},
     cause::chain,
     claims::Claims,
     clock::Clock,
@@ -36,7 +36,6 @@ use crate::{
     deadline::Deadline,
     defender::Defender,
     http::Http,
-    retry::ATTEMPTS,
     sink::Sink,
     state::StateStore,
     walk::{Query, Window},
@@ -175,7 +174,7 @@ impl<'a> Checkup<'a> {
         let api = Defender::at(url.clone(), scope.clone(), self.credential.clone());
         let to = self.clock.now();
         let window = Window { from: to - azure_core::time::Duration::days(DAYS), to };
-        let page = api.list(Query { window, skip: 0, top: 1 }, ATTEMPTS, &self.caller()).await;
+        let page = api.list(Query { window, skip: 0, top: 1 }, Effort::Full, &self.caller()).await;
         let alert = page.map(|page| page.elements.into_iter().next());
         (self.tell)(defender::judge_alert(&alert, DAYS, &self.who));
 

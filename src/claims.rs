@@ -4,6 +4,10 @@
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use serde::Deserialize;
 
+/// The application roles that reading alerts and machines takes (Defender's pages "List alerts API" and "Get machine
+/// by ID API").
+pub const READ_ROLES: [&str; 2] = ["Alert.Read.All", "Machine.Read.All"];
+
 /// The claims that matter when a call is forbidden.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Claims {
@@ -29,6 +33,13 @@ impl Claims {
     pub fn of(token: &str) -> Option<Self> {
         let payload = token.split('.').nth(1)?;
         serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?).ok()
+    }
+
+    /// The application roles of [`READ_ROLES`] that it does not hold. A role that may write reads too.
+    pub fn lacking_roles(&self) -> Vec<&'static str> {
+        let holds = |role: &str| self.roles.iter().any(|held| held == role);
+        let lacks = |role: &&str| !holds(role) && !holds(&role.replace(".Read.", ".ReadWrite."));
+        READ_ROLES.into_iter().filter(lacks).collect()
     }
 
     /// True for the token of a person rather than an application.

@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use azure_core::time::to_rfc3339;
 use bytestring::ByteString;
-use http::StatusCode;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::Error;
 
 use crate::{
     advice::Service,
     alert::Alert,
-    call::{CallError, Caller, Target, date_of},
+    call::{CallError, Caller, Effort, Target, date_of},
     config::{AlertFetch, Config, Mode, endpoint::Endpoint},
     credential::Credential,
     http::{Reply, Request},
@@ -58,12 +57,12 @@ impl Defender {
         Self { url, scope, credential, mode: Mode::Created, fetch: AlertFetch::List }
     }
 
-    /// One page of the alert list, in the order of the mode's time, asked for up to `attempts` times.
-    pub async fn list(&self, query: Query, attempts: u32, caller: &Caller) -> Result<Page, CallError> {
+    /// One page of the alert list, in the order of the mode's time.
+    pub async fn list(&self, query: Query, effort: Effort, caller: &Caller) -> Result<Page, CallError> {
         let url = self.url.join(&list_path(query, self.mode, self.fetch));
         let read = |reply: &Reply| Page::parse(&reply.body, date_of(&reply.headers));
-        let target = self.target(LIST, Api::AlertList);
-        caller.call_up_to(attempts, target, |_| Request::get(url.clone()), read).await
+        let target = Target { effort, ..self.target(LIST, Api::AlertList) };
+        caller.call(target, |_| Request::get(url.clone()), read).await
     }
 
     /// One alert with its evidence; none when the service does not know it any more.
@@ -85,38 +84,38 @@ impl Defender {
     }
 
     /// Those of the machines `ids` that the service knows, by id, in one call. The ids must need no
-    /// escaping.
+    /// escaping. The call is optional.
     pub async fn machines(&self, ids: &[&str], caller: &Caller) -> Result<Vec<(String, Machine)>, CallError> {
         // Double quotes: the form that shipped code has proven.
         let filter = format!("id in (\"{}\")", ids.join("\",\""));
         let path = format!("/api/machines?$filter={}", utf8_percent_encode(&filter, KEPT));
-        let read = |reply: &Reply| Machine::parse_list(&reply.body);
-        let url = self.url.join(&path);
-        let answer = self.get(url, "GET /api/machines", Api::MachineList, caller, read).await;
-        // An empty list may be answered 404.
-        found(answer.map(Some)).map(Option::unwrap_or_default)
+        self.list_machines(&path, Effort::Optional, caller).await
     }
 
-    /// A page of all machines, by id, from the place `skip` on. One that is not full is the last.
+    /// A page of all machines, by id, from the place `skip` on. One that is not full is the last. The call is
+    /// optional.
     pub async fn fleet(&self, skip: usize, caller: &Caller) -> Result<Vec<(String, Machine)>, CallError> {
-        self.some_machines(FLEET_PAGE, skip, caller).await
+        self.list_machines(&format!("/api/machines?$top={FLEET_PAGE}&$skip={skip}"), Effort::Optional, caller)
+            .await
     }
 
     /// The id of any one machine; none when there are none.
     pub async fn any_machine(&self, caller: &Caller) -> Result<Option<String>, CallError> {
-        let machines = self.some_machines(1, 0, caller).await?;
+        let machines = self.list_machines("/api/machines?$top=1&$skip=0", Effort::Full, caller).await?;
         Ok(machines.into_iter().next().map(|(id, _)| id))
     }
 
-    async fn some_machines(
+    async fn list_machines(
         &self,
-        top: usize,
-        skip: usize,
+        path: &str,
+        effort: Effort,
         caller: &Caller,
     ) -> Result<Vec<(String, Machine)>, CallError> {
-        let url = self.url.join(&format!("/api/machines?$top={top}&$skip={skip}"));
+        let (url, what) = (self.url.join(path), "GET /api/machines");
+        let target = Target { effort, ..self.target(what, Api::MachineList) };
         let read = |reply: &Reply| Machine::parse_list(&reply.body);
-        let answer = self.get(url, "GET /api/machines", Api::MachineList, caller, read).await;
+        let answer = caller.call(target, |_| Request::get(url.clone()), read).await;
+        // An empty list may be answered 404.
         found(answer.map(Some)).map(Option::unwrap_or_default)
     }
 
@@ -149,14 +148,14 @@ impl Defender {
 
     fn target<'a>(&'a self, what: &'a str, api: Api) -> Target<'a> {
         let token = Some((&*self.credential, self.scope.as_str()));
-        Target { service: Service::Defender, what, token, api: Some(api) }
+        Target { service: Service::Defender, what, token, api: Some(api), effort: Effort::Full }
     }
 }
 
 /// An entity that the service does not know is an answer, not a failure.
 fn found<T>(answer: Result<Option<T>, CallError>) -> Result<Option<T>, CallError> {
     match answer {
-        Err(CallError::Refused(refusal)) if refusal.status == StatusCode::NOT_FOUND => Ok(None),
+        Err(CallError::Refused(refusal)) if refusal.is_unknown_entity() => Ok(None),
         answer => answer,
     }
 }

@@ -8,10 +8,11 @@ use std::{
 
 use azure_core::time::OffsetDateTime;
 use futures::{StreamExt, stream};
-use http::StatusCode;
+use tracing::debug;
 
 use crate::{
     call::{CallError, Caller},
+    cause::chain,
     defender::{Defender, FLEET_PAGE},
     machine::Machine,
 };
@@ -45,9 +46,23 @@ pub struct Machines {
     missing: HashSet<String>,
     /// Machines that could not be read in this run.
     failed: HashSet<String>,
-    takes_no_bulk: bool,
+    bulk: Bulk,
+    /// True once the service has answered any question about machines in this run: the settings are right then, and
+    /// a rejection concerns the machine that was asked for.
+    has_answered: bool,
     /// True once listing the fleet has brought too little.
     is_fleet_large: bool,
+}
+
+/// Whether machines are asked for many a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bulk {
+    /// As far as is known.
+    Works,
+    /// It has failed in this run, and is tried again in the next.
+    Failed,
+    /// It has been rejected, and is not tried again.
+    Rejected,
 }
 
 #[derive(Debug)]
@@ -88,7 +103,8 @@ impl Machines {
             bytes: 0,
             missing: HashSet::new(),
             failed: HashSet::new(),
-            takes_no_bulk: false,
+            bulk: Bulk::Works,
+            has_answered: false,
             is_fleet_large: false,
         }
     }
@@ -97,6 +113,10 @@ impl Machines {
     pub fn begin_run(&mut self, now: OffsetDateTime) {
         self.missing.clear();
         self.failed.clear();
+        self.has_answered = false;
+        if self.bulk == Bulk::Failed {
+            self.bulk = Bulk::Works;
+        }
         let ttl = self.ttl;
         let is_old = |known: &Known| now - known.read_at >= ttl || known.read_at > now;
         while self.ages.front().and_then(|id| self.known.get(id)).is_some_and(is_old) {
@@ -114,7 +134,7 @@ impl Machines {
     }
 
     /// Looks up the machines called `ids` that are not known yet. A failure that concerns one machine only
-    /// does not keep the others.
+    /// does not keep the others. It is an error when nothing is answered but rejections, whoever is asked for.
     pub async fn look_up(
         &mut self,
         ids: impl Iterator<Item = &str>,
@@ -136,25 +156,43 @@ impl Machines {
         let look_ups: Vec<_> =
             wanted.into_iter().map(|id| async move { (id, defender.machine(id, caller).await) }).collect();
         let mut look_ups = stream::iter(look_ups).buffer_unordered(CALLS_AT_ONCE);
-        while self.failed.len() < FAILURES_TO_GIVE_UP {
-            match look_ups.next().await {
-                None => return Ok(looked_up),
-                Some((id, Ok(Some(machine)))) => {
+        // Failures that may say more about the service than about a machine.
+        let mut failures = 0;
+        let mut probed = None;
+        while failures < FAILURES_TO_GIVE_UP
+            && let Some((id, answer)) = look_ups.next().await
+        {
+            match answer {
+                Ok(Some(machine)) => {
+                    self.has_answered = true;
                     looked_up.found += 1;
                     self.keep(id.to_owned(), machine, caller.now());
                 }
-                Some((id, Ok(None))) => {
+                Ok(None) => {
+                    self.has_answered = true;
                     looked_up.missing += 1;
                     self.missing.insert(id.to_owned());
                 }
-                Some((id, Err(error))) if error.is_passing() => {
+                Err(error) if error.is_of_one_call() => {
                     self.failed.insert(id.to_owned());
+                    let is_rejection = error.is_rejection();
                     looked_up.failure = Some(error);
+                    // Is it this machine, or the call? Another question about machines tells.
+                    if is_rejection && !self.has_answered && probed.is_none() {
+                        let answer = probed.insert(defender.any_machine(caller).await);
+                        self.has_answered = answer.is_ok();
+                    }
+                    // A rejection of one machine says nothing of the next.
+                    failures += usize::from(!(is_rejection && self.has_answered));
                 }
-                Some((_, Err(error))) => return Err(error),
+                Err(error) => return Err(error),
             }
         }
-        Ok(looked_up)
+        match probed {
+            Some(Err(error)) if error.is_rejection() && !self.has_answered => Err(error),
+            Some(Err(error)) if !error.is_of_one_call() => Err(error),
+            _ => Ok(looked_up),
+        }
     }
 
     /// Lists the fleet, page by page, as long as a page brings more than a call for thirty ids would. A
@@ -168,9 +206,12 @@ impl Machines {
         let mut skip = 0;
         while wanted.len() > MANY && !self.is_fleet_large {
             let page = match defender.fleet(skip, caller).await {
-                Ok(page) => page,
-                Err(error @ (CallError::OutOfTime | CallError::Token(_))) => return Err(error),
-                Err(_) => Vec::new(),
+                Ok(page) => {
+                    self.has_answered = true;
+                    page
+                }
+                Err(error) if error.is_of_one_call() => Vec::new(),
+                Err(error) => return Err(error),
             };
             let (before, length) = (wanted.len(), page.len());
             for (id, machine) in page {
@@ -187,8 +228,8 @@ impl Machines {
     }
 
     /// Asks for many machines a call, which spares the quota, and takes those that come off `wanted`. A
-    /// machine that does not come is asked for singly, as all are when the service refuses this form or
-    /// fails at it; so its answer decides nothing alone.
+    /// machine that does not come is asked for singly, as all are when this form is rejected or fails, for
+    /// whatever reason; so its answer decides nothing alone.
     async fn in_bulk(
         &mut self,
         wanted: &mut BTreeSet<&str>,
@@ -197,7 +238,7 @@ impl Machines {
     ) -> Result<(), CallError> {
         let plain = |id: &&str| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         let ids: Vec<&str> = wanted.iter().copied().filter(plain).collect();
-        if self.takes_no_bulk || ids.len() < 2 {
+        if self.bulk != Bulk::Works || ids.len() < 2 {
             return Ok(());
         }
         let calls: Vec<_> = ids.chunks(IDS_A_CALL).map(|ids| defender.machines(ids, caller)).collect();
@@ -205,16 +246,19 @@ impl Machines {
         while let Some(answer) = calls.next().await {
             match answer {
                 Ok(machines) => {
+                    self.has_answered = true;
                     for (id, machine) in machines {
                         if wanted.remove(id.as_str()) {
                             self.keep(id, machine, caller.now());
                         }
                     }
                 }
-                Err(CallError::Refused(refusal)) if refusal.status == StatusCode::BAD_REQUEST => {
-                    self.takes_no_bulk = true;
+                Err(error) if error.is_of_one_call() => {
+                    let is_blip = error.is_passing() && !matches!(error, CallError::Unreadable { .. });
+                    self.bulk = if is_blip { Bulk::Failed } else { Bulk::Rejected };
+                    debug!("machines are asked for one by one: {}", chain(&error));
+                    break;
                 }
-                Err(error) if error.is_passing() => {}
                 Err(error) => return Err(error),
             }
         }

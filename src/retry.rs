@@ -34,10 +34,14 @@ pub fn judge(status: u16, headers: &HeaderMap, now: OffsetDateTime) -> Verdict {
         200..=299 => Verdict::Done,
         401 => Verdict::NewToken,
         429 | 503 => Verdict::Again(retry_after(headers, now)),
-        501 | 505 => Verdict::Fail,
-        408 | 500..=599 => Verdict::Again(None),
+        status if is_transient(status) => Verdict::Again(None),
         _ => Verdict::Fail,
     }
+}
+
+/// True for a status that the same call may not meet a little later.
+pub fn is_transient(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500..=599) && !matches!(status, 501 | 505)
 }
 
 /// The wait before try number `attempt` (2 is the first repeat): doubled each time, with the upper

@@ -121,7 +121,7 @@ struct Run<'a> {
     calls_saved: u64,
     /// The alerts that stay behind for now.
     held: Option<Held>,
-    /// Why the last machine that could not be read could not.
+    /// Why the last machine, or alert by its id, that could not be read could not.
     machine_failure: Option<CallError>,
     /// The earliest time at which Defender says it answered this run.
     reached_at_most: Option<OffsetDateTime>,

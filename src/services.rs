@@ -61,6 +61,8 @@ pub struct Services {
     pub enrich_patience: Duration,
     /// The machines that are known. A run has them to itself.
     pub machines: Mutex<Machines>,
+    /// True once any alert has come by its id: one that does not come then is at fault itself, not the call.
+    pub alerts_come_by_id: AtomicBool,
     /// True once the sink has accepted anything: a record it then refuses is at fault itself, not the
     /// settings.
     pub sink_has_accepted: AtomicBool,
@@ -105,6 +107,7 @@ impl Services {
             quota_share: config.quota_share,
             enrich_patience: config.enrich_patience,
             machines: Mutex::new(Machines::new(config.machine_ttl)),
+            alerts_come_by_id: AtomicBool::new(false),
             sink_has_accepted: AtomicBool::new(false),
             sink_limits_span: AtomicBool::new(false),
             unsaved_runs: SyncMutex::default(),

@@ -120,6 +120,8 @@ impl Sink {
             }
             (_, 413) => Blame::Size,
             (Self::DataCollector(_), 404) if length > data_collector::LARGE => Blame::Size,
+            // Nothing in a post may be set aside for what a setting or something in between is at fault for.
+            _ if refusal.is_about_settings() => Blame::None,
             (_, 400) => Blame::Records,
             _ => Blame::None,
         }

@@ -4,6 +4,7 @@
 mod backfills;
 mod blob;
 mod probe;
+pub mod rejection;
 pub mod set_aside;
 
 use std::{fmt, path::Path as FsPath, sync::Arc};
@@ -23,6 +24,7 @@ use crate::{
     set_aside::{SetAside, SetAsideDocument},
 };
 use blob::BlobContainer;
+use rejection::{Reason, Rejection};
 
 /// The name of the timer's checkpoint, without `.json`.
 const CHECKPOINT: &str = "checkpoint";
@@ -66,11 +68,11 @@ pub enum Problem {
     Folder(std::io::Error),
     /// Somebody else has saved the checkpoint since it was loaded.
     Contended,
-    /// The store has refused.
-    Denied(StoreError),
+    /// Blob Storage has rejected a request.
+    Rejected(Rejection),
     /// It does not do what a checkpoint needs.
     Unfit(&'static str),
-    /// Anything else: unreachable, misnamed, full.
+    /// Anything else: unreachable, full, not to be read.
     Failed(StoreError),
 }
 
@@ -133,7 +135,7 @@ impl StateStore {
                 let version = Version(found.meta.e_tag.clone());
                 Ok(Some((found.bytes().await.map_err(fail)?, version)))
             }
-            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(fail(error)),
         }
     }
@@ -216,7 +218,7 @@ impl StateStore {
         let fail = |error| self.error("reading", name, Problem::of(error));
         match self.objects.get(&self.path(name)).await {
             Ok(found) => found.bytes().await.map(Some).map_err(fail),
-            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(fail(error)),
         }
     }
@@ -224,7 +226,7 @@ impl StateStore {
     /// What there is in `folder`.
     async fn list(&self, folder: &str) -> Result<Vec<ObjectMeta>, StateError> {
         match self.objects.list(Some(&self.path(folder))).try_collect().await {
-            Err(error) if is_container_missing(&error) => Ok(Vec::new()),
+            Err(error) if is_missing(&error) => Ok(Vec::new()),
             listed => listed.map_err(|error| self.error("listing", folder, Problem::of(error))),
         }
     }
@@ -234,8 +236,7 @@ impl StateStore {
         let payload = PutPayload::from(text);
         let put = || self.objects.put_opts(&path, payload.clone(), PutOptions::from(mode.clone()));
         let saved = match (put().await, &self.kind) {
-            // Blob Storage says NotFound to a put when the container is missing.
-            (Err(StoreError::NotFound { .. }), Kind::Blob(container)) => {
+            (Err(error), Kind::Blob(container)) if reason(&error) == Some(Reason::NoContainer) => {
                 let created = container.create().await;
                 created.map_err(|error| self.error("making", "the container", Problem::of(error)))?;
                 put().await
@@ -253,8 +254,8 @@ impl StateStore {
             Kind::Folder | Kind::Memory => self.objects.delete(&path).await,
         };
         match removed {
-            Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
-            Err(error) => Err(self.error("removing", name, Problem::of(error))),
+            Err(error) if !is_missing(&error) => Err(self.error("removing", name, Problem::of(error))),
+            _ => Ok(()),
         }
     }
 
@@ -267,19 +268,33 @@ impl StateStore {
     }
 }
 
-/// True when nobody has made the container yet. For a list the library does not tell one error of Blob
-/// Storage from another, except in words.
-fn is_container_missing(error: &StoreError) -> bool {
+/// Why Blob Storage rejects a request, where an error comes from that.
+fn reason(error: &StoreError) -> Option<Reason> {
+    blob::rejection(error).map(Rejection::reason)
+}
+
+/// True when the document is not there, or nobody has made the container yet.
+fn is_missing(error: &StoreError) -> bool {
     matches!(error, StoreError::NotFound { .. })
-        || error.to_string().contains("<Code>ContainerNotFound</Code>")
+        || matches!(reason(error), Some(Reason::NoBlob | Reason::NoContainer))
 }
 
 impl Problem {
     fn of(error: StoreError) -> Self {
-        match error {
-            StoreError::Precondition { .. } | StoreError::AlreadyExists { .. } => Self::Contended,
-            StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => Self::Denied(error),
-            error => Self::Failed(error),
+        match (&error, blob::rejection(&error)) {
+            (StoreError::Precondition { .. } | StoreError::AlreadyExists { .. }, _) => Self::Contended,
+            (_, Some(rejection)) if rejection.reason() == Reason::Changed => Self::Contended,
+            (_, Some(rejection)) => Self::Rejected(rejection.clone()),
+            (_, None) => Self::Failed(error),
+        }
+    }
+
+    /// True for one that may be gone a little later.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Failed(_) => true,
+            Self::Rejected(rejection) => rejection.reason() == Reason::NotReady,
+            Self::Folder(_) | Self::Contended | Self::Unfit(_) => false,
         }
     }
 }
@@ -293,8 +308,12 @@ impl fmt::Display for StateError {
                 ": another process has saved it since this run began; this run stops, and what it had sent \
                  in its last batch may be sent again"
             }
-            Problem::Denied(_) => {
-                " (check AzureWebJobsStorage, or give the identity the role Storage Blob Data Owner)"
+            Problem::Rejected(rejection) => match rejection.reason().advice() {
+                "" => return write!(f, ": {rejection}"),
+                advice => return write!(f, ": {rejection}; {advice}"),
+            },
+            Problem::Failed(error) if blob::is_unreachable(error) => {
+                " (check the account in AzureWebJobsStorage, and that the network lets its address through)"
             }
             Problem::Failed(_) => "",
             Problem::Unfit(what) => return write!(f, ": {what}"),
@@ -306,8 +325,8 @@ impl std::error::Error for StateError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.problem {
             Problem::Folder(error) => Some(error),
-            Problem::Denied(error) | Problem::Failed(error) => Some(error),
-            Problem::Contended | Problem::Unfit(_) => None,
+            Problem::Failed(error) => Some(error),
+            Problem::Rejected(_) | Problem::Contended | Problem::Unfit(_) => None,
         }
     }
 }

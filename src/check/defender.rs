@@ -1,7 +1,5 @@
 //! What Defender's answers mean.
 
-use http::StatusCode;
-
 use super::{finding::Finding, mend::Who, trouble};
 use crate::{
     alert::{Alert, NoAlert},
@@ -49,5 +47,5 @@ pub fn judge_machine(asked: Option<&str>, machine: &Result<Option<String>, CallE
 }
 
 fn grant(who: &Who, refusal: &Refusal) -> Option<String> {
-    (refusal.status == StatusCode::FORBIDDEN).then(|| who.grant_roles())
+    refusal.lacks_role().then(|| who.grant_roles())
 }

@@ -1,20 +1,21 @@
 //! The commands that mend what a check finds, with the names in them that are known.
 
 use crate::{
-    claims::Claims,
+    claims::{Claims, READ_ROLES},
     config::{
-        Identity,
+        Identity, StateConfig,
         storage::{BlobAccess, BlobAccount},
     },
+    state::rejection::Reason,
 };
 
 /// `WindowsDefenderATP`, the same in every tenant (facts A3).
 const DEFENDER_APP: &str = "fc780465-2017-40d4-a0c5-307022471b92";
 
 /// The application roles that reading takes, each with its id there (facts A3).
-pub const ROLES: [(&str, &str); 2] = [
-    ("Alert.Read.All", "71fe6b80-7034-4028-9ed8-0f316df9c3ff"),
-    ("Machine.Read.All", "ea8291d3-4b9a-44b5-bc3a-6cea3026dc79"),
+const ROLES: [(&str, &str); 2] = [
+    (READ_ROLES[0], "71fe6b80-7034-4028-9ed8-0f316df9c3ff"),
+    (READ_ROLES[1], "ea8291d3-4b9a-44b5-bc3a-6cea3026dc79"),
 ];
 
 /// Who asks for tokens, as the commands of Azure name it.
@@ -100,8 +101,31 @@ impl Who {
         )
     }
 
+    /// The command that shows or mends why Blob Storage rejects a request; none where there is none.
+    pub fn unlock(&self, reason: Reason, config: &StateConfig) -> Option<String> {
+        let StateConfig::Blob { account, container, .. } = config else { return None };
+        let name = &account.name;
+        Some(match reason {
+            Reason::Permission | Reason::Credential => self.open(account),
+            Reason::Network => format!("az storage account network-rule list --account-name {name}"),
+            Reason::KeysNotAllowed => {
+                format!("az storage account show --name {name} --query allowSharedKeyAccess")
+            }
+            Reason::Account => format!("az storage account show --name {name} --query statusOfPrimary"),
+            Reason::Immutable => format!(
+                "az storage container immutability-policy show --account-name {name} --container-name {container}"
+            ),
+            Reason::Leased => {
+                format!(
+                    "az storage blob list --account-name {name} --container-name {container} --auth-mode login"
+                )
+            }
+            _ => return None,
+        })
+    }
+
     /// Lets the program read and write the blobs of `account`.
-    pub fn open(&self, account: &BlobAccount) -> String {
+    fn open(&self, account: &BlobAccount) -> String {
         let name = &account.name;
         match &account.access {
             BlobAccess::Identity(identity) => {
@@ -131,6 +155,10 @@ pub const WORKSPACE_KEYS: &str =
 /// Shows what `MDATP_DCR_ID` and `MDATP_INGESTION_ENDPOINT` must be.
 pub const RULE: &str = "az monitor data-collection rule show --resource-group GROUP --name mdatp-forward --query \
      \"[immutableId, endpoints.logsIngestion]\"";
+
+/// Shows which data collection endpoint the rule belongs to.
+pub const RULE_ENDPOINT: &str = "az monitor data-collection rule show --resource-group GROUP --name mdatp-forward \
+     --query \"[dataCollectionEndpointId, endpoints.logsIngestion]\"";
 
 #[cfg(test)]
 mod tests {

@@ -7,11 +7,11 @@ use serde_json::json;
 
 use super::{
     finding::Finding,
-    mend::{RULE, WORKSPACE_KEYS, Who},
+    mend::{RULE, RULE_ENDPOINT, WORKSPACE_KEYS, Who},
     trouble,
 };
 use crate::{
-    advice::Service,
+    advice::{INVALID_BINDING, Service},
     call::{CallError, Refusal},
     config::SinkConfig,
     object::Object,
@@ -88,23 +88,34 @@ pub fn judge(
             CHECK,
             format!("{name} accepts {took} for {place}; it refuses an empty post, which was all there was"),
         ),
-        // What this service says to an empty post is nowhere written.
+        // What this service says to an empty post is nowhere written, but what it says to wrong settings is.
         (Err(CallError::Refused(refusal)), None)
-            if refusal.service == Service::LogsIngestion && refusal.status == StatusCode::BAD_REQUEST =>
+            if refusal.service == Service::LogsIngestion
+                && refusal.status == StatusCode::BAD_REQUEST
+                && !refusal.is_about_settings() =>
         {
             let message =
                 format!("{name} lets us in and answered 400 to an empty post ({})", refusal.message);
             Finding::warning(CHECK, message, "let one test record decide: mdatp-forward check --send")
         }
-        (Err(error), _) => trouble::of_call(CHECK, error, |refusal| command(sink, who, refusal.status)),
+        (Err(error), _) => trouble::of_call(CHECK, error, |refusal| command(sink, who, refusal)),
     }
 }
 
-fn command(sink: &SinkConfig, who: &Who, status: StatusCode) -> Option<String> {
-    match (sink, status.as_u16()) {
-        (SinkConfig::LogsIngestion { rule, .. }, 403) => Some(who.publish(rule)),
-        (SinkConfig::LogsIngestion { .. }, 404) => Some(RULE.to_owned()),
-        (SinkConfig::DataCollector { .. }, 403) => Some(WORKSPACE_KEYS.to_owned()),
+/// The command that shows or mends what the advice is about.
+fn command(sink: &SinkConfig, who: &Who, refusal: &Refusal) -> Option<String> {
+    match (sink, refusal.reason.code.as_deref(), refusal.status.as_u16()) {
+        (SinkConfig::LogsIngestion { .. }, Some(INVALID_BINDING | "NetworkAccessDenied"), _) => {
+            Some(RULE_ENDPOINT.to_owned())
+        }
+        (SinkConfig::LogsIngestion { .. }, Some("InvalidStream" | "InvalidDcrImmutableId"), _) => {
+            Some(RULE.to_owned())
+        }
+        _ if refusal.reason.is_page => None,
+        (SinkConfig::LogsIngestion { rule, .. }, _, 403) if refusal.lacks_role() => Some(who.publish(rule)),
+        (SinkConfig::LogsIngestion { .. }, _, 403) => Some(RULE_ENDPOINT.to_owned()),
+        (SinkConfig::LogsIngestion { .. }, _, 404) => Some(RULE.to_owned()),
+        (SinkConfig::DataCollector { .. }, _, 403) => Some(WORKSPACE_KEYS.to_owned()),
         _ => None,
     }
 }
@@ -114,7 +125,7 @@ fn command(sink: &SinkConfig, who: &Who, status: StatusCode) -> Option<String> {
 fn is_about_nothing(refusal: &Refusal) -> bool {
     refusal.service == Service::DataCollector
         && refusal.status == StatusCode::BAD_REQUEST
-        && refusal.message.contains("InvalidDataFormat")
+        && refusal.reason.code.as_deref() == Some("InvalidDataFormat")
 }
 
 #[cfg(test)]

@@ -42,19 +42,28 @@ pub fn judge_store(
     }
 }
 
+/// The finding of a store that failed: its advice is the fix, with the command that belongs to it.
 fn failure(check: &'static str, error: &StateError, config: &StateConfig, who: &Who) -> Finding {
-    match behind(error) {
-        Some(ExchangeError::Untrusted(problem)) => {
-            let mend = trust_advice(problem);
-            Finding::failure(check, chain(error).replacen(&format!(" ({mend})"), "", 1), mend)
-        }
-        _ => Finding::failure(check, chain(error), mend(error, config, who)),
+    let message = chain(error);
+    if let Some(ExchangeError::Untrusted(problem)) = behind(error) {
+        let fix = trust_advice(problem);
+        return Finding::failure(check, message.replacen(&format!(" ({fix})"), "", 1), fix);
+    }
+    let Problem::Rejected(rejection) = &error.problem else {
+        return Finding::failure(check, message, mend(error, config));
+    };
+    let reason = rejection.reason();
+    let (advice, command) = (reason.advice(), who.unlock(reason, config));
+    let message = message.strip_suffix(&format!("; {advice}")).map_or(message.clone(), str::to_owned);
+    let fix = [advice.to_owned(), command.unwrap_or_default()].into_iter().filter(|part| !part.is_empty());
+    match fix.collect::<Vec<_>>().join(": ") {
+        fix if fix.is_empty() => Finding::failure(check, message, mend(error, config)),
+        fix => Finding::failure(check, message, fix),
     }
 }
 
-fn mend(error: &StateError, config: &StateConfig, who: &Who) -> String {
+fn mend(error: &StateError, config: &StateConfig) -> String {
     match (&error.problem, config) {
-        (Problem::Denied(_), StateConfig::Blob { account, .. }) => who.open(account),
         (Problem::Unfit(_), _) => "set MDATP_STATE to another place".to_owned(),
         (_, StateConfig::Blob { account, .. }) => {
             format!("check AzureWebJobsStorage, and that the network lets {} through", account.endpoint)

@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use azure_core::time::OffsetDateTime;
 
-use super::{
-    finding::Finding,
-    mend::{ROLES, Who},
-};
+use super::{finding::Finding, mend::Who};
 use crate::claims::Claims;
 
 /// The audience of the XDR API beside Defender's: tokens are issued for it, with other roles (facts A2).
@@ -62,7 +59,7 @@ pub fn judge(api: Api, scope: &str, claims: Option<&Claims>, who: &Who, now: Off
             "unset MDATP_API_SCOPE, or set it to https://api.securitycenter.microsoft.com/.default",
         );
     }
-    let lacking = lacking(claims);
+    let lacking = claims.lacking_roles();
     if api == Api::Defender && !lacking.is_empty() {
         let message = format!("{}, not {}", claims.explain(), lacking.join(" and "));
         if claims.is_a_users() {
@@ -92,13 +89,6 @@ pub fn judge(api: Api, scope: &str, claims: Option<&Claims>, who: &Who, now: Off
     } else {
         Finding::ok(check, message)
     }
-}
-
-/// The roles it has not. A role that may write reads too.
-fn lacking(claims: &Claims) -> Vec<&'static str> {
-    let holds = |role: &str| claims.roles.iter().any(|held| held == role);
-    let lacks = |role: &&str| !holds(role) && !holds(&role.replace(".Read.", ".ReadWrite."));
-    ROLES.map(|(role, _)| role).into_iter().filter(lacks).collect()
 }
 
 fn time(seconds: i64) -> String {

@@ -25,7 +25,7 @@ pub fn of_call(
         }
         CallError::Token(error) => of_token(check, error, "see what the check of the token says"),
         CallError::Refused(refusal) => {
-            let advice = refusal.service.advice(refusal.status.as_u16());
+            let advice = refusal.advice();
             let command = command(refusal).map(|command| format!(": {command}")).unwrap_or_default();
             Finding::failure(check, message, format!("{advice}{command}"))
         }
@@ -53,8 +53,8 @@ pub fn of_token(check: &'static str, error: &TokenError, usual: &str) -> Finding
 fn without_advice(error: &CallError) -> String {
     let text = chain(error);
     match error {
-        CallError::Refused(Refusal { service, status, .. }) => {
-            let advice = service.advice(status.as_u16());
+        CallError::Refused(refusal) => {
+            let advice = refusal.advice();
             text.strip_suffix(&format!("; {advice}")).map_or(text.clone(), str::to_owned)
         }
         CallError::Unreachable { error: ExchangeError::Untrusted(problem), .. } => {
@@ -72,13 +72,18 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
-    use crate::{advice::Service, check::finding::Outcome};
+    use crate::{
+        advice::{Reason, Service},
+        check::finding::Outcome,
+        http::ExchangeError,
+    };
 
     fn refused(status: u16) -> CallError {
         CallError::Refused(Refusal {
             what: "POST /api/logs".to_owned(),
             service: Service::DataCollector,
             status: StatusCode::from_u16(status).expect("a status"),
+            reason: Reason { code: Some("InvalidAuthorization".to_owned()), ..Reason::default() },
             message: "InvalidAuthorization".to_owned(),
             date: None,
         })

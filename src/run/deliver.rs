@@ -76,10 +76,11 @@ impl Run<'_> {
         Ok(true)
     }
 
-    /// Makes a record of an alert and its machine and packs it, unless it has to wait for the machine.
+    /// Makes a record of an alert and its machine and packs it, unless it has to wait for what could not be read.
     async fn forward(&mut self, enriched: &Enriched) -> Result<(), RunError> {
-        let Enriched { alert, machine, delivery } = enriched;
-        if let MachineOf::Unknown = machine {
+        let Enriched { alert, is_fetched, machine, delivery } = enriched;
+        let lacks_machine = matches!(machine, MachineOf::Unknown);
+        if lacks_machine || !is_fetched {
             // By Defender's own clock, as far as it tells: ours may be wrong.
             let now = self.reached_at_most.unwrap_or_else(|| self.services.clock.now());
             let age = alert.created.map(|created| now - created);
@@ -87,8 +88,14 @@ impl Run<'_> {
                 self.hold(delivery.time);
                 return Ok(());
             }
-            warn!("alert {} goes without its machine, which cannot be read", one_line(&alert.id, 200));
-            self.report.machines_not_found += 1;
+            let id = one_line(&alert.id, 200);
+            if !is_fetched {
+                warn!("alert {id} goes as the list has it, without evidence: it cannot be fetched by its id");
+            }
+            if lacks_machine {
+                warn!("alert {id} goes without its machine, which cannot be read");
+                self.report.machines_not_found += 1;
+            }
         }
         let record = self.make_record(alert, machine)?;
         self.pack(alert, record, *delivery).await

@@ -2,12 +2,7 @@
 
 use std::fmt;
 
-use crate::{
-    call::CallError,
-    checkpoint::Damage,
-    config::SettingsError,
-    state::{Problem, StateError},
-};
+use crate::{call::CallError, checkpoint::Damage, config::SettingsError, state::StateError};
 
 /// Why a run failed.
 #[derive(Debug)]
@@ -18,11 +13,11 @@ pub enum RunError {
     Client(reqwest::Error),
     /// A call to Defender or the sink.
     Call(CallError),
-    /// Everything else is delivered, but these alerts wait for machines that cannot be read.
+    /// Everything else is delivered, but these alerts wait for their machines, or in by-id mode for themselves.
     Waiting {
         /// How many alerts.
         alerts: u64,
-        /// Why the last machine could not be read.
+        /// Why the last of these could not be read.
         error: Option<CallError>,
     },
     /// The state store.
@@ -43,7 +38,7 @@ impl RunError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Call(error) => error.is_passing(),
-            Self::State(error) => matches!(error.problem, Problem::Failed(_)),
+            Self::State(error) => error.problem.is_passing(),
             Self::Waiting { .. } => true,
             Self::Settings(_) | Self::Client(_) | Self::Damaged { .. } | Self::Panicked => false,
         }
@@ -70,8 +65,8 @@ impl fmt::Display for RunError {
             Self::Call(error) => error.fmt(f),
             Self::Waiting { alerts, .. } => write!(
                 f,
-                "{alerts} alerts wait for their machines, which Defender fails to tell; all others are delivered, \
-                 and these go without after MDATP_ENRICH_PATIENCE"
+                "{alerts} alerts wait for their machines, or for what only a call by id tells of them; all others are \
+                 delivered, and these go without after MDATP_ENRICH_PATIENCE"
             ),
             Self::State(error) => error.fmt(f),
             Self::Damaged { place, .. } => write!(

@@ -1,25 +1,24 @@
 //! The first half of a run: page after page of the list, and the machines of what is new on it. It works
 //! ahead of the second half, by no more than the channel between them holds.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::atomic::Ordering};
 
 use azure_core::time::OffsetDateTime;
-use futures::{StreamExt, TryStreamExt, stream};
-use http::{HeaderMap, StatusCode};
+use futures::{StreamExt, stream};
+use http::StatusCode;
 use tokio::sync::mpsc::Sender;
 use tracing::warn;
 
 use crate::{
     alert::{Alert, Identity, NoAlert},
     batch::Delivery,
-    call::{CallError, Caller},
+    call::{CallError, Caller, Effort},
     cause::chain,
     checkpoint::Checkpoint,
     config::{AlertFetch, Mode},
     enrich::{CALLS_AT_ONCE, LookedUp, MachineOf, Machines},
     http::ExchangeError,
     page::Page,
-    retry::{ATTEMPTS, Verdict, judge},
     services::Services,
     walk::{Delivered, Next, Pages, Walk, Window},
 };
@@ -28,11 +27,16 @@ use crate::{
 /// without losing work.
 const GROUP: usize = 256;
 
-/// How often a page is asked for before it is asked for with fewer alerts on it.
-const ATTEMPTS_OF_A_PAGE: u32 = 2;
-
 /// So many alerts side by side that cannot be read mean that nothing of this server can.
 const UNREADABLE_TO_BLAME_THE_SERVER: usize = 8;
+
+/// So many alerts that cannot be fetched by their ids, and none that can, are the fault of the call and not of an
+/// alert: of what stands in between, or of the service.
+const FAILURES_TO_BLAME_CALL: usize = 8;
+
+/// After so many no more are asked for to find that out. More than the above, since some of a kind of ids may be
+/// rejected by their looks and others not.
+const FAILURES_TO_GIVE_UP: usize = 32;
 
 /// What was read together.
 #[derive(Debug, Default)]
@@ -43,7 +47,7 @@ pub struct Portion {
     pub read: u64,
     /// How many of them earlier runs had delivered.
     pub known: u64,
-    /// What looking up their machines brought.
+    /// What looking up their machines brought, and in by-id mode themselves.
     pub looked_up: LookedUp,
     /// When Defender says it answered.
     pub answered: Option<OffsetDateTime>,
@@ -92,6 +96,8 @@ impl Element {
 pub struct Enriched {
     /// The alert.
     pub alert: Alert,
+    /// False when it could not be fetched by its id, and is what the list has of it.
+    pub is_fetched: bool,
     /// Its machine.
     pub machine: MachineOf,
     /// What its acceptance means for the checkpoint.
@@ -175,8 +181,8 @@ impl<'a> Reader<'a> {
         unreadable: &mut Unreadable,
     ) -> Result<Option<Page>, CallError> {
         let is_short = walk.can_reduce() || unreadable.is_on_page;
-        let attempts = if is_short { ATTEMPTS_OF_A_PAGE } else { ATTEMPTS };
-        let error = match self.services.defender.list(walk.query(), attempts, self.caller).await {
+        let effort = if is_short { Effort::Reducible } else { Effort::Full };
+        let error = match self.services.defender.list(walk.query(), effort, self.caller).await {
             Ok(page) => {
                 if let Some(flaw) = &page.flaw {
                     warn!(
@@ -287,36 +293,85 @@ impl<'a> Reader<'a> {
         machines: &mut Machines,
         portion: &mut Portion,
     ) -> Result<(), CallError> {
-        let group = match self.services.fetch {
-            AlertFetch::List => group,
+        let (group, failure) = match self.services.fetch {
+            AlertFetch::List => (group.into_iter().map(Candidate::from).collect(), None),
             AlertFetch::ById => self.fetch_each(group).await?,
         };
-        let ids = group.iter().filter_map(|(alert, _)| alert.machine_id.as_deref());
+        let ids = group.iter().filter_map(|fetched: &Candidate| fetched.alert.machine_id.as_deref());
         portion.looked_up = machines.look_up(ids, &self.services.defender, self.caller).await?;
-        portion.elements.extend(group.into_iter().map(|(alert, delivery)| {
+        portion.looked_up.failure = portion.looked_up.failure.take().or(failure);
+        portion.elements.extend(group.into_iter().map(|Candidate { alert, delivery, is_fetched }| {
             let machine = alert.machine_id.as_deref().map_or(MachineOf::None, |id| machines.get(id));
-            Element::Alert(Box::new(Enriched { alert, machine, delivery }))
+            Element::Alert(Box::new(Enriched { alert, is_fetched, machine, delivery }))
         }));
         Ok(())
     }
 
-    /// Fetches each alert by its id. One that is gone meanwhile is forwarded as the list had it. The list's
-    /// own alert says where the walk is; the one fetched may be newer. If it is so new that it belongs to
-    /// whoever goes on after `until`, it is left to that.
-    async fn fetch_each(&self, group: Vec<(Alert, Delivery)>) -> Result<Vec<(Alert, Delivery)>, CallError> {
-        let mode = self.services.mode;
-        let fetches = group.into_iter().map(|(listed, mut delivery)| async move {
-            let Some(alert) = self.services.defender.alert(&listed.id, self.caller).await? else {
-                return Ok(Some((listed, delivery)));
-            };
-            let newer = alert.time(mode).filter(|sent| Some(*sent) != delivery.time);
-            delivery.newer = newer.map(|sent| (alert.identity(mode), sent));
-            delivery.generated = alert.generated(mode).map(|(_, time)| time);
-            let is_another_s = newer.zip(self.until).is_some_and(|(sent, until)| sent >= until);
-            Ok((!is_another_s).then_some((alert, delivery)))
+    /// Fetches each alert by its id, and tells why the last one that was rejected was. One that is
+    /// gone meanwhile is forwarded as the list had it. The list's own alert says where the walk is; the one fetched
+    /// may be newer. If it is so new that it belongs to whoever goes on after `until`, it is left to that.
+    ///
+    /// A rejection concerns its own alert. It is an error when so many are rejected and none is answered that the call
+    /// itself must be at fault.
+    async fn fetch_each(
+        &self,
+        group: Vec<(Alert, Delivery)>,
+    ) -> Result<(Vec<Candidate>, Option<CallError>), CallError> {
+        let Services { mode, defender, alerts_come_by_id, .. } = self.services;
+        let fetches = group.into_iter().map(|listed| async move {
+            let answer = defender.alert(&listed.0.id, self.caller).await;
+            (listed, answer)
         });
-        let alerts = stream::iter(fetches.collect::<Vec<_>>()).buffered(CALLS_AT_ONCE);
-        alerts.try_filter_map(|fetched| std::future::ready(Ok(fetched))).try_collect().await
+        let mut fetches = stream::iter(fetches.collect::<Vec<_>>()).buffered(CALLS_AT_ONCE);
+        let (mut all, mut failures, mut failure) = (Vec::new(), 0, None);
+        while let Some(((listed, mut delivery), answer)) = fetches.next().await {
+            match answer {
+                Ok(alert) => {
+                    alerts_come_by_id.store(true, Ordering::Relaxed);
+                    let alert = alert.unwrap_or(listed);
+                    let newer = alert.time(*mode).filter(|sent| Some(*sent) != delivery.time);
+                    delivery.newer = newer.map(|sent| (alert.identity(*mode), sent));
+                    delivery.generated = alert.generated(*mode).map(|(_, time)| time);
+                    let is_another_s = newer.zip(self.until).is_some_and(|(sent, until)| sent >= until);
+                    if !is_another_s {
+                        all.push(Candidate { alert, delivery, is_fetched: true });
+                    }
+                }
+                // What may be gone a little later is no reason to send an alert without its evidence.
+                Err(error) if error.is_rejection() => {
+                    all.push(Candidate { alert: listed, delivery, is_fetched: false });
+                    failures += 1;
+                    failure = Some(error);
+                    if failures == FAILURES_TO_GIVE_UP && !alerts_come_by_id.load(Ordering::Relaxed) {
+                        break;
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match failure {
+            Some(error)
+                if failures >= FAILURES_TO_BLAME_CALL && !alerts_come_by_id.load(Ordering::Relaxed) =>
+            {
+                warn!("none of {failures} alerts came by its id; MDATP_ALERT_FETCH=list makes no such calls");
+                Err(error)
+            }
+            failure => Ok((all, failure)),
+        }
+    }
+}
+
+/// An alert as it is to be forwarded.
+struct Candidate {
+    alert: Alert,
+    delivery: Delivery,
+    /// False for the list's form of an alert that could not be fetched by its id.
+    is_fetched: bool,
+}
+
+impl From<(Alert, Delivery)> for Candidate {
+    fn from((alert, delivery): (Alert, Delivery)) -> Self {
+        Self { alert, delivery, is_fetched: true }
     }
 }
 
@@ -327,13 +382,11 @@ fn reduction(error: &CallError) -> Option<u32> {
         CallError::Unreachable { error: ExchangeError::TooLarge, .. } => Some(2),
         CallError::Unreachable { error: ExchangeError::TimedOut | ExchangeError::Broken(_), .. }
         | CallError::Unreadable { .. } => Some(4),
-        CallError::Refused(refusal) if is_about_the_moment(refusal.status) => Some(4),
+        CallError::Refused(refusal)
+            if refusal.status != StatusCode::TOO_MANY_REQUESTS && error.is_passing() =>
+        {
+            Some(4)
+        }
         _ => None,
     }
-}
-
-/// True for a status that another try may change, and so perhaps a smaller page.
-fn is_about_the_moment(status: StatusCode) -> bool {
-    let judged = judge(status.as_u16(), &HeaderMap::new(), OffsetDateTime::UNIX_EPOCH);
-    status != StatusCode::TOO_MANY_REQUESTS && matches!(judged, Verdict::Again(_))
 }

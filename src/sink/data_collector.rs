@@ -14,7 +14,7 @@ use tracing::warn;
 use super::{accepted, signature::SigningKey};
 use crate::{
     advice::Service,
-    call::{CallError, Caller, Target},
+    call::{CallError, Caller, Effort, Target},
     config::{Mode, endpoint::Endpoint},
     http::Request,
 };
@@ -96,8 +96,13 @@ impl DataCollector {
     }
 
     async fn post(&self, body: Bytes, caller: &Caller) -> Result<usize, CallError> {
-        let target =
-            Target { service: Service::DataCollector, what: "POST /api/logs", token: None, api: None };
+        let target = Target {
+            service: Service::DataCollector,
+            what: "POST /api/logs",
+            token: None,
+            api: None,
+            effort: Effort::Full,
+        };
         let request = |now| {
             let date = to_rfc7231(&(now + self.ahead()));
             let authorization = self.key.authorization(&self.workspace_id, body.len(), &date);

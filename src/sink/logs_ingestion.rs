@@ -13,7 +13,7 @@ use http::{
 use super::accepted;
 use crate::{
     advice::Service,
-    call::{CallError, Caller, Target},
+    call::{CallError, Caller, Effort, Target},
     config::endpoint::Endpoint,
     credential::Credential,
     http::Request,
@@ -74,6 +74,7 @@ impl LogsIngestion {
                 what: &self.what,
                 token: Some((&self.credential, &self.scope)),
                 api: None,
+                effort: Effort::Full,
             };
             let headers = HeaderMap::from_iter([
                 (CONTENT_TYPE, HeaderValue::from_static("application/json")),

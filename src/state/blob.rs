@@ -17,6 +17,7 @@ use object_store::{
 };
 use reqwest::Url;
 
+use super::rejection::{Reason, Rejection};
 use crate::{
     cause::behind,
     config::storage::{BlobAccess, BlobAccount},
@@ -84,9 +85,13 @@ impl BlobContainer {
 
     /// Makes the container; it may exist already. The library has no call for it.
     pub async fn create(&self) -> Result<()> {
-        match self.ask(Method::PUT, &format!("{}?restype=container", self.url)).await? {
-            201 | 409 => Ok(()),
-            status => Err(refused(status, "making the container")),
+        match self.ask(Method::PUT, &format!("{}?restype=container", self.url)).await {
+            Ok(201) => Ok(()),
+            Ok(status) => Err(unexpected(status, "making the container")),
+            Err(error) => match rejection(&error).map(Rejection::reason) {
+                Some(Reason::ContainerExists) => Ok(()),
+                _ => Err(error),
+            },
         }
     }
 
@@ -102,14 +107,20 @@ impl BlobContainer {
             let asked = self.ask(Method::DELETE, url.as_str()).await;
             attempt += 1;
             match asked {
-                Ok(202 | 404) => return Ok(()),
+                Ok(202) => return Ok(()),
                 Err(error) if behind(&error).is_some_and(ExchangeError::is_permanent) => {
                     return Err(error);
                 }
-                Ok(500..) | Err(_) if attempt <= ATTEMPTS => {
+                Err(error) if rejection(&error).is_some() => {
+                    return match rejection(&error).map(Rejection::reason) {
+                        Some(Reason::NoBlob | Reason::NoContainer) => Ok(()),
+                        _ => Err(error),
+                    };
+                }
+                Ok(408 | 429 | 500..) | Err(_) if attempt <= ATTEMPTS => {
                     tokio::time::sleep(backoff(attempt, fastrand::f64())).await;
                 }
-                Ok(status) => return Err(refused(status, "removing a blob")),
+                Ok(status) => return Err(unexpected(status, "removing a blob")),
                 Err(error) => return Err(error),
             }
         }
@@ -134,8 +145,29 @@ fn failed(source: Box<dyn std::error::Error + Send + Sync>) -> Error {
     Error::Generic { store: "MicrosoftAzure", source }
 }
 
-fn refused(status: u16, doing: &str) -> Error {
+fn unexpected(status: u16, doing: &str) -> Error {
     failed(format!("the storage account answered {status} to {doing}").into())
+}
+
+/// The rejection that an error comes from.
+pub fn rejection(error: &Error) -> Option<&Rejection> {
+    find_cause(error)
+}
+
+/// True when nothing has answered: the name is not known, or the network does not let the request through.
+pub fn is_unreachable(error: &Error) -> bool {
+    find_cause::<ExchangeError>(error).is_some()
+}
+
+fn find_cause<E: std::error::Error + 'static>(error: &Error) -> Option<&E> {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(cause) = next {
+        if let Some(found) = cause.downcast_ref() {
+            return Some(found);
+        }
+        next = cause.source();
+    }
+    None
 }
 
 impl HttpConnector for Http {
@@ -144,7 +176,8 @@ impl HttpConnector for Http {
     }
 }
 
-/// The library sends its requests as everything else here does. (Its own feature for reqwest would bring
+/// The library sends its requests as everything else here does. A rejection is an error of its own: the library would
+/// make its own sense of the status, and has no place for the code. (Its own feature for reqwest would bring
 /// HTTP/2 with it, which the program would carry for nothing.)
 #[async_trait]
 impl HttpService for Http {
@@ -164,6 +197,10 @@ impl HttpService for Http {
             };
             HttpError::new(kind, error)
         })?;
+        if let Some(rejection) = Rejection::of(reply.status, &reply.headers, &reply.body) {
+            // Of this kind, it is not tried again.
+            return Err(HttpError::new(HttpErrorKind::Unknown, rejection));
+        }
         let mut response = HttpResponse::new(reply.body.into());
         *response.status_mut() = reply.status;
         *response.headers_mut() = reply.headers;

@@ -2,6 +2,7 @@
 //! HTTP. Each module tells one kind of story.
 
 mod backfill;
+mod blob_rejections;
 mod blob_state;
 mod browser;
 mod check;
@@ -20,6 +21,7 @@ mod paging;
 mod proxy;
 mod queries;
 mod readme;
+mod rejections;
 mod repository;
 mod resume;
 mod schema;

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use mdatp_forward::advice::Service;
+use mdatp_forward::advice::{CODES, Reason, Service};
 use serde_json::{Value, json};
 
 fn file(name: &str) -> String {
@@ -30,6 +30,7 @@ fn host_json_and_function_json_are_what_the_host_needs() {
 #[test]
 fn pure_files_touch_no_clock_environment_or_network() {
     for name in [
+        "advice",
         "alert",
         "backfill",
         "backfill/notice",
@@ -82,6 +83,7 @@ fn pure_files_touch_no_clock_environment_or_network() {
         "shrink",
         "sink/signature",
         "spare",
+        "state/rejection",
         "status",
         "status/page",
         "status/page/axis",
@@ -134,8 +136,10 @@ fn every_message_with_advice_is_in_readme_and_in_troubleshooting() {
         .map(|code| vec![format!("`{code}`")])
         .collect();
     assert!(messages.len() >= 9, "{messages:?}");
+    messages.extend(CODES.map(|(_, code, _)| vec![format!("`{code}`")]));
+    let reason = Reason::default();
     for service in [Service::Defender, Service::DataCollector, Service::LogsIngestion] {
-        let known = (100..600).filter(|status| !service.advice(*status).is_empty());
+        let known = (100..600).filter(|status| !service.advice(*status, &reason).is_empty());
         // Said once for all services, or once for all redirects, is as good.
         messages.extend(known.map(|status| {
             let name = service.name();

@@ -2,7 +2,12 @@
 
 use std::{fs, path::Path};
 
-use simulator::{Fault, Role, Route, Service, Sink, azurite::Azurite, functions_host::Payload};
+use mdatp_forward::advice::{self, CODES};
+use simulator::{
+    Fault, Role, Route, Service, Sink, Steps,
+    azurite::{Azurite, StorageRejection},
+    functions_host::Payload,
+};
 
 use crate::stage::{Stage, fail};
 
@@ -32,9 +37,40 @@ fn refused_by_entra(stage: &Stage, description: &str) {
     stage.cloud.fault(Fault::body(401, &body.to_string()).on(Service::Entra).always());
 }
 
+/// Every call of the service that knows this code is answered with it.
+fn rejected_with_code(stage: &Stage, code: &str) {
+    let known = CODES.iter().find(|(_, known, _)| *known == code);
+    let (service, ..) = known.unwrap_or_else(|| panic!("no test makes the mistake of the row {code:?}"));
+    let nested = serde_json::json!({"error": {"code": code, "message": "m"}});
+    let (on, body) = match service {
+        advice::Service::DataCollector => {
+            (Service::DataCollector, serde_json::json!({"Error": code, "Message": "m"}))
+        }
+        advice::Service::Defender => (Service::Defender, nested),
+        advice::Service::LogsIngestion => (Service::LogsIngestion, nested),
+    };
+    stage.cloud.fault(Fault::body(403, &body.to_string()).on(on).always());
+}
+
+/// The state is in Blob Storage, which answers with the status and code of `message`, or with a page when it has none.
+async fn rejected_by_storage(stage: &mut Stage, message: &str) -> String {
+    let azurite = Azurite::start().await;
+    let relay = azurite.relay(&Steps::new(|_| false)).await.expect("a relay");
+    let mut words = message.split(' ').skip(3);
+    relay.reject(Some(match (words.next().and_then(|status| status.parse().ok()), words.next()) {
+        (Some(status), Some(code)) => StorageRejection::of("GET", status, code),
+        _ => StorageRejection::page("GET", 403),
+    }));
+    stage.unset("MDATP_STATE");
+    stage.set("AzureWebJobsStorage", &relay.connection_string());
+    error_of(stage).await
+}
+
 /// Makes the mistake that `message` is about.
 async fn provoke(message: &str) -> String {
-    let sink = if message.contains("Data Collector") { Sink::DataCollector } else { Sink::LogsIngestion };
+    let is_collector_s = message.contains("Data Collector")
+        || CODES.iter().any(|known| (known.0, known.1) == (advice::Service::DataCollector, message));
+    let sink = if is_collector_s { Sink::DataCollector } else { Sink::LogsIngestion };
     let mut stage = Stage::with_route(sink, Route::ClientSecret).await;
     stage.generate(3, 1);
     match message {
@@ -85,6 +121,11 @@ async fn provoke(message: &str) -> String {
         "the Logs Ingestion API answered 401" => {
             stage.cloud.fault(Fault::status(401).on(Service::LogsIngestion).always());
         }
+        "answered 407" => stage.cloud.fault(Fault::status(407).on(Service::LogsIngestion).always()),
+        "an HTML page" => {
+            stage.cloud.fault(Fault::body(403, "<html></html>").on(Service::LogsIngestion).always());
+        }
+        "the token holds the roles" => stage.cloud.fault(Fault::status(403).on(Service::Defender).always()),
         "answered 413" => stage.cloud.fault(Fault::status(413).on(Service::LogsIngestion).always()),
         "answered 3…" => stage.cloud.fault(Fault::status(302).on(Service::LogsIngestion).always()),
         "the Logs Ingestion API answered 403" => stage.cloud.deny_role(Role::MetricsPublisher),
@@ -98,6 +139,11 @@ async fn provoke(message: &str) -> String {
         "the Logs Ingestion API gave no whole reply" => {
             stage.set("MDATP_INGESTION_ENDPOINT", "http://127.0.0.1:9");
         }
+        message
+            if message.starts_with("Blob Storage answered") || message.contains("is not Blob Storage's") =>
+        {
+            return rejected_by_storage(&mut stage, message).await;
+        }
         message if message.starts_with("loading checkpoint.json") => {
             let azurite = Azurite::start().await;
             stage.unset("MDATP_STATE");
@@ -109,7 +155,7 @@ async fn provoke(message: &str) -> String {
             fs::create_dir_all(stage.folder.path().join("state")).expect("a folder");
             fs::write(stage.state_file("checkpoint.json"), "{").expect("written");
         }
-        other => panic!("no test makes the mistake of the row {other:?}"),
+        code => rejected_with_code(&stage, code),
     }
     error_of(&stage).await
 }

@@ -96,6 +96,9 @@ pub const ROWS: &[Row] = &[
     row(LogsIngestion, ManagedIdentity, |s| s.set("MDATP_API_URL", "http://api.example"), "defender-alerts", "warning", "not checked: its settings", ""),
     row(LogsIngestion, ManagedIdentity, |s| s.set("MDATP_CLOUD", "mars"), "defender-alerts", "warning", "not checked: its settings", ""),
     row(LogsIngestion, ManagedIdentity, |s| s.cloud.deny_role(Role::AlertRead), "defender-alerts", "failure", "Defender answered 403", "deploy/grant-roles.sh"),
+    row(LogsIngestion, ManagedIdentity, |s| s.cloud.fault(rejected(403, "DisabledFeature").on(Service::Defender).always()), "defender-alerts", "failure", "DisabledFeature", "Settings > Endpoints in the Defender portal"),
+    row(LogsIngestion, ManagedIdentity, |s| s.cloud.fault(rejected(403, "Forbidden").on(Service::Defender).always()), "defender-alerts", "failure", "holds the roles", "belong to the same cloud, and the network in between"),
+    row(LogsIngestion, ManagedIdentity, |s| s.cloud.fault(Fault::body(403, "<html></html>").on(Service::Defender).always()), "defender-alerts", "failure", "an HTML page", "firewall, gateway or proxy"),
     row(LogsIngestion, ManagedIdentity, |s| s.cloud.fault(Fault::status(401).on(Service::Defender).always()), "defender-alerts", "failure", "Defender answered 401", "MDATP_API_SCOPE"),
     row(LogsIngestion, ManagedIdentity, |s| { let url = s.served.url(Service::Defender) + "/elsewhere"; s.set("MDATP_API_URL", &url); }, "defender-alerts", "failure", "Defender answered 404", "MDATP_API_URL"),
     row(LogsIngestion, ManagedIdentity, |s| s.cloud.fault(Fault::status(429).retry_after("600").on(Service::Defender)), "defender-alerts", "warning", "quota", "in a few minutes"),
@@ -118,6 +121,11 @@ pub const ROWS: &[Row] = &[
     row(DataCollector, ManagedIdentity, |_| {}, "sink", "ok", "accepts the signature for MDATPAlerts_CL", ""),
     row(DataCollector, ManagedIdentity, |s| s.cloud.fault(Fault::body(400, r#"{"Error":"InvalidDataFormat","Message":"no records"}"#).on(Service::DataCollector)), "sink", "ok", "refuses an empty post", ""),
     row(LogsIngestion, ManagedIdentity, |s| s.cloud.fault(Fault::status(400).on(Service::LogsIngestion)), "sink", "warning", "400 to an empty post", "check --send"),
+    row(LogsIngestion, ManagedIdentity, |s| s.cloud.fault(rejected(400, "InvalidStream").on(Service::LogsIngestion)), "sink", "failure", "InvalidStream", "no stream MDATP_STREAM: check both: az monitor data-collection rule show"),
+    row(LogsIngestion, ManagedIdentity, |s| s.cloud.fault(rejected(400, "InvalidDcrImmutableId").on(Service::LogsIngestion)), "sink", "failure", "InvalidDcrImmutableId", "MDATP_DCR_ID is not the immutable id"),
+    row(LogsIngestion, ManagedIdentity, |s| s.cloud.fault(Fault::body(400, "<html></html>").on(Service::LogsIngestion)), "sink", "failure", "an HTML page", "MDATP_INGESTION_ENDPOINT"),
+    row(LogsIngestion, ManagedIdentity, |s| s.cloud.fault(rejected(403, "NetworkAccessDenied").on(Service::LogsIngestion)), "sink", "failure", "NetworkAccessDenied", "private link scope (AMPLS)"),
+    row(LogsIngestion, ManagedIdentity, |s| s.cloud.fault(rejected(403, "IsRbacPresent: True, IsDcrDceBindingValid: False").on(Service::LogsIngestion)), "sink", "failure", "answered 403", "dataCollectionEndpointId"),
     row(LogsIngestion, ManagedIdentity, |s| s.cloud.deny_role(Role::MetricsPublisher), "sink", "failure", "answered 403", "az role assignment create --role \"Monitoring Metrics Publisher\""),
     row(LogsIngestion, ManagedIdentity, |s| s.set("MDATP_STREAM", "Custom-Other_CL"), "sink", "failure", "answered 404", "MDATP_STREAM"),
     row(LogsIngestion, ManagedIdentity, |s| s.set("MDATP_DCR_ID", "dcr-00000000000000000000000000000000"), "sink", "failure", "answered 404", "az monitor data-collection rule show"),
@@ -128,7 +136,7 @@ pub const ROWS: &[Row] = &[
     row(DataCollector, ManagedIdentity, |s| s.set("MDATP_WORKSPACE_ID", OTHER_ID), "sink", "failure", "answered 403", "MDATP_WORKSPACE_KEY is a key of MDATP_WORKSPACE_ID"),
     row(DataCollector, ManagedIdentity, |s| { let url = s.served.url(Service::DataCollector) + "/elsewhere"; s.set("MDATP_COLLECTOR_URL", &url); }, "sink", "failure", "answered 404", "MDATP_COLLECTOR_URL"),
     row(DataCollector, ManagedIdentity, |s| s.cloud.fault(Fault::html().on(Service::DataCollector).always()), "sink", "failure", "not the JSON it should be", "proxy"),
-    row(DataCollector, ManagedIdentity, |s| s.cloud.fault(Fault::body(400, r#"{"Error":"InactiveCustomer","Message":"closed"}"#).on(Service::DataCollector)), "sink", "failure", "InactiveCustomer", "the workspace is active"),
+    row(DataCollector, ManagedIdentity, |s| s.cloud.fault(Fault::body(400, r#"{"Error":"InactiveCustomer","Message":"closed"}"#).on(Service::DataCollector)), "sink", "failure", "InactiveCustomer", "MDATP_WORKSPACE_ID is closed"),
     row(DataCollector, ManagedIdentity, |s| s.set("MDATP_WORKSPACE_KEY", "no base64!"), "sink", "warning", "not checked: its settings", ""),
     // It needs neither identity nor Defender.
     row(DataCollector, ManagedIdentity, |s| s.unset("IDENTITY_HEADER"), "sink", "ok", "accepts the signature", ""),
@@ -173,6 +181,11 @@ pub const ROWS: &[Row] = &[
 /// What an endpoint for managed identities answers, with a token that is no JSON web token.
 const OPAQUE: &str =
     r#"{"access_token":"opaque","expires_on":"4102444800","resource":"r","token_type":"Bearer"}"#;
+
+/// An error of Defender or of the Logs Ingestion API, with this code.
+fn rejected(status: u16, code: &str) -> Fault {
+    Fault::body(status, &json!({"error": {"code": code, "message": "The request is rejected."}}).to_string())
+}
 
 /// The same for every request with a token for something else.
 fn other_token(roles: &[&str]) -> Fault {

@@ -3,9 +3,11 @@
 //! Nothing of it is imitated: the npm package of tests/azurite runs, with all data in memory. Its account
 //! name and key are the public ones of every emulator.
 
+mod rejection;
 mod relay;
 mod signature;
 
+pub use self::rejection::StorageRejection;
 pub use self::relay::Relay;
 
 use std::time::Duration;

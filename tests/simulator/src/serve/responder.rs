@@ -1,7 +1,7 @@
 //! Who answers on a port: a service of the cloud, or the real store behind a relay.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::header::{CONNECTION, TRANSFER_ENCODING};
@@ -9,6 +9,7 @@ use http::request::Parts;
 
 use super::timed::Timed;
 use crate::answer::Answer;
+use crate::azurite::StorageRejection;
 use crate::clock;
 use crate::cloud::Cloud;
 use crate::connection::{Connections, Outgoing};
@@ -21,14 +22,14 @@ use crate::steps::Peer;
 pub(crate) enum Responder {
     Cloud(Cloud, Service),
     Timed(Timed, Service),
-    Storage(Arc<Connections>),
+    Storage(Arc<Connections>, Arc<Mutex<Option<StorageRejection>>>),
 }
 
 impl Responder {
     pub fn peer(&self) -> Peer {
         match self {
             Self::Cloud(_, service) | Self::Timed(_, service) => Peer::Service(*service),
-            Self::Storage(_) => Peer::Storage,
+            Self::Storage(..) => Peer::Storage,
         }
     }
 
@@ -36,7 +37,11 @@ impl Responder {
         match self {
             Self::Cloud(cloud, service) => Ok(cloud.react(*service, &request(head, body), clock::now())),
             Self::Timed(timed, service) => Ok(timed.react(*service, request(head, body))),
-            Self::Storage(connections) => {
+            Self::Storage(connections, rejection) => {
+                let rejection = rejection.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                if let Some(answer) = rejection.and_then(|rejection| rejection.answer(&head)) {
+                    return Ok(Reaction::now(Outcome::Answer(answer)));
+                }
                 let body = if body.is_empty() { Outgoing::empty() } else { Outgoing::whole(body) };
                 let request = http::Request::from_parts(head, body);
                 let mut reply = connections.send(request).await.map_err(io::Error::other)?;

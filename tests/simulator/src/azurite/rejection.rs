@@ -1,0 +1,59 @@
+//! What the real Blob Storage answers when it rejects a request for reasons that Azurite does not know: network rules,
+//! policies, accounts that take no keys.
+
+use http::header::HeaderName;
+use http::request::Parts;
+
+use crate::answer::Answer;
+
+/// A rejection, and the requests that it is for.
+///
+/// Its form is that of the documents: the code in the header `x-ms-error-code` and in a body of XML that begins with
+/// a byte order mark ("Status and error codes", REST API of Azure Storage). Status and code belong together as in the
+/// tables "Common REST API error codes" and "Blob service error codes" there.
+#[derive(Clone, Debug)]
+pub struct StorageRejection {
+    status: u16,
+    code: String,
+    method: &'static str,
+    has_header: bool,
+    is_page: bool,
+}
+
+impl StorageRejection {
+    /// Rejects every request with this method.
+    pub fn of(method: &'static str, status: u16, code: &str) -> Self {
+        Self { status, code: code.to_owned(), method, has_header: true, is_page: false }
+    }
+
+    /// The same behind a proxy that drops the headers it does not know.
+    #[must_use]
+    pub fn without_header(self) -> Self {
+        Self { has_header: false, ..self }
+    }
+
+    /// A web page of a firewall, with this status: Blob Storage itself is not asked.
+    pub fn page(method: &'static str, status: u16) -> Self {
+        Self { has_header: false, is_page: true, ..Self::of(method, status, "") }
+    }
+
+    pub(crate) fn answer(&self, head: &Parts) -> Option<Answer> {
+        if head.method != self.method {
+            return None;
+        }
+        if self.is_page {
+            return Some(Answer::of("text/html", self.status, "<html><body>Request blocked</body></html>"));
+        }
+        let body = format!(
+            "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>{}</Code><Message>The request is \
+             rejected.\nRequestId:778fdc83-801e-0000-62ff-033467000000\nTime:2026-11-24T06:00:00.0000000Z</Message>\
+             </Error>",
+            self.code
+        );
+        let answer = Answer::of("application/xml", self.status, body);
+        Some(match self.has_header {
+            true => answer.with(HeaderName::from_static("x-ms-error-code"), &self.code),
+            false => answer,
+        })
+    }
+}
