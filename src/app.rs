@@ -1,15 +1,7 @@
 //! The program between two doors: the Functions host's invocations and the command line both end in
 //! [`App::run_once`]. One run at a time, each with its own deadline, and no panic gets out.
 
-use std::{
-    future::Future,
-    panic::AssertUnwindSafe,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
 
 use azure_core::time::OffsetDateTime;
 use futures::FutureExt;
@@ -19,7 +11,7 @@ use crate::{
     cause::chain,
     clock::Clock,
     config::{Config, SettingsError},
-    deadline::Deadline,
+    deadline::{Deadline, StopFlag},
     history::Entry,
     report::RunReport,
     run::{Purpose, RunError, run},
@@ -36,20 +28,14 @@ pub struct App {
     services: OnceCell<Services>,
     clock: Clock,
     running: Mutex<()>,
-    stop: Arc<AtomicBool>,
+    stop: StopFlag,
 }
 
 impl App {
     /// A program with these settings, or with the reason why there are none. Nothing is built before the
     /// first run, so that the process answers the host's first question at once.
     pub fn new(config: Result<Config, SettingsError>, clock: Clock) -> Self {
-        Self {
-            config,
-            services: OnceCell::new(),
-            clock,
-            running: Mutex::new(()),
-            stop: Arc::new(AtomicBool::new(false)),
-        }
+        Self { config, services: OnceCell::new(), clock, running: Mutex::new(()), stop: StopFlag::default() }
     }
 
     /// Runs once, unless a run is under way.
@@ -89,10 +75,13 @@ impl App {
         }
     }
 
-    /// Makes a run that is under way finish what it has in hand, and waits for it, but not for long: the
-    /// host and the platform kill without asking.
-    pub async fn stop(&self, patience: Duration) {
-        self.stop.store(true, Ordering::Relaxed);
+    /// The way to make a run that is under way come to its end.
+    pub fn stop_flag(&self) -> &StopFlag {
+        &self.stop
+    }
+
+    /// Waits for a run that is under way, but not for long: the host and the platform kill without asking.
+    pub async fn ended(&self, patience: Duration) {
         let _ = tokio::time::timeout(patience, self.running.lock()).await;
     }
 }

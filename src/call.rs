@@ -280,15 +280,14 @@ impl Caller {
         let mut attempt = 1;
         loop {
             self.wait_for_quota(target).await?;
+            self.time_for_a_call(target.effort)?;
             let token = self.token(target).await?;
             let mut request = build(self.clock.now());
             if let Some(token) = &token {
                 request.headers.insert(AUTHORIZATION, bearer(token));
             }
-            let timeout = target.effort.timeout().min(self.deadline.left());
-            if timeout.is_zero() {
-                return Err(CallError::OutOfTime);
-            }
+            // Again: the token may have taken a while.
+            let timeout = self.time_for_a_call(target.effort)?;
             self.requests.fetch_add(1, Ordering::Relaxed);
             if let Some(api) = target.api {
                 self.lock().record(api, self.clock.now());
@@ -354,6 +353,15 @@ impl Caller {
         }
     }
 
+    /// How long a call that begins now may take.
+    fn time_for_a_call(&self, effort: Effort) -> Result<Duration, CallError> {
+        let time = effort.timeout().min(self.deadline.left());
+        match time.is_zero() {
+            true => Err(CallError::OutOfTime),
+            false => Ok(time),
+        }
+    }
+
     /// Waits until one more call keeps within our share of the quota, so that a backlog never earns a 429.
     async fn wait_for_quota(&self, target: Target<'_>) -> Result<(), CallError> {
         let Some(api) = target.api else { return Ok(()) };
@@ -379,7 +387,12 @@ impl Caller {
 
     async fn token(&self, target: Target<'_>) -> Result<Option<Token>, CallError> {
         match target.token {
-            Some((credential, scope)) => credential.token(scope).await.map(Some).map_err(CallError::Token),
+            // The library tries again by itself, which a process that is being ended does not wait for.
+            Some((credential, scope)) => tokio::select! {
+                biased;
+                token = credential.token(scope) => token.map(Some).map_err(CallError::Token),
+                () = self.deadline.cut_off() => Err(CallError::OutOfTime),
+            },
             None => Ok(None),
         }
     }

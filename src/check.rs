@@ -16,10 +16,7 @@ pub mod support;
 pub mod token;
 pub mod trouble;
 
-use std::{
-    sync::{Arc, atomic::AtomicBool},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -33,7 +30,7 @@ use crate::{
         settings::Settings, storage::BlobAccess,
     },
     credential::Credential,
-    deadline::Deadline,
+    deadline::{Deadline, StopFlag},
     defender::Defender,
     http::Http,
     sink::Sink,
@@ -138,7 +135,7 @@ impl<'a> Checkup<'a> {
 
     /// Makes calls within [`PATIENCE`], under the eye of the watch.
     fn caller(&self) -> Caller {
-        let deadline = Deadline::after(PATIENCE, Arc::new(AtomicBool::new(false)));
+        let deadline = Deadline::after(PATIENCE, StopFlag::default());
         Caller::new(Http::InProcess(self.watch.clone()), self.clock, deadline, 1.0)
     }
 

@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU8, Ordering},
     },
     time::Duration,
 };
@@ -18,19 +18,52 @@ const LONGEST_RESERVE: Duration = Duration::from_secs(60);
 /// How often a sleeper looks whether the process is to end.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// Whether the process is being ended, for all that is under way in it.
+#[derive(Debug, Clone, Default)]
+pub struct StopFlag(Arc<AtomicU8>);
+
+impl StopFlag {
+    const FINISH: u8 = 1;
+    const CUT_OFF: u8 = 2;
+
+    /// Nothing new is begun; what is in hand is still sent.
+    pub fn finish(&self) {
+        self.0.fetch_max(Self::FINISH, Ordering::Relaxed);
+    }
+
+    /// No request begins any more; what is on its way is waited for.
+    pub fn cut_off(&self) {
+        self.0.fetch_max(Self::CUT_OFF, Ordering::Relaxed);
+    }
+
+    /// True when the process is being ended in either way.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= Self::FINISH
+    }
+
+    fn is_cut_off(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= Self::CUT_OFF
+    }
+}
+
 /// When a run begins nothing new, and when it is over.
 #[derive(Debug, Clone)]
 pub struct Deadline {
     nothing_new_after: Instant,
     end: Instant,
-    stop: Arc<AtomicBool>,
+    stop: StopFlag,
 }
 
 impl Deadline {
-    /// A deadline `budget` from now. Setting `stop` makes it near at once: the process is being ended.
-    pub fn after(budget: Duration, stop: Arc<AtomicBool>) -> Self {
+    /// A deadline `budget` from now. Setting `stop` makes it near at once.
+    pub fn after(budget: Duration, stop: StopFlag) -> Self {
         let end = Instant::now() + budget;
         Self { nothing_new_after: end - (budget / 4).min(LONGEST_RESERVE), end, stop }
+    }
+
+    /// A nearer one for a part of the same work: `budget` from now, if this one is not nearer.
+    pub fn within(&self, budget: Duration) -> Self {
+        Self::after(budget.min(self.left()), self.stop.clone())
     }
 
     /// True when only what is in hand should still be finished.
@@ -40,7 +73,7 @@ impl Deadline {
 
     /// True when the process is being ended.
     pub fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.stop.is_set()
     }
 
     /// Sleeps for `wait`. False when the process is to end before that is over.
@@ -56,8 +89,18 @@ impl Deadline {
         false
     }
 
-    /// The time left until the run must be over.
+    /// Done when no request may begin any more, because the process is being ended.
+    pub async fn cut_off(&self) {
+        while !self.stop.is_cut_off() {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// The time left until the run must be over, which is none when no request may begin any more.
     pub fn left(&self) -> Duration {
-        self.end.saturating_duration_since(Instant::now())
+        match self.stop.is_cut_off() {
+            true => Duration::ZERO,
+            false => self.end.saturating_duration_since(Instant::now()),
+        }
     }
 }

@@ -2,7 +2,8 @@
 //! reply must look like. Pure.
 //!
 //! Two of the host's habits shape the replies: it waits for ever on an empty 2xx reply, and it throws
-//! the body of any other status away, so that a failure's reason also goes into the reason phrase.
+//! the body of any other status away, so that a failure's reason also goes into the reason phrase. Lines under `Logs`
+//! show under their invocation in Application Insights, which console lines do not.
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -66,7 +67,8 @@ struct Body<'a> {
 impl Reply {
     /// The reply that tells of a run.
     pub fn of(report: &RunReport) -> Self {
-        let logs = vec![report.to_string()];
+        // A failure's line is on stderr.
+        let logs = report.error.is_none().then(|| report.to_string()).into_iter().collect();
         let body = Body { outputs: Value::Object(serde_json::Map::new()), logs, return_value: report };
         let body = serde_json::to_string(&body).expect("numbers and texts can be written as JSON");
         match &report.error {
@@ -127,6 +129,8 @@ mod tests {
         let reply = Reply::of(&report);
         assert_eq!((reply.status.as_u16(), reply.phrase.as_deref()), (500, Some("na?ve??X-Evil: 1 ?")));
         assert_eq!(phrase(&"x".repeat(999)).len(), LONGEST_PHRASE);
+        let body: Value = serde_json::from_str(&reply.body).expect("JSON");
+        assert_eq!(body["Logs"], serde_json::json!([]), "it is on stderr");
     }
 
     #[test]

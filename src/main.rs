@@ -10,18 +10,29 @@ use mdatp_forward::{
     cli::{self, Cli, Command, EXIT_USAGE},
     clock::Clock,
     config::{Config, settings::Settings},
+    deadline::StopFlag,
     server,
-    stop::Stop,
+    stop::{Parent, Stop},
     telemetry::{self, Audience},
 };
-use tracing::{error, info};
+use tokio::runtime::Builder;
+use tracing::{error, info, warn};
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    let parent = Parent::now();
+    let runtime =
+        Builder::new_current_thread().enable_all().build().expect("the system gives what a runtime needs");
+    let code = runtime.block_on(execute(parent));
+    // The system may be looking up a name for a call that is given up, and take its time.
+    runtime.shutdown_background();
+    code
+}
+
+async fn execute(parent: Parent) -> ExitCode {
     match command() {
         // In a box, or serving would have the memory of all commands.
         Ok(Some(command)) => Box::pin(cli::execute(&command, &Settings::Process, Clock::System)).await,
-        Ok(None) => serve(&Settings::Process, Clock::System).await,
+        Ok(None) => serve(&Settings::Process, Clock::System, parent).await,
         Err(error) => {
             let _ = error.print();
             if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS }
@@ -39,8 +50,9 @@ fn command() -> Result<Option<Command>, clap::Error> {
 }
 
 /// Serves the Functions host. The port is bound before anything else is done or checked, since the host
-/// waits for that; bad settings are told at each invocation, for a process that exits is started again.
-async fn serve(settings: &Settings, clock: Clock) -> ExitCode {
+/// waits for that; bad settings are told at each invocation, for a process that exits is started again. Ends with
+/// success when it is asked to, and also when the host is gone: nobody is left to read the code.
+async fn serve(settings: &Settings, clock: Clock, parent: Parent) -> ExitCode {
     telemetry::init(Audience::Host, settings, clock);
     let Some(port) = settings.get("FUNCTIONS_CUSTOMHANDLER_PORT") else {
         error!(
@@ -66,7 +78,16 @@ async fn serve(settings: &Settings, clock: Clock) -> ExitCode {
         Ok(config) => cli::warn_of_sink(config),
         Err(problems) => error!("{problems}"),
     }
-    server::serve(listener, Arc::new(App::new(config, clock)), async move { stop.asked().await }).await;
+    let end = async move {
+        tokio::select! {
+            () = stop.asked() => StopFlag::finish,
+            () = parent.gone() => {
+                warn!("the process that started this one has ended, so this one ends too");
+                StopFlag::cut_off
+            }
+        }
+    };
+    server::serve(listener, Arc::new(App::new(config, clock)), end).await;
     info!("stopped");
     ExitCode::SUCCESS
 }

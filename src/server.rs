@@ -13,6 +13,7 @@ use warp::Filter;
 
 use crate::{
     app::App,
+    deadline::StopFlag,
     invocation::{Invocation, LIMIT, Reply},
     run::Purpose,
 };
@@ -20,7 +21,8 @@ use crate::{
 /// How much of a body that is too long is read all the same, in bytes.
 const LONGEST_READ: usize = 16 * LIMIT;
 
-/// How long a stop waits for the run under way to save what it has in hand.
+/// How long a stop waits for the run under way: for the reply to the post on its way, and to save what was accepted.
+/// Below the ten seconds that a container has between SIGTERM and SIGKILL.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Binds `port` on the loopback address the host connects to. The host gives a restarted handler the
@@ -32,14 +34,15 @@ pub fn bind(port: u16) -> io::Result<TcpListener> {
     socket.listen(128)
 }
 
-/// Serves invocations until `signal` comes.
-pub async fn serve(listener: TcpListener, app: Arc<App>, signal: impl Future<Output = ()>) {
+/// Serves invocations until `signal` comes. What it brings stops the run under way, which is waited for, but not for
+/// long.
+pub async fn serve(listener: TcpListener, app: Arc<App>, signal: impl Future<Output = fn(&StopFlag)>) {
     let service = TowerToHyperService::new(warp::service(routes(app.clone())));
     let connections = GracefulShutdown::new();
     pin_mut!(signal);
-    loop {
+    let stop_run = loop {
         let accepted = tokio::select! {
-            () = &mut signal => break,
+            stop_run = &mut signal => break stop_run,
             accepted = listener.accept() => accepted,
         };
         match accepted {
@@ -54,17 +57,18 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, signal: impl Future<Out
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }
-    }
+    };
     drop(listener);
+    stop_run(app.stop_flag());
     // The host keeps its connections open, which would be waited for without end.
     let stop = async {
-        app.stop(PATIENCE).await;
+        app.ended(PATIENCE).await;
         // The reply of the run that has just ended still has to go out.
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
     tokio::select! {
         // Nobody is connected any more, but a run may still be under way.
-        () = connections.shutdown() => app.stop(PATIENCE).await,
+        () = connections.shutdown() => app.ended(PATIENCE).await,
         () = stop => {}
     }
 }
@@ -105,9 +109,10 @@ async fn run(app: Arc<App>, id: Option<String>, invocation: Invocation) -> Reply
             info!("the timer is past due: an earlier occurrence was missed");
         }
         let (report, result) = app.run_once(Purpose::Send(&|_, _| {})).await;
-        match result {
-            Ok(()) => info!("{report}"),
-            Err(_) => error!("{report}"),
+        // A success is told in the reply alone, where it belongs to the invocation; of a failure's reply the host
+        // keeps the reason phrase only.
+        if result.is_err() {
+            error!("{report}");
         }
         Reply::of(&report)
     };

@@ -5,10 +5,7 @@ mod display;
 use std::{
     pin::pin,
     process::ExitCode,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -30,7 +27,7 @@ use crate::{
     checkpoint::Checkpoint,
     clock::Clock,
     config::{Config, SinkConfig},
-    deadline::Deadline,
+    deadline::{Deadline, StopFlag},
     report::RunReport,
     run::{Purpose, RunError, run},
     services::Services,
@@ -96,7 +93,7 @@ pub async fn backfill(args: &BackfillArgs, config: &Config, clock: Clock) -> Res
         clock,
         begun: Instant::now(),
         resumed_at: plan.checkpoint.watermark,
-        stop: Arc::default(),
+        stop: StopFlag::default(),
         display: Display::new(),
         tally: Mutex::new(Tally { report: BackfillReport::default(), position: plan.checkpoint.watermark }),
     };
@@ -164,7 +161,7 @@ struct Work {
     clock: Clock,
     begun: Instant,
     resumed_at: OffsetDateTime,
-    stop: Arc<AtomicBool>,
+    stop: StopFlag,
     display: Display,
     tally: Mutex<Tally>,
 }
@@ -186,7 +183,7 @@ impl Work {
             result = &mut work => return result,
             () = stop.asked() => {}
         }
-        self.stop.store(true, Ordering::Relaxed);
+        self.stop.finish();
         info!("stopping when what is in hand is sent; asked once more, it stops at once");
         tokio::select! {
             result = work => result,
@@ -199,7 +196,7 @@ impl Work {
     async fn do_all(&self, services: &mut Services) -> Result<(), RunError> {
         self.settle_end(services).await?;
         let (mut slices, mut failures, mut is_first) = (Slices::default(), 0, true);
-        while !self.stop.load(Ordering::Relaxed) {
+        while !self.stop.is_set() {
             let position = self.tally().position;
             let end = match slices.end(position, self.range.to) {
                 Some(end) => end,

@@ -130,7 +130,7 @@ impl DataCollector {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, atomic::AtomicBool};
+    use std::sync::Arc;
 
     use azure_core::time::{OffsetDateTime, parse_rfc3339};
     use futures::future::{BoxFuture, FutureExt};
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
     use crate::{
         clock::Clock,
-        deadline::Deadline,
+        deadline::{Deadline, StopFlag},
         http::{Exchange, ExchangeError, Http, Reply},
     };
 
@@ -167,7 +167,7 @@ mod tests {
 
     async fn send_at(our_time: OffsetDateTime, service: &Arc<Service>) -> Result<usize, CallError> {
         let clock = Clock::Virtual { epoch: our_time, since: tokio::time::Instant::now() };
-        let deadline = Deadline::after(std::time::Duration::from_secs(60), Arc::new(AtomicBool::new(false)));
+        let deadline = Deadline::after(std::time::Duration::from_secs(60), StopFlag::default());
         let caller = Caller::new(Http::InProcess(service.clone()), clock, deadline, 1.0);
         sink().send(Bytes::from_static(b"[{}]"), &caller).await
     }

@@ -100,6 +100,7 @@ async fn a_newcomer_gets_from_nothing_to_a_running_timer_in_under_ten_commands()
         lines.filter(|check| all.contains(check)).collect::<BTreeSet<_>>()
     };
     assert_eq!((told("ok "), told("warning "), told("failure ")), (all.clone(), [].into(), [].into()));
+    assert!(!done.told.contains("Signaling restart"), "{}", done.told);
     // Two ticks of the timer; what they sent was seen in the table by the stand-in for cargo.
     let runs: Vec<&str> = done.told.lines().filter(|line| line.contains("run result=ok")).collect();
     assert!(runs.len() == 2 && runs[0].contains(" sent=20"), "{}", done.told);

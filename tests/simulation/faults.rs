@@ -93,7 +93,8 @@ impl Fate {
         };
         let skew = if rng.bool() { skew } else { -skew };
         let end = (rng.u8(0..3) == 0).then(|| {
-            let end = [End::KilledBefore, End::KilledAfter, End::KilledAfter, End::Asked][rng.usize(0..4)];
+            let end = [End::KilledBefore, End::KilledAfter, End::KilledAfter, End::Asked, End::CutOff]
+                [rng.usize(0..5)];
             // Small numbers are the more interesting ones.
             let most = [6, 20, 80][rng.usize(0..3)];
             (rng.u32(1..most), end)

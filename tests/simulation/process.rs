@@ -5,18 +5,22 @@ use std::{
     fmt,
     future::pending,
     pin::pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use azure_core::credentials::AccessToken;
 use futures::future::{Either, select};
 use mdatp_forward::{
-    app::Outcome, clock::Clock, credential::Credential, deadline::Deadline, http::Http, run, run::Purpose,
-    services::Services, state::StateStore,
+    app::Outcome,
+    clock::Clock,
+    credential::Credential,
+    deadline::{Deadline, StopFlag},
+    http::Http,
+    run,
+    run::Purpose,
+    services::Services,
+    state::StateStore,
 };
 use tokio::{
     sync::Notify,
@@ -45,6 +49,8 @@ pub enum End {
     KilledAfter,
     /// It is asked to stop.
     Asked,
+    /// The process that started it is gone: it makes no request any more.
+    CutOff,
 }
 
 /// A process. It is kept from run to run unless it dies.
@@ -59,7 +65,7 @@ pub struct Outside {
     pub stage: Stage,
     state: Mutex<State>,
     death: Notify,
-    stop: Arc<AtomicBool>,
+    stop: StopFlag,
 }
 
 #[derive(Default)]
@@ -81,7 +87,7 @@ impl Process {
             stage: stage.clone(),
             state: Mutex::default(),
             death: Notify::new(),
-            stop: Arc::default(),
+            stop: StopFlag::default(),
         });
         let clock = Clock::Virtual { epoch: stage.lock().now(), since: Instant::now() };
         let credential = Arc::new(Credential::given(outside.clone()));
@@ -138,7 +144,7 @@ impl Process {
 
     /// True when the process is about to end itself.
     pub fn is_stopping(&self) -> bool {
-        self.outside.stop.load(Ordering::Relaxed)
+        self.outside.stop.is_set()
     }
 }
 
@@ -159,7 +165,8 @@ impl Outside {
         };
         match end {
             Some(End::KilledBefore) => self.die().await,
-            Some(End::Asked) => self.stop.store(true, Ordering::Relaxed),
+            Some(End::Asked) => self.stop.finish(),
+            Some(End::CutOff) => self.stop.cut_off(),
             Some(End::KilledAfter) | None => {}
         }
         end

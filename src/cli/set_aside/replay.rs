@@ -1,13 +1,7 @@
 //! Sending again what was set aside. A document goes when the sink has accepted its record whole, so a
 //! replay that dies on the way repeats at most the batch in flight.
 
-use std::{
-    borrow::Cow,
-    collections::VecDeque,
-    fmt,
-    sync::{Arc, atomic::AtomicBool},
-    time::Duration,
-};
+use std::{borrow::Cow, collections::VecDeque, fmt, time::Duration};
 
 use tracing::{error, info};
 
@@ -16,7 +10,7 @@ use crate::{
     batch::{Batch, Delivery, Packer, TooLarge},
     call::{CallError, Caller},
     cause::{chain, one_line},
-    deadline::Deadline,
+    deadline::{Deadline, StopFlag},
     object::Object,
     run::RunError,
     schema::{Shape, TIME_GENERATED},
@@ -116,7 +110,7 @@ impl<'a> Replay<'a> {
         let Services { http, clock, quota_share, sink, .. } = self.services;
         let mut waiting = vec![batch];
         while let Some(batch) = waiting.pop() {
-            let deadline = Deadline::after(self.budget, Arc::new(AtomicBool::new(false)));
+            let deadline = Deadline::after(self.budget, StopFlag::default());
             let caller = Caller::new(http.clone(), *clock, deadline, *quota_share);
             match sink.send(batch.body.clone(), &caller).await {
                 Ok(_) => self.accepted(batch.deliveries.len()).await?,

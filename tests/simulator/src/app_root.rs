@@ -26,6 +26,8 @@ impl AppRoot {
         let executable = to.join(executable.ok_or("host.json names no defaultExecutablePath")?);
         copy(&from.join("host.json"), &to.join("host.json"))?;
         copy(&from.join("MdatpForward/function.json"), &to.join("MdatpForward/function.json"))?;
+        // A folder that appears later makes the host restart.
+        copy(&from.join(".state/.gitignore"), &to.join(".state/.gitignore"))?;
         copy(binary, &executable)?;
         Ok(Self(folder))
     }
@@ -34,7 +36,7 @@ impl AppRoot {
         self.0.path()
     }
 
-    /// A folder for the forwarder's state, outside of what would be deployed.
+    /// The folder for the forwarder's state, which is not deployed.
     pub(crate) fn state(&self) -> PathBuf {
         self.0.path().join(".state")
     }

@@ -2,14 +2,17 @@
 //!
 //! The Functions host talks to its handler through one .NET `HttpClient` for its whole life, so a handler
 //! meets reused connections, bodies with a length and bodies in chunks. Hyper's low-level client gives what
-//! a comfortable one hides: the border of every chunk, and the reason phrase of the status line.
+//! a comfortable one hides: the border of every chunk, and the reason phrase of the status line. As `HttpClient`
+//! does, it follows redirects, and what went wrong is told in its words.
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::pin::Pin;
 use std::sync::Mutex;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::header::{HOST, LOCATION};
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, SizeHint};
@@ -17,6 +20,9 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::ext::ReasonPhrase;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+
+/// `HttpClientHandler.MaxAutomaticRedirections`
+const MOST_REDIRECTS: usize = 50;
 
 /// The connections to one port of this machine, opened when none is idle.
 #[derive(Debug)]
@@ -39,17 +45,52 @@ impl Connections {
         Self { port, idle: Mutex::default() }
     }
 
-    /// Sends one request, on an idle connection if one is still open. The URI is a path; `Host` is added.
-    pub(crate) async fn send(&self, mut request: Request<Outgoing>) -> Result<Reply, String> {
-        let host = format!("127.0.0.1:{}", self.port).parse().expect("an address is a header value");
-        request.headers_mut().insert(http::header::HOST, host);
-        let what = format!("{} http://127.0.0.1:{}{}", request.method(), self.port, request.uri());
-        self.exchange(request).await.map_err(|problem| format!("{what}: {problem}"))
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Sends one request, on an idle connection if one is still open. The URI is a path; `Host` is added. A redirect
+    /// is followed, as a GET (`HttpClient` does so for a POST that is answered 300 to 303).
+    pub(crate) async fn send(&self, request: Request<Outgoing>) -> Result<Reply, String> {
+        let mut reply = self.send_once(request).await?;
+        for _ in 0..MOST_REDIRECTS {
+            let Some(path) = self.redirected(&reply) else { break };
+            let request = Request::get(path).body(Outgoing::empty());
+            reply = self.send_once(request.map_err(|problem| problem.to_string())?).await?;
+        }
+        Ok(reply)
+    }
+
+    /// The path that a redirect names, on this port; elsewhere nothing is simulated.
+    fn redirected(&self, reply: &Reply) -> Option<String> {
+        let location =
+            reply.headers.get(LOCATION)?.to_str().ok().filter(|_| (300..=303).contains(&reply.status))?;
+        let path = location.strip_prefix(&format!("http://127.0.0.1:{}", self.port)).unwrap_or(location);
+        path.starts_with('/').then(|| path.to_owned())
     }
 
     /// Drops every idle connection; the process at the other end is gone.
     pub(crate) fn forget(&self) {
         self.idle.lock().expect("no holder panics").clear();
+    }
+
+    async fn send_once(&self, mut request: Request<Outgoing>) -> Result<Reply, String> {
+        let host = format!("127.0.0.1:{}", self.port).parse().expect("an address is a header value");
+        request.headers_mut().insert(HOST, host);
+        self.exchange(request).await.map_err(|problem| self.told(&*problem))
+    }
+
+    /// What went wrong, in the words of .NET.
+    fn told(&self, problem: &(dyn std::error::Error + 'static)) -> String {
+        let refused = problem
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|e| e.kind() == ErrorKind::ConnectionRefused);
+        let ended = problem.downcast_ref::<hyper::Error>().is_some_and(|e| !e.is_parse() && !e.is_user());
+        match (refused, ended) {
+            (true, _) => format!("Connection refused (127.0.0.1:{})", self.port),
+            (_, true) => "The response ended prematurely. (ResponseEnded)".to_owned(),
+            _ => format!("http://127.0.0.1:{}: {problem}", self.port),
+        }
     }
 
     async fn exchange(
@@ -94,15 +135,17 @@ impl Connections {
 pub(crate) struct Outgoing {
     pieces: VecDeque<Bytes>,
     length: Option<u64>,
+    /// The last piece has gone, so that what ends the body goes in a packet of its own.
+    has_paused: bool,
 }
 
 impl Outgoing {
     pub(crate) fn empty() -> Self {
-        Self { pieces: VecDeque::new(), length: Some(0) }
+        Self { pieces: VecDeque::new(), length: Some(0), has_paused: false }
     }
 
     pub(crate) fn whole(body: Bytes) -> Self {
-        Self { length: Some(body.len() as u64), pieces: VecDeque::from([body]) }
+        Self { length: Some(body.len() as u64), pieces: VecDeque::from([body]), has_paused: false }
     }
 
     /// Its length, unless it goes out in chunks.
@@ -111,7 +154,7 @@ impl Outgoing {
     }
 
     pub(crate) fn chunked(pieces: Vec<Bytes>) -> Self {
-        Self { pieces: pieces.into(), length: None }
+        Self { pieces: pieces.into(), length: None, has_paused: false }
     }
 }
 
@@ -121,9 +164,19 @@ impl Body for Outgoing {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context,
+        context: &mut Context,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.pieces.is_empty() && self.length.is_none() && !self.has_paused {
+            self.has_paused = true;
+            // Meanwhile what there is is written.
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         Poll::Ready(self.pieces.pop_front().map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.pieces.is_empty() && self.length.is_some()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -1,49 +1,63 @@
-//! What a started process wrote, line by line, while it still runs.
+//! What a started process wrote, line by line, while it still runs, and what whoever started it has to say of it.
 
+use crate::functions_host::Level;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// The pipe a line came through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pipe {
+/// Where a line came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
     Stdout,
     Stderr,
+    /// The Functions host itself.
+    Host(Level),
+    /// `Logs` of the reply to the invocation of this id.
+    Function(String),
 }
 
-/// The lines of both pipes in the order they were read.
+/// The lines in the order they were read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Console {
-    lines: watch::Sender<Vec<(Pipe, String)>>,
+    lines: watch::Sender<Vec<(Origin, String)>>,
 }
 
 impl Console {
     /// Reads `pipe` to its end in the background. Bytes that are not UTF-8 are replaced, as .NET does.
-    pub(crate) fn follow(&self, pipe: Pipe, from: impl AsyncRead + Unpin + Send + 'static) -> JoinHandle<()> {
+    pub(crate) fn follow(
+        &self,
+        pipe: Origin,
+        from: impl AsyncRead + Unpin + Send + 'static,
+    ) -> JoinHandle<()> {
         let lines = self.lines.clone();
         tokio::spawn(async move {
             let mut from = BufReader::new(from);
             let mut line = Vec::new();
             while from.read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
                 let text = String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned();
-                lines.send_modify(|lines| lines.push((pipe, text)));
+                lines.send_modify(|lines| lines.push((pipe.clone(), text)));
                 line.clear();
             }
         })
     }
 
-    pub(crate) fn lines(&self) -> Vec<(Pipe, String)> {
+    pub(crate) fn lines(&self) -> Vec<(Origin, String)> {
         self.lines.borrow().clone()
     }
 
-    pub(crate) fn of(&self, pipe: Pipe) -> Vec<String> {
-        self.lines.borrow().iter().filter(|(from, _)| *from == pipe).map(|(_, line)| line.clone()).collect()
+    /// Adds a line that came through no pipe.
+    pub(crate) fn add(&self, origin: Origin, line: String) {
+        self.lines.send_modify(|lines| lines.push((origin, line)));
+    }
+
+    pub(crate) fn of(&self, origin: &Origin) -> Vec<String> {
+        self.lines.borrow().iter().filter(|(from, _)| from == origin).map(|(_, line)| line.clone()).collect()
     }
 
     /// Waits for the first line that contains `text`, read already or still to come.
     pub(crate) async fn wait_for(&self, text: &str) -> String {
         let mut lines = self.lines.subscribe();
-        let wanted = |lines: &[(Pipe, String)]| lines.iter().find(|(_, line)| line.contains(text)).cloned();
+        let wanted = |lines: &[(Origin, String)]| lines.iter().find(|(_, line)| line.contains(text)).cloned();
         let found = lines.wait_for(|lines| wanted(lines).is_some()).await.expect("self keeps the sender");
         wanted(&found).expect("it was just seen").1
     }

@@ -2,12 +2,17 @@
 //!
 //! It starts the binary with five more variables and no arguments, asks `GET /` every 25 ms until anything
 //! answers, posts timer invocations over connections it keeps, and reads the replies by rules that fail a
-//! run for a wrong content type and hang on an empty body. When it stops, it sends SIGKILL and nothing else.
+//! run for a wrong content type and hang on an empty body. It brings back a handler that ends with an error, twice,
+//! and restarts it when the folders in the app's root change. When it stops, it sends SIGKILL and nothing else.
+//!
+//! What it sends and does was held against the real host's code (Azure/azure-functions-host 4.1037), run and recorded;
+//! `tests/fixtures/host` has the bodies. The names of headers differ in their case, which HTTP does not heed.
 
 mod app;
 pub mod footprint;
 mod framing;
 mod invocation;
+mod job_host;
 mod log;
 mod payload;
 mod schedule;
@@ -16,25 +21,25 @@ mod timer;
 mod verdict;
 mod worker;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use azure_core::time::OffsetDateTime;
-use http::Request;
+use tokio::task::JoinHandle;
 
 pub use self::framing::Framing;
 pub use self::invocation::{Invocation, Outcome};
-pub use self::log::{HostLog, Level};
+pub use self::log::{Category, HostLog, Level};
 pub use self::payload::Payload;
 pub use self::schedule::Schedule;
 pub use self::start::Start;
-pub use self::verdict::{Crashes, HostVerdict};
 
 use self::app::App;
+use self::job_host::JobHost;
 use self::payload::Tick;
-use self::worker::{Running, Worker};
+use self::worker::Worker;
 use crate::clock::now;
-use crate::console::Pipe;
+use crate::console::Origin;
 use crate::guid::guid;
 
 const HOST_VERSION: &str = "4.1037.0";
@@ -42,55 +47,41 @@ const HOST_VERSION: &str = "4.1037.0";
 /// A host with its one handler process. Dropping it kills the process.
 #[derive(Debug)]
 pub struct FunctionsHost {
-    worker: Worker,
-    running: Mutex<Running>,
-    crashes: Mutex<Crashes>,
-    random: Mutex<fastrand::Rng>,
+    job: Arc<JobHost>,
+    supervisor: JoinHandle<()>,
 }
 
 impl FunctionsHost {
     /// Reads the app, picks a free port, starts the handler and waits until it answers.
     pub async fn start(start: Start) -> Result<Self, String> {
-        let mut random = fastrand::Rng::with_seed(start.seed);
-        let worker = Worker::new(start)?;
-        let running = worker.launch(&guid(&mut random)).await?.into();
-        Ok(Self { worker, running, crashes: Mutex::default(), random: random.into() })
+        let random = fastrand::Rng::with_seed(start.seed);
+        let job = Arc::new(JobHost::start(Worker::new(start)?, random).await?);
+        let supervised = Arc::clone(&job);
+        let supervisor = tokio::spawn(async move { supervised.supervise().await });
+        Ok(Self { job, supervisor })
     }
 
-    /// Starts the handler anew, on the same port, with the same settings.
+    /// Ends the handler, and starts it anew on the same port, with the same settings.
     pub async fn restart(&self) -> Result<(), String> {
-        self.kill().await;
-        self.worker.connections.forget();
-        let id = guid(&mut self.random());
-        let running = self.worker.launch(&id).await?;
-        *self.running() = running;
-        Ok(())
-    }
-
-    fn running(&self) -> MutexGuard<'_, Running> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn random(&self) -> MutexGuard<'_, fastrand::Rng> {
-        self.random.lock().unwrap_or_else(PoisonError::into_inner)
+        self.job.restart().await
     }
 
     /// From the start of the process to the end of the first answered `GET /`.
     pub fn ready_after(&self) -> Duration {
-        self.running().ready_after
+        self.job.running().ready_after
     }
 
-    /// The handler's port, the same for all its starts.
+    /// The handler's port. It stays the same unless the app's root changes.
     pub fn port(&self) -> u16 {
-        self.worker.port
+        self.job.worker.connections().port()
     }
 
     /// The id of the handler's process.
     pub fn pid(&self) -> u32 {
-        self.running().process.pid()
+        self.job.running().process.pid()
     }
 
-    /// Invokes the function once, with the body in chunks as in Azure.
+    /// Invokes the function once, with the body in a chunk as in Azure.
     pub async fn fire(&self, payload: Payload) -> Invocation {
         self.fire_with(payload, Framing::Chunked).await
     }
@@ -111,115 +102,72 @@ impl FunctionsHost {
         due: OffsetDateTime,
         every: azure_core::time::Duration,
     ) -> Invocation {
-        let (id, trace, guid) = {
-            let mut random = self.random();
-            (
-                guid(&mut random),
-                format!("00-{:032x}-{:016x}-00", random.u128(1..), random.u64(1..)),
-                guid(&mut random),
-            )
-        };
-        let App { function, binding, function_timeout, .. } = &self.worker.app;
+        let guid = guid(&mut self.job.random());
+        let App { function, binding, .. } = &self.job.worker.app;
         let tick = Tick { function, binding, previous, due, every, now: now(), guid: &guid };
-        let request = Request::post(format!("/{function}"))
-            .header("X-Azure-Functions-HostVersion", HOST_VERSION)
-            .header("X-Azure-Functions-InvocationId", &id)
-            .header("User-Agent", format!("Azure-Functions-Host/{HOST_VERSION}"))
-            .header("traceparent", trace)
-            .header("Content-Type", "application/json; charset=utf-8")
-            .body(framing.frame(payload.body(&tick)))
-            .expect("a function's name is a path");
-        let began = Instant::now();
-        let reply = match *function_timeout {
-            None => self.worker.connections.send(request).await,
-            Some(limit) => match tokio::time::timeout(limit, self.worker.connections.send(request)).await {
-                Ok(reply) => reply,
-                Err(_) => Err(self.give_up(&id, limit).await),
-            },
-        };
-        Invocation::of(id, reply, began.elapsed())
-    }
-
-    /// The end of an invocation over its time: the handler hears nothing of it, and is killed two seconds
-    /// later and started again.
-    async fn give_up(&self, id: &str, limit: Duration) -> String {
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        let again = match self.restart().await {
-            Ok(()) => String::new(),
-            Err(problem) => format!(" Restart failed: {problem}"),
-        };
-        let function = &self.worker.app.function;
-        format!("Timeout value of {limit:?} exceeded by function 'Functions.{function}' (Id: '{id}').{again}")
+        self.job.invoke(payload, framing, tick).await
     }
 
     /// Asks the handler for `path` and tells the status.
     pub async fn get(&self, path: &str) -> Result<u16, String> {
-        self.worker.get(path).await.map(|reply| reply.status)
+        self.job.worker.get(path).await.map(|reply| reply.status)
     }
 
     /// Ends the handler with SIGKILL, as a host that stops, and waits for its end.
     pub async fn kill(&self) {
-        let exited = {
-            let running = self.running();
-            running.process.kill();
-            running.process.exited()
-        };
-        exited.await;
+        self.job.kill().await;
     }
 
     /// Sends SIGTERM, which comes from outside if at all, and waits for the exit code.
     pub async fn terminate(&self) -> Result<i32, String> {
         let exited = {
-            let running = self.running();
+            let running = self.job.running();
             running.process.terminate()?;
             running.process.exited()
         };
         Ok(exited.await)
     }
 
-    /// Waits until the handler ends by itself: its exit code, or 128 and the signal's number.
+    /// Waits until the handler ends: its exit code, or 128 and the signal's number.
     pub async fn exited(&self) -> i32 {
-        let exited = self.running().process.exited();
+        let exited = self.job.running().process.exited();
         exited.await
     }
 
-    /// Whether the handler has ended.
-    pub fn has_ended(&self) -> bool {
-        self.exit_code().is_some()
+    /// Waits until nobody is left that could write to the handler's pipes: it, and all that it was started through.
+    pub async fn silent(&self) {
+        let silent = self.job.running().process.silent();
+        silent.await;
     }
 
-    fn exit_code(&self) -> Option<i32> {
-        self.running().process.exit_code()
-    }
-
-    /// What the host does about the handler's end at `now`. Call it once for each end.
-    pub fn verdict(&self, now: OffsetDateTime) -> HostVerdict {
-        let exit_code = self.exit_code().unwrap_or_default();
-        self.crashes.lock().unwrap_or_else(PoisonError::into_inner).judge(exit_code, now)
+    /// Waits until the host has stopped because its handler ended too often.
+    pub async fn stopped(&self) {
+        self.job.stopped().await;
     }
 
     /// The lines of stdout so far, over all starts.
     pub fn stdout(&self) -> Vec<String> {
-        self.worker.console.of(Pipe::Stdout)
+        self.job.worker.console.of(&Origin::Stdout)
     }
 
     /// The lines of stderr so far, over all starts.
     pub fn stderr(&self) -> Vec<String> {
-        self.worker.console.of(Pipe::Stderr)
+        self.job.worker.console.of(&Origin::Stderr)
     }
 
-    /// Both, as the host logs them.
+    /// The host's log: both, the lines under `Logs` of the replies, and what the host says itself.
     pub fn log(&self) -> Vec<HostLog> {
-        self.worker.console.lines().into_iter().map(|(pipe, line)| HostLog::of(pipe, line)).collect()
+        self.job.worker.console.lines().into_iter().map(|(origin, line)| HostLog::of(origin, line)).collect()
     }
 
-    /// Waits for a line of output that contains `text`: the pipes may lag behind a reply.
+    /// Waits for a line of the log that contains `text`: the pipes may lag behind a reply.
     ///
     /// # Panics
     /// When there is none within a minute.
     pub async fn line_with(&self, text: &str) -> String {
-        let line = tokio::time::timeout(Duration::from_secs(60), self.worker.console.wait_for(text)).await;
-        line.unwrap_or_else(|_| panic!("no line with {text:?} in {:?} {:?}", self.stdout(), self.stderr()))
+        let line =
+            tokio::time::timeout(Duration::from_secs(60), self.job.worker.console.wait_for(text)).await;
+        line.unwrap_or_else(|_| panic!("no line with {text:?} in {:#?}", self.log()))
     }
 
     /// Resident memory of the handler in bytes, where there is a /proc.
@@ -235,6 +183,14 @@ impl FunctionsHost {
     /// Processor time the handler has used.
     pub fn cpu_time(&self) -> Option<Duration> {
         footprint::cpu_time(self.pid())
+    }
+}
+
+impl Drop for FunctionsHost {
+    fn drop(&mut self) {
+        // It holds the process too.
+        self.supervisor.abort();
+        self.job.running().process.kill();
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use azure_core::time::to_rfc3339;
 use clap::Args;
 use simulator::clock;
-use simulator::functions_host::{FunctionsHost, Invocation, Level, Outcome, Start};
+use simulator::functions_host::{Category, FunctionsHost, HostLog, Invocation, Level, Outcome, Start};
 use tokio::sync::Notify;
 
 /// The forwarder's own reader of the file, of which there is to be one only. This crate cannot depend on the
@@ -55,7 +55,7 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
     .await;
     match is_wanted.get() {
         true => Ok(()),
-        false => Err(format!("the handler ended and the host would not start it again: {:?}", host.stderr())),
+        false => Err(format!("the handler ended too often, so the host stopped: {:?}", host.stderr())),
     }
 }
 
@@ -78,18 +78,19 @@ fn print(invocation: &Invocation) {
     match &invocation.outcome {
         Outcome::Succeeded => println!("{now} invocation {} succeeded in {seconds:.2} s", invocation.id),
         Outcome::Failed(exception) => println!("{now} invocation {} failed: {exception}", invocation.id),
-        Outcome::Hung => println!("{now} invocation {} would never end for the host", invocation.id),
     }
     for line in &invocation.logs {
         println!("  {line}");
     }
 }
 
-/// What the handler has written to stderr since the log had `known` lines; how many lines are new.
+/// What the handler has written to stderr since the log had `known` lines, and what the host has to say itself; how
+/// many lines are new.
 fn complaints(host: &FunctionsHost, known: usize) -> usize {
     let log = host.log().split_off(known);
-    for complaint in log.iter().filter(|log| log.level > Level::Information) {
-        println!("  {:?}: {}", complaint.level, complaint.line);
+    let is_told = |log: &&HostLog| log.level > Level::Information || log.category == Category::Host;
+    for told in log.iter().filter(is_told) {
+        println!("  {:?}: {}", told.level, told.line);
     }
     log.len()
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::sync::{Notify, watch};
 
-use crate::console::{Console, Pipe};
+use crate::console::{Console, Origin};
 
 /// A running child process. Dropping it kills it.
 #[derive(Debug)]
@@ -16,6 +16,7 @@ pub(crate) struct Process {
     pid: u32,
     kill: Arc<Notify>,
     exit: watch::Receiver<Option<i32>>,
+    silence: watch::Receiver<bool>,
 }
 
 impl Process {
@@ -29,11 +30,12 @@ impl Process {
             .spawn()?;
         let pid = child.id().expect("a process not yet waited for has an id");
         let readers = [
-            console.follow(Pipe::Stdout, child.stdout.take().expect("stdout is piped")),
-            console.follow(Pipe::Stderr, child.stderr.take().expect("stderr is piped")),
+            console.follow(Origin::Stdout, child.stdout.take().expect("stdout is piped")),
+            console.follow(Origin::Stderr, child.stderr.take().expect("stderr is piped")),
         ];
         let kill = Arc::new(Notify::new());
         let (ended, exit) = watch::channel(None);
+        let (silent, silence) = watch::channel(false);
         let killed = Arc::clone(&kill);
         tokio::spawn(async move {
             let status = tokio::select! {
@@ -50,11 +52,16 @@ impl Process {
                 for reader in readers {
                     let _ = reader.await;
                 }
+                silent.send_replace(true);
             };
-            let _ = tokio::time::timeout(Duration::from_secs(1), drained).await;
+            tokio::pin!(drained);
+            let is_drained = tokio::time::timeout(Duration::from_secs(1), &mut drained).await.is_ok();
             ended.send_replace(Some(status.map_or(-1, code)));
+            if !is_drained {
+                drained.await;
+            }
         });
-        Ok(Self { pid, kill, exit })
+        Ok(Self { pid, kill, exit, silence })
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -75,6 +82,14 @@ impl Process {
                 .await
                 .expect("the task that waits for the process sends before it ends");
             code.expect("it was just seen")
+        }
+    }
+
+    /// Waits until nobody holds the pipes any more: the process has ended, and so has whatever it had started.
+    pub(crate) fn silent(&self) -> impl Future<Output = ()> + use<> {
+        let mut silence = self.silence.clone();
+        async move {
+            let _ = silence.wait_for(|is_silent| *is_silent).await.expect("the same task sends this");
         }
     }
 

@@ -27,7 +27,6 @@ pub(super) fn all(measured: &Measured) -> Vec<Check> {
                 Outcome::Succeeded if complete => "succeeded, complete".to_owned(),
                 Outcome::Succeeded => "succeeded, but not complete".to_owned(),
                 Outcome::Failed(exception) => format!("failed: {exception}"),
-                Outcome::Hung => "the host would wait for ever".to_owned(),
             };
             Check { what, found, kept: tick.invocation.succeeded() && complete }
         })

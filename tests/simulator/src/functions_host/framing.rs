@@ -1,25 +1,32 @@
 //! How the end of an invocation's body is marked.
 //!
-//! In Azure the host sends chunks; under Core Tools it sends a length, because tracing reads the body first.
+//! In Azure the host sends one chunk, and what ends the body often in a packet of its own; where the level of its log is
+//! Trace it sends a length, because tracing reads the body first.
 
 use bytes::Bytes;
 
 use crate::connection::Outgoing;
 
-/// The two framings a handler meets.
+/// The framings a handler meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// `Content-Length`, as under Core Tools.
+    /// `Content-Length`.
     ContentLength,
-    /// `Transfer-Encoding: chunked`, as in Azure, cut where it hurts.
+    /// `Transfer-Encoding: chunked`, the body as one chunk, as recorded.
     Chunked,
+    /// The same cut where it hurts, which HTTP allows.
+    Torn,
 }
 
 impl Framing {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::ContentLength, Self::Chunked, Self::Torn];
+
     pub(super) fn frame(self, body: Bytes) -> Outgoing {
         match self {
             Self::ContentLength => Outgoing::whole(body),
-            Self::Chunked => Outgoing::chunked(pieces(&body)),
+            Self::Chunked => Outgoing::chunked(vec![body]),
+            Self::Torn => Outgoing::chunked(pieces(&body)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One call of the handler and what the host makes of its reply.
 //!
 //! The host forgives little: anything but 2xx fails and loses its body, a reply that is not JSON fails, a
-//! wrong type in `Outputs` or `Logs` fails, and an empty body or `null` is never answered at all.
+//! wrong type in `Outputs` or `Logs` fails, and an empty body or `null` is waited for until functionTimeout.
 
 use std::time::Duration;
 
@@ -38,8 +38,6 @@ pub enum Outcome {
     Succeeded,
     /// The exception text the host logs.
     Failed(String),
-    /// A host would wait for its function timeout and then kill the process: the reply was empty or `null`.
-    Hung,
 }
 
 impl Invocation {
@@ -58,8 +56,7 @@ impl Invocation {
             }
         };
         let (outcome, logs, report) = match read(&reply) {
-            Ok(Some(Reading { logs, report })) => (Outcome::Succeeded, logs, report),
-            Ok(None) => (Outcome::Hung, Vec::new(), Value::Null),
+            Ok(Reading { logs, report }) => (Outcome::Succeeded, logs, report),
             Err(exception) => (Outcome::Failed(exception), Vec::new(), Value::Null),
         };
         let body = String::from_utf8_lossy(&reply.body).into_owned();
@@ -72,8 +69,14 @@ struct Reading {
     report: Value,
 }
 
-/// `None` is the reply the host never gets over.
-fn read(reply: &Reply) -> Result<Option<Reading>, String> {
+/// Whether the host never gets over the reply: a success of which it reads nothing, or `null`.
+pub(super) fn is_never_taken(reply: &Reply) -> bool {
+    let is_success = (200..300).contains(&reply.status);
+    let is_null = || is_json(&reply.headers).is_ok() && reply.body.trim_ascii() == b"null";
+    is_success && (reply.body.is_empty() || is_null())
+}
+
+fn read(reply: &Reply) -> Result<Reading, String> {
     if !(200..300).contains(&reply.status) {
         let reason = match reply.reason.trim() {
             "" => String::new(),
@@ -81,20 +84,20 @@ fn read(reply: &Reply) -> Result<Option<Reading>, String> {
         };
         return Err(format!("Response status code does not indicate success: {}{reason}.", reply.status));
     }
-    if reply.body.is_empty() {
-        return Ok(None);
-    }
     let invalid = |why: &str| {
+        let value = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers: Vec<_> =
+            reply.headers.iter().map(|(name, text)| format!("{name}: {}", value(text))).collect();
+        let headers = headers.join("\n");
+        let body = String::from_utf8_lossy(&reply.body);
         format!(
-            "Invalid HttpResponseMessage ({why}): {} {}",
-            reply.status,
-            String::from_utf8_lossy(&reply.body)
+            "Invalid HttpResponseMessage:\nHTTP/1.1 {} {}\n{headers}\n\n{body}\n({why})",
+            reply.status, reply.reason
         )
     };
     is_json(&reply.headers).map_err(|why| invalid(&why))?;
     match serde_json::from_slice(&reply.body) {
-        Ok(Value::Null) => Ok(None),
-        Ok(Value::Object(result)) => result_of(result).map(Some).map_err(|why| invalid(&why)),
+        Ok(Value::Object(result)) => result_of(result).map_err(|why| invalid(&why)),
         Ok(_) => Err(invalid("the result is not an object")),
         Err(problem) => Err(invalid(&problem.to_string())),
     }
@@ -137,7 +140,7 @@ fn member(result: &mut Map<String, Value>, name: &str) -> Value {
 fn line(item: Value) -> Result<String, String> {
     match item {
         Value::String(text) => Ok(text),
-        Value::Null => Ok(String::new()),
+        Value::Null => Ok("[null]".to_owned()),
         Value::Bool(_) | Value::Number(_) => Ok(item.to_string()),
         Value::Array(_) | Value::Object(_) => Err("a line of Logs is not a string".into()),
     }

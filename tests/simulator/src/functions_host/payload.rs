@@ -20,9 +20,20 @@ pub enum Payload {
     PastDue,
     /// Schedule monitoring is off: `ScheduleStatus` is null.
     NoStatus,
-    /// Called by hand through /admin: one more member in `Metadata`, and `Next` still lies ahead.
+    /// The run at the start of a host whose function.json says runOnStartup: `Next` still lies ahead.
+    RunOnStartup,
+    /// A schedule that is a time span, which has no daylight saving time and no whole seconds.
+    TimeSpan,
+    /// Called by hand through /admin before the timer has ever fired, with `{"input":""}`: one more member in
+    /// `Metadata`, `Next` still lies ahead, and only `LastUpdated` has a time.
     Admin,
-    /// The second try under a retry policy.
+    /// The same without `input`.
+    AdminNoInput,
+    /// The same with a text, after a first run.
+    AdminInput,
+    /// The first try under a retry policy.
+    FirstTry,
+    /// The second try under a retry policy, with the exception of the first as an object.
     Retry,
     /// A host whose clock runs nine hours ahead of UTC.
     LocalZone,
@@ -46,7 +57,12 @@ pub(super) struct Tick<'a> {
 
 impl Payload {
     /// Every form a host may send.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 14] = [
+        Self::RunOnStartup,
+        Self::TimeSpan,
+        Self::AdminNoInput,
+        Self::AdminInput,
+        Self::FirstTry,
         Self::Regular,
         Self::FirstRun,
         Self::FirstRunWithoutOffset,
@@ -71,6 +87,8 @@ impl Payload {
         let (timer, now) = (self.timer(tick), to_rfc3339(&ticks(tick.now)));
         let (before, after) = match self {
             Self::Admin => (format!(r#""{binding}":"\"\"","#), ""),
+            Self::AdminInput => (format!(r#""{binding}":"\"test\"","#), ""),
+            Self::FirstTry => (String::new(), FIRST_TRY),
             Self::Retry => (String::new(), RETRY_CONTEXT),
             Self::UnknownMembers => (String::new(), r#","Wächter":"見張り 🛡""#),
             _ => (String::new(), ""),
@@ -82,7 +100,10 @@ impl Payload {
     fn timer(&self, tick: &Tick) -> String {
         let (previous, due) = match self {
             Self::PastDue => (tick.previous - tick.every, tick.due - tick.every),
-            Self::Admin => (tick.previous, tick.due + tick.every),
+            Self::Admin | Self::AdminNoInput | Self::AdminInput | Self::RunOnStartup => {
+                (tick.previous, tick.due + tick.every)
+            }
+            Self::TimeSpan => (tick.previous, tick.previous + tick.every),
             _ => (tick.previous, tick.due),
         };
         let (ahead, zone) = if *self == Self::LocalZone {
@@ -92,28 +113,45 @@ impl Payload {
         };
         let local = |at: OffsetDateTime| to_rfc3339(&ticks(at + ahead)).replace('Z', zone);
         let last = match self {
-            Self::FirstRun => "0001-01-01T00:00:00+00:00".to_owned(),
+            Self::FirstRun | Self::RunOnStartup | Self::Admin | Self::AdminNoInput => {
+                "0001-01-01T00:00:00+00:00".to_owned()
+            }
             Self::FirstRunWithoutOffset => "0001-01-01T00:00:00".to_owned(),
             _ => local(previous),
         };
+        let updated = match self {
+            Self::Admin | Self::AdminNoInput => local(previous),
+            _ => last.clone(),
+        };
         let status = match self {
             Self::NoStatus => "null".to_owned(),
-            _ => format!(r#"{{"Last":"{last}","Next":"{}","LastUpdated":"{last}"}}"#, local(due)),
+            _ => format!(r#"{{"Last":"{last}","Next":"{}","LastUpdated":"{updated}"}}"#, local(due)),
         };
         let more =
             if *self == Self::UnknownMembers { r#","Anlaß":{"grüße":["ä",1e3,null]}"# } else { "" };
-        let past_due = *self == Self::PastDue;
+        let (past_due, adjusts) = (*self == Self::PastDue, *self != Self::TimeSpan);
         format!(
-            r#"{{"Schedule":{{"AdjustForDST":true}},"ScheduleStatus":{status},"IsPastDue":{past_due}{more}}}"#
+            r#"{{"Schedule":{{"AdjustForDST":{adjusts}}},"ScheduleStatus":{status},"IsPastDue":{past_due}{more}}}"#
         )
     }
 }
 
-const RETRY_CONTEXT: &str = concat!(
-    r#","RetryContext":{"RetryCount":1,"MaxRetryCount":3,"Exception":"#,
-    r#"{"ClassName":"System.Net.Http.HttpRequestException","Message":"#,
-    r#""Response status code does not indicate success: 500 (Internal Server Error)."},"#,
+const FIRST_TRY: &str = concat!(
+    r#","RetryContext":{"RetryCount":0,"MaxRetryCount":2,"Exception":null,"#,
     r#""Instance":null,"State":{}}"#,
+);
+
+const RETRY_CONTEXT: &str = concat!(
+    r#","RetryContext":{"RetryCount":1,"MaxRetryCount":2,"Exception":"#,
+    r#"{"InstanceId":"0f4d1c0b-6a52-4a3e-9d57-7d1f5c2b8e90","MethodName":"Host.Functions.MdatpForward","#,
+    r#""Handled":false,"ClassName":"Microsoft.Azure.WebJobs.Host.FunctionInvocationException","#,
+    r#""Message":"Exception while executing function: Functions.MdatpForward","Data":null,"InnerException":"#,
+    r#"{"HttpRequestError":0,"StatusCode":500,"#,
+    r#""Message":"Response status code does not indicate success: 500 (Internal Server Error).","#,
+    r#""Data":{},"InnerException":null,"HelpLink":null,"Source":"System.Net.Http","HResult":-2146233088,"#,
+    r#""StackTrace":"   at Some.Method()"},"HelpURL":null,"StackTraceString":"   at Some.Method()","#,
+    r#""RemoteStackTraceString":null,"RemoteStackIndex":0,"ExceptionMethod":null,"HResult":-2146233088,"#,
+    r#""Source":"System.Private.CoreLib","WatsonBuckets":null},"Instance":null,"State":{}}"#,
 );
 
 /// .NET counts time in steps of 100 ns.
@@ -168,7 +206,7 @@ mod tests {
         let year_1 = r#"{"Last":"0001-01-01T00:00:00+00:00","Next":"2026-11-24T05:55:00+00:00","LastUpdated":"0001-01-01T00:00:00+00:00"}"#;
         let bare_year_1 = r#"{"Last":"0001-01-01T00:00:00","Next":"2026-11-24T05:55:00+00:00","LastUpdated":"0001-01-01T00:00:00"}"#;
         let missed = r#"{"Last":"2026-11-24T05:45:00.0071234+00:00","Next":"2026-11-24T05:50:00+00:00","LastUpdated":"2026-11-24T05:45:00.0071234+00:00"}"#;
-        let ahead = r#"{"Last":"2026-11-24T05:50:00.0071234+00:00","Next":"2026-11-24T06:00:00+00:00","LastUpdated":"2026-11-24T05:50:00.0071234+00:00"}"#;
+        let ahead = r#"{"Last":"0001-01-01T00:00:00+00:00","Next":"2026-11-24T06:00:00+00:00","LastUpdated":"2026-11-24T05:50:00.0071234+00:00"}"#;
         let tokyo = r#"{"Last":"2026-11-24T14:50:00.0071234+09:00","Next":"2026-11-24T14:55:00+09:00","LastUpdated":"2026-11-24T14:50:00.0071234+09:00"}"#;
         for (payload, status, past_due, metadata) in [
             (Payload::FirstRun, year_1, false, SYS.to_owned()),
@@ -179,6 +217,73 @@ mod tests {
             (Payload::LocalZone, tokyo, false, SYS.to_owned()),
         ] {
             assert_eq!(text(&payload), status_and_metadata(status, past_due, &metadata), "{payload:?}");
+        }
+    }
+
+    /// A body with what differs from run to run replaced by what it is: members, their order and all that is constant
+    /// stay.
+    fn form(body: &str) -> String {
+        let mut form = String::new();
+        let mut rest = body;
+        while let Some(at) = rest.find(['"', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '-']) {
+            form += &rest[..at];
+            rest = &rest[at..];
+            let end = match rest.strip_prefix('"') {
+                None => rest.find(|c: char| !c.is_ascii_digit() && c != '-').expect("JSON goes on"),
+                Some(text) => {
+                    let mut is_escaped = false;
+                    let closing = |c: char| {
+                        let is_end = c == '"' && !is_escaped;
+                        is_escaped = c == '\\' && !is_escaped;
+                        is_end
+                    };
+                    text.find(closing).expect("it ends") + 2
+                }
+            };
+            let (token, after) = rest.split_at(end);
+            let text = token.trim_matches('"');
+            let replaced = match after.starts_with(':') {
+                true if matches!(text, "t" | "mdatpTimer") => "(binding)".to_owned(),
+                true => token.to_owned(),
+                false if text == "0001-01-01T00:00:00+00:00" => "(never)".to_owned(),
+                false if parse_rfc3339(text).is_ok() => {
+                    let zone = if text.ends_with('Z') { "Z" } else { "offset" };
+                    format!("(time, {zone})")
+                }
+                false if text.starts_with("\\\"") && text.ends_with("\\\"") => {
+                    format!("(text in text, empty: {})", text.len() == 4)
+                }
+                false if text.len() == 36 && text.matches('-').count() == 4 => "(guid)".to_owned(),
+                false if token.starts_with('"') => "(text)".to_owned(),
+                false => "(number)".to_owned(),
+            };
+            form.push_str(&replaced);
+            rest = after;
+        }
+        form + rest
+    }
+
+    #[test]
+    fn every_form_that_was_recorded_is_sent_as_it_was() {
+        macro_rules! recorded {
+            ($name:literal) => {
+                include_str!(concat!("../../../fixtures/host/timer-", $name, ".json"))
+            };
+        }
+        for (payload, recorded) in [
+            (Payload::FirstRun, recorded!("first-ever")),
+            (Payload::Regular, recorded!("regular")),
+            (Payload::PastDue, recorded!("past-due")),
+            (Payload::NoStatus, recorded!("sub-minute")),
+            (Payload::RunOnStartup, recorded!("run-on-startup")),
+            (Payload::TimeSpan, recorded!("timespan")),
+            (Payload::Admin, recorded!("admin-empty-input")),
+            (Payload::AdminNoInput, recorded!("admin-no-input")),
+            (Payload::AdminInput, recorded!("admin-input")),
+            (Payload::FirstTry, recorded!("retry-0")),
+            (Payload::Retry, recorded!("retry-1")),
+        ] {
+            assert_eq!(form(&text(&payload)), form(recorded.trim_end()), "{payload:?}");
         }
     }
 

@@ -32,6 +32,12 @@ impl Schedule {
         Ok(Self { fields })
     }
 
+    /// Whether the host keeps a status of the timer: not when it fires more than once in the coming minute.
+    pub fn is_monitored(&self, at: OffsetDateTime) -> bool {
+        let second = self.after(at).and_then(|first| self.after(first));
+        second.is_none_or(|second| second - at > Duration::minutes(1))
+    }
+
     /// The first time after `at`; none for a day that no calendar has.
     pub fn after(&self, at: OffsetDateTime) -> Option<OffsetDateTime> {
         let [seconds, minutes, hours, days, months, weekdays] = self.fields;
@@ -97,6 +103,20 @@ mod tests {
         }
         let never = Schedule::parse("0 0 0 30 2 *").expect("each field can be");
         assert_eq!(never.after(OffsetDateTime::UNIX_EPOCH), None);
+    }
+
+    #[test]
+    fn more_than_once_a_minute_there_is_no_status() {
+        let at = parse_rfc3339("2026-11-24T05:52:10.5Z").expect("written by hand");
+        for (schedule, is_monitored) in
+            [("0 * * * * *", true), ("*/15 * * * * *", false), ("* * * * * *", false), ("0 0 0 29 2 *", true)]
+        {
+            assert_eq!(
+                Schedule::parse(schedule).expect(schedule).is_monitored(at),
+                is_monitored,
+                "{schedule}"
+            );
+        }
     }
 
     #[test]

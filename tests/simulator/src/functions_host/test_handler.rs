@@ -29,7 +29,12 @@ fn answer(behaviour: &str, mut stream: TcpStream) {
             println!("a request came");
             match behaviour {
                 "crash" => std::process::exit(3),
+                "exit 0" => std::process::exit(0),
                 "hang" => std::thread::park(),
+                "empty" => {
+                    let _ = stream.write_all(reply("200 OK", "application/json", "").as_bytes());
+                    continue;
+                }
                 _ => {}
             }
         }

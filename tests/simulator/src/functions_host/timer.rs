@@ -1,14 +1,14 @@
 //! The timer trigger by the clock, for use by hand.
 
-use super::{Framing, FunctionsHost, HostVerdict, Invocation, Payload, Schedule};
+use super::{Framing, FunctionsHost, Invocation, Payload, Schedule};
 use crate::clock::now;
 
 impl FunctionsHost {
     /// When the timer fires: what function.json says, with `%NAME%` taken from the settings.
     pub fn schedule(&self) -> Result<Schedule, String> {
-        let written = self.worker.app.schedule.as_str();
+        let written = self.job.worker.app.schedule.as_str();
         let name = written.strip_prefix('%').and_then(|rest| rest.strip_suffix('%'));
-        let setting = |name| self.worker.start.settings.iter().find(|(known, _)| known == name);
+        let setting = |name| self.job.worker.start.settings.iter().find(|(known, _)| known == name);
         match name.map(|name| (name, setting(name))) {
             None => Schedule::parse(written),
             Some((_, Some((_, text)))) => Schedule::parse(text),
@@ -16,9 +16,8 @@ impl FunctionsHost {
         }
     }
 
-    /// Fires by `schedule` until `until` ends or the host would give up, and tells each invocation to `tell`.
-    /// Runs never overlap: one that lasts past its next times is followed by a single run at once. A process
-    /// that has ended is treated as the host treats it.
+    /// Fires by `schedule` until `until` ends or the host has stopped, and tells each invocation to `tell`.
+    /// Runs never overlap: one that lasts past its next times is followed by a single run at once.
     pub async fn run_timer(
         &self,
         schedule: &Schedule,
@@ -26,18 +25,18 @@ impl FunctionsHost {
         mut tell: impl FnMut(&Invocation),
     ) {
         let ticking = async {
-            let mut payload = Payload::FirstRun;
+            let mut payload =
+                if schedule.is_monitored(now()) { Payload::FirstRun } else { Payload::NoStatus };
             let mut previous = now();
             let mut next = schedule.after(previous);
             while let Some(due) = next {
                 let wait = (due - now()).try_into().unwrap_or_default();
                 tokio::time::sleep(wait).await;
-                if self.has_ended() && !self.bring_back().await {
-                    return;
-                }
                 let started = now();
                 tell(&self.invoke(&payload, Framing::Chunked, previous, due, due - previous).await);
-                payload = Payload::Regular;
+                if payload == Payload::FirstRun {
+                    payload = Payload::Regular;
+                }
                 previous = started;
                 // Not before the one just fired, whatever the clock does.
                 next = schedule.after(started.max(due));
@@ -46,14 +45,7 @@ impl FunctionsHost {
         tokio::select! {
             () = ticking => {}
             () = until => {}
-        }
-    }
-
-    /// Whether the process runs again.
-    async fn bring_back(&self) -> bool {
-        match self.verdict(now()) {
-            HostVerdict::StaysDown | HostVerdict::HostStops => false,
-            HostVerdict::Restarts | HostVerdict::RestartsCounted(_) => self.restart().await.is_ok(),
+            () = self.stopped() => {}
         }
     }
 }

@@ -7,7 +7,7 @@ use azure_core::time::{Duration, OffsetDateTime};
 
 /// The host's answer to a process that ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HostVerdict {
+pub(super) enum HostVerdict {
     /// Exit code 0: nothing happens and later invocations are refused.
     StaysDown,
     /// Exit code 200, the code for a wanted restart: restarted at once, not held against it.
@@ -20,11 +20,11 @@ pub enum HostVerdict {
 
 /// The counted exits so far.
 #[derive(Clone, Debug, Default)]
-pub struct Crashes(Vec<OffsetDateTime>);
+pub(super) struct Crashes(Vec<OffsetDateTime>);
 
 impl Crashes {
     /// Judges an exit at `now` in the light of the earlier ones, and remembers it.
-    pub fn judge(&mut self, exit_code: i32, now: OffsetDateTime) -> HostVerdict {
+    pub(super) fn judge(&mut self, exit_code: i32, now: OffsetDateTime) -> HostVerdict {
         match exit_code {
             0 => return HostVerdict::StaysDown,
             200 => return HostVerdict::Restarts,

@@ -1,6 +1,7 @@
 //! The handler as the host starts it: its process, its environment, and the way to its first answer.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::Request;
@@ -9,7 +10,7 @@ use tokio::process::Command;
 use super::app::App;
 use super::start::Start;
 use crate::connection::{Connections, Outgoing, Reply};
-use crate::console::{Console, Pipe};
+use crate::console::{Console, Origin};
 use crate::process::Process;
 
 /// What stays the same over all starts of the handler.
@@ -17,8 +18,7 @@ use crate::process::Process;
 pub(super) struct Worker {
     pub(super) app: App,
     pub(super) start: Start,
-    pub(super) port: u16,
-    pub(super) connections: Connections,
+    connections: Mutex<Arc<Connections>>,
     pub(super) console: Console,
 }
 
@@ -29,6 +29,15 @@ pub(super) struct Running {
     pub(super) ready_after: Duration,
 }
 
+/// Why a start came to no answer.
+#[derive(Debug)]
+pub(super) enum LaunchError {
+    /// There is no such program, or it may not be executed: the host does not try again.
+    NoProcess(String),
+    /// It ended, or never answered.
+    NoAnswer(String),
+}
+
 impl Worker {
     /// Reads the app and picks the port.
     pub(super) fn new(start: Start) -> Result<Self, String> {
@@ -37,17 +46,39 @@ impl Worker {
             app.executable.clone_from(binary);
         }
         app.function_timeout = start.function_timeout.or(app.function_timeout);
-        let port = free_port().map_err(|problem| format!("no free port for the handler: {problem}"))?;
-        Ok(Self { app, start, port, connections: Connections::to(port), console: Console::default() })
+        let connections = Mutex::new(Arc::new(to_free_port()?));
+        Ok(Self { app, start, connections, console: Console::default() })
+    }
+
+    /// The way to the handler.
+    pub(super) fn connections(&self) -> Arc<Connections> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Picks another port for the next start.
+    pub(super) fn move_on(&self) -> Result<(), String> {
+        let connections = Arc::new(to_free_port()?);
+        *self.connections.lock().unwrap_or_else(PoisonError::into_inner) = connections;
+        Ok(())
+    }
+
+    /// The end of the process with `code`, and its last words.
+    pub(super) fn exit(&self, code: i32) -> String {
+        let executable = self.app.executable.file_name().unwrap_or_default().display();
+        let stderr = self.console.of(&Origin::Stderr);
+        let last = stderr[stderr.len().saturating_sub(3)..].join(",");
+        format!("{executable} exited with code {code} (0x{code:x}): {last}")
     }
 
     /// Starts the process and waits for its first answer. The limit counts pauses only, as the host does.
-    pub(super) async fn launch(&self, id: &str) -> Result<Running, String> {
+    pub(super) async fn launch(&self, id: &str) -> Result<Running, LaunchError> {
         let Self { app, start, console, .. } = self;
         let executable = app.executable.display();
         let began = Instant::now();
         let process = Process::spawn(&mut self.command(id), console).map_err(|problem| {
-            format!("Failed to start Worker Channel. Process fileName: {executable}: {problem}")
+            LaunchError::NoProcess(format!(
+                "Failed to start Worker Channel. Process fileName: {executable}: {problem}"
+            ))
         })?;
         let mut paused = Duration::ZERO;
         while paused < app.initialization_timeout {
@@ -55,24 +86,24 @@ impl Worker {
                 return Ok(Running { process, ready_after: began.elapsed() });
             }
             if let Some(code) = process.exit_code() {
-                let stderr = console.of(Pipe::Stderr);
-                let last = stderr[stderr.len().saturating_sub(3)..].join(" / ");
-                return Err(format!("{executable} exited with code {code}: {last}"));
+                return Err(LaunchError::NoAnswer(self.exit(code)));
             }
             tokio::time::sleep(start.poll_every).await;
             paused += start.poll_every;
         }
         let limit = app.initialization_timeout;
-        Err(format!("Initializing HttpWorker timed out: no answer to GET / within {limit:?}"))
+        let timed_out = format!("Initializing HttpWorker timed out: no answer to GET / within {limit:?}");
+        Err(LaunchError::NoAnswer(timed_out))
     }
 
     pub(super) async fn get(&self, path: &str) -> Result<Reply, String> {
         let request = Request::get(path).body(Outgoing::empty());
-        self.connections.send(request.map_err(|problem| format!("GET {path}: {problem}"))?).await
+        self.connections().send(request.map_err(|problem| format!("GET {path}: {problem}"))?).await
     }
 
     fn command(&self, id: &str) -> Command {
-        let Self { app, start, port, .. } = self;
+        let Self { app, start, .. } = self;
+        let port = self.connections().port();
         let inherited = ["PATH", "HOME"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
         let mut command = Command::new(&app.executable);
         command
@@ -88,6 +119,11 @@ impl Worker {
             .env("FUNCTIONS_APP_ROOT_PATH", &app.root);
         command
     }
+}
+
+fn to_free_port() -> Result<Connections, String> {
+    let port = free_port().map_err(|problem| format!("no free port for the handler: {problem}"))?;
+    Ok(Connections::to(port))
 }
 
 /// Bound and let go again before the handler starts, as the host does. Whoever asks the system for any port gets

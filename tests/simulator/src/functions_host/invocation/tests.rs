@@ -39,7 +39,7 @@ async fn a_result_is_a_success_whatever_the_case_of_its_names() {
     let body = r#"{"outputs":{},"LOGS":["sent 3",4,true,null],"ReturnValue":{"alertsSent":3},"More":1}"#;
     let invocation = invoke(reply("200 OK", "application/json; charset=utf-8", body)).await;
     assert_eq!(invocation.outcome, Outcome::Succeeded);
-    assert_eq!(invocation.logs, ["sent 3", "4", "true", ""]);
+    assert_eq!(invocation.logs, ["sent 3", "4", "true", "[null]"]);
     assert_eq!(invocation.report["alertsSent"], 3);
     let bare = invoke(reply("202 Accepted", "text/json", "{}")).await;
     assert!(bare.succeeded() && bare.logs.is_empty() && bare.report.is_null(), "{bare:?}");
@@ -62,14 +62,31 @@ async fn a_failure_shows_its_reason_phrase_only() {
 }
 
 #[tokio::test]
-async fn an_empty_reply_or_null_hangs() {
-    for hanging in [
-        reply("200 OK", "application/json", ""),
-        reply("200 OK", "application/json", "null"),
-        "HTTP/1.1 204 No Content\r\n\r\n".into(),
+async fn an_empty_reply_or_null_is_never_taken() {
+    for (text, is_never) in [
+        (reply("200 OK", "application/json", ""), true),
+        (reply("200 OK", "application/json", " null\n"), true),
+        ("HTTP/1.1 204 No Content\r\n\r\n".into(), true),
+        (reply("200 OK", "application/json", "{}"), false),
+        (reply("200 OK", "text/plain", "null"), false),
+        (reply("500 Internal Server Error", "application/json", ""), false),
     ] {
-        assert_eq!(invoke(hanging.clone()).await.outcome, Outcome::Hung, "{hanging}");
+        let (port, _) = handler(vec![text.clone()]);
+        let request = Request::post("/MdatpForward").body(Outgoing::whole("{}".into())).expect("a request");
+        let reply = Connections::to(port).send(request).await.expect("a reply");
+        assert_eq!(is_never_taken(&reply), is_never, "{text}");
     }
+}
+
+#[tokio::test]
+async fn a_redirect_is_followed_with_a_get_and_its_answer_is_the_result() {
+    let moved = "HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n".to_owned();
+    let (port, serving) = handler(vec![moved, reply("200 OK", "application/json", r#"{"Logs":["there"]}"#)]);
+    let request = Request::post("/MdatpForward").body(Outgoing::whole("{}".into())).expect("a request");
+    let reply = Connections::to(port).send(request).await;
+    assert_eq!(Invocation::of("an id".into(), reply, Duration::ZERO).logs, ["there"]);
+    let seen = serving.join().expect("the handler met no surprise");
+    assert_eq!(seen[1], format!("GET /elsewhere HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n"));
 }
 
 #[tokio::test]
@@ -85,7 +102,8 @@ async fn a_reply_of_the_wrong_type_fails() {
     ] {
         let invocation = invoke(reply("200 OK", content_type, body)).await;
         let Outcome::Failed(text) = &invocation.outcome else { panic!("{body}: {invocation:?}") };
-        assert!(text.contains(why), "{text}");
+        assert!(text.starts_with("Invalid HttpResponseMessage:\n") && text.contains(why), "{text}");
+        assert!(text.contains("HTTP/1.1 200 OK\n") && text.contains(body), "{text}");
     }
 }
 
@@ -93,7 +111,7 @@ async fn a_reply_of_the_wrong_type_fails() {
 async fn no_reply_is_a_failure_without_a_status() {
     let cut = invoke("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}".into()).await;
     assert!(
-        matches!(&cut.outcome, Outcome::Failed(text) if text.contains("POST http://127.0.0.1")),
+        matches!(&cut.outcome, Outcome::Failed(text) if text == "The response ended prematurely. (ResponseEnded)"),
         "{cut:?}"
     );
     assert_eq!(cut.status, 0);
