@@ -168,7 +168,9 @@ pub struct Walk<'a> {
 impl<'a> Walk<'a> {
     /// A walk through `window` in pages of `page_size`, at most [`LARGEST_PAGE`].
     pub fn new(window: Window, page_size: u32, delivered: Delivered<'a>, pages: Pages) -> Self {
-        let is_quiet_page_full = delivered.count > 0 && delivered.count == pages.longest;
+        // Not where an alert may have moved, and with a single one nothing on the page would tell that it is still there.
+        let is_quiet_page_full =
+            delivered.are_listed && delivered.count > 1 && delivered.count == pages.longest;
         Self {
             window,
             delivered,

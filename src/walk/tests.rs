@@ -114,7 +114,8 @@ fn a_server_that_caps_its_pages_and_says_nothing_is_read_to_its_end() {
 
 #[test]
 fn a_list_with_nothing_new_takes_one_page_also_where_it_is_as_long_as_the_longest_page() {
-    for (length, longest) in [(0, 0), (0, 50), (1, 1), (49, 50), (50, 50), (500, 500), (500, 1_010)] {
+    for (length, longest) in [(0, 0), (0, 50), (1, 50), (2, 2), (49, 50), (50, 50), (500, 500), (500, 1_010)]
+    {
         let list: Vec<Element> = (0..length).map(|n| (n.into(), n)).collect();
         let pages = Pages { longest, reduced: None };
         let server = Server { most: longest.max(1), ..GOOD };
@@ -365,7 +366,8 @@ proptest! {
             // And with nothing new, one page is enough, unless the server needs several for what there is.
             let (out, count, end, _) = walk_after(server, &list, page_size, &delivered, pages);
             prop_assert_eq!((out, end), (vec![], Next::End));
-            prop_assert!(count == 1 || list.len() >= most.min(page_size), "{} pages", count);
+            let is_plain = list.len() > 1 && list.len() < most.min(page_size);
+            prop_assert!(count == 1 || !is_plain, "{} pages", count);
             page_size = (page_size - smaller.min(page_size - 1)).max(2);
         }
     }

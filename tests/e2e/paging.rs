@@ -80,7 +80,7 @@ async fn a_cap_that_comes_later_hides_nothing() {
 /// Each run may be another process, which knows what the checkpoint knows.
 #[tokio::test]
 async fn a_quiet_tick_takes_one_call_however_many_alerts_the_look_back_holds() {
-    for alerts in [0, 1, 50, 1_000, 1_009] {
+    for alerts in [0, 2, 50, 1_000, 1_009] {
         let stage = Stage::with_alerts(Sink::DataCollector, alerts, 3).await;
         stage.tick().await;
         let before = stage.cloud.counts().alert_lists;
@@ -90,6 +90,19 @@ async fn a_quiet_tick_takes_one_call_however_many_alerts_the_look_back_holds() {
         }
         assert_eq!(stage.cloud.counts().alert_lists, before + 3, "{alerts}");
         assert_eq!(std::fs::read(stage.state_file("checkpoint.json")).expect("a checkpoint"), saved);
+    }
+}
+
+/// In place of the one state that is known there may be another.
+#[tokio::test]
+async fn an_update_of_the_only_alert_is_seen_though_the_list_is_as_long_as_before() {
+    let mut stage = Stage::new(Sink::DataCollector).await;
+    stage.set("MDATP_MODE", "updated");
+    stage.cloud.add_alert(&alert("only", None, &minutes_ago(30)));
+    stage.tick().await;
+    for minutes in [20, 10] {
+        stage.cloud.update_alert("only", &minutes_ago(minutes));
+        assert_eq!(stage.tick().await["alertsSent"], 1);
     }
 }
 

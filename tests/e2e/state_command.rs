@@ -82,7 +82,11 @@ async fn show_tells_how_far_delivery_has_come() {
         let watermark = time(&after["watermark"]);
         assert!(time(&report["from"]) < watermark && watermark <= time(&report["to"]), "{after} {report}");
         assert!((0..60).contains(&after["lagSeconds"].as_i64().expect("a lag")), "{after}");
-        assert_eq!(after["quota"]["alertList"], json!({"lastMinute": 1, "lastHour": 1}));
+        assert_eq!(
+            after["quota"]["alertList"],
+            json!({"lastMinute": 2, "lastHour": 2}),
+            "a page, and a look behind it"
+        );
 
         assert_eq!((&after["problems"], runs(&after)), (&json!([]), results(["ok"])));
         let run = &after["runs"][0];
