@@ -104,7 +104,7 @@ async fn show_tells_how_far_delivery_has_come() {
         let text = told(&stage.command(&["status"]).await, 0);
         let watermark = after["watermark"].as_str().expect("a text");
         for word in
-            ["checkpoint.json", watermark, "40 alerts", "GET /api/alerts: 1 in the last minute", "took ms"]
+            ["checkpoint.json", watermark, "40 alerts", "GET /api/alerts: 2 in the last minute", "took ms"]
         {
             assert!(text.contains(word), "{word}: {text}");
         }
