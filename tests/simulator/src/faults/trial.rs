@@ -85,6 +85,7 @@ impl Trial {
                 Kind::RevokedTokens => cloud.requests().iter().any(|seen| seen.status == Some(401)),
                 Kind::Kill => told.contains(&Told::Killed),
                 Kind::Quotas => true,
+                Kind::CappedPages(cap) => counts.alert_lists >= wanted.div_ceil(*cap) as u64,
             },
             told,
             took,
@@ -121,6 +122,7 @@ impl Kind {
         match self {
             Self::Faults(faults) => faults.iter().cloned().for_each(|fault| cloud.fault(fault)),
             Self::Quotas => cloud.enforce_rate_limits(true),
+            Self::CappedPages(cap) => cloud.cap_pages(Some(*cap)),
             Self::Kill => return Steps::new(move |moment| is(moment, sink, Step::Done)),
             Self::RevokedTokens => {
                 let (cloud, revoked) = (cloud.clone(), std::sync::Once::new());

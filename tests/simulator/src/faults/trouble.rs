@@ -22,6 +22,8 @@ pub(super) enum Kind {
     Kill,
     /// Defender enforces its quotas.
     Quotas,
+    /// Defender gives at most so many alerts a page, and says nothing.
+    CappedPages(usize),
 }
 
 /// The troubles for a sink, mildest first.
@@ -52,6 +54,25 @@ pub(super) fn all(sink: Service) -> Vec<Trouble> {
         faults("Entra down for a while", &[Fault::status(503).on(Service::Entra).times(8)]),
         Trouble { resends: 1, ..of("killed while sending", Kind::Kill) },
         of("Defender's quotas enforced", Kind::Quotas),
+        of("alerts: pages capped at 500 in silence", Kind::CappedPages(500)),
+        faults(
+            "alerts: 504 to pages above 300",
+            &[alerts(Fault::status(504)).when_top_is_above(300).always()],
+        ),
+        faults(
+            "alerts: bytes that are not UTF-8",
+            &[alerts(Fault::garbled("WindowsDefenderAtp", b"Windows\xff\x01")).always()],
+        ),
+        faults("Defender: a byte order mark", &[Fault::byte_order_mark().on(Service::Defender).always()]),
+        faults("Defender: gzip of two members", &[Fault::encoded(&["GZIP+"]).on(Service::Defender).always()]),
+        faults(
+            "machines: a firewall rejects the bulk question",
+            &[Fault::body(403, "<html>Blocked</html>")
+                .on(Service::Defender)
+                .matching("/api/machines?")
+                .always()],
+        ),
+        faults("sink: accepts with {}", &[Fault::talkative("application/json", "{}").on(sink).always()]),
         Trouble { alerts: Some(10_000), ..faults("10,000 alerts, size limits enforced", &[]) },
     ]
 }
