@@ -285,6 +285,10 @@ impl<'a> Walk<'a> {
         let is_full = page.len() >= self.full();
         let first = page.first().map(|(_, identity)| *identity);
         let has_shifted = overlap && first.is_none_or(|first| !self.seen.contains(&first));
+        // Without a repeated alert, one that moved away from before this page goes unnoticed, and another took its place
+        // unseen. (After one that cannot be read that is a single page: better so than never to come past it.)
+        let may_have_shifted = self.is_single && self.skip > 0 && !page.is_empty() && !self.has_passed_over;
+        self.has_gap |= may_have_shifted && !self.delivered.are_listed;
         // A page that begins elsewhere has an order of its own.
         let follows_on = self.skip > 0 && (!overlap || first == self.last);
         let mut before = if follows_on { self.latest } else { self.cursor };
