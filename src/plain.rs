@@ -108,7 +108,8 @@ fn special(text: &[u8], mut at: usize) -> Option<usize> {
     Some(at + letters)
 }
 
-fn escape(text: &[u8], at: usize) -> Option<usize> {
+/// Goes over an escape of a string.
+pub fn escape(text: &[u8], at: usize) -> Option<usize> {
     match text.get(at..)? {
         [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => Some(at + 2),
         [b'\\', b'u', rest @ ..] => {

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use crate::plain::escape;
+
 /// `body` as valid UTF-8 whose strings have no raw control characters and no unknown escapes: bytes that are not UTF-8
 /// become U+FFFD, control characters are escaped, a backslash that begins no escape stands for itself, and control
 /// characters between tokens become blanks. What is wrong beyond that stays wrong.
@@ -17,10 +19,10 @@ pub fn repaired(body: &[u8]) -> String {
                 is_string = !is_string;
                 out.push(c);
             }
-            '\\' if is_string => match escape(rest) {
-                Some(escape) => {
-                    taken = escape.len();
-                    out.push_str(escape);
+            '\\' if is_string => match escape(rest.as_bytes(), 0) {
+                Some(end) => {
+                    taken = end;
+                    out.push_str(&rest[..end]);
                 }
                 None => out.push_str("\\\\"),
             },
@@ -31,16 +33,6 @@ pub fn repaired(body: &[u8]) -> String {
         rest = &rest[taken..];
     }
     out
-}
-
-/// The escape of JSON that `text` begins with.
-fn escape(text: &str) -> Option<&str> {
-    let length = match text.as_bytes() {
-        [_, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => 2,
-        [_, b'u', digits @ ..] if digits.first_chunk::<4>()?.iter().all(u8::is_ascii_hexdigit) => 6,
-        _ => return None,
-    };
-    Some(&text[..length])
 }
 
 fn escaped(control: char) -> Cow<'static, str> {
