@@ -13,8 +13,8 @@ use crate::{
     config::{Config, SettingsError},
     deadline::{Deadline, StopFlag},
     history::Entry,
+    pipeline::{Plan, Purpose, RunError, run},
     report::RunReport,
-    run::{Purpose, RunError, run},
     services::Services,
 };
 
@@ -25,7 +25,7 @@ pub type Outcome = (RunReport, Result<(), RunError>);
 #[derive(Debug)]
 pub struct App {
     config: Result<Config, SettingsError>,
-    services: OnceCell<Services>,
+    services: OnceCell<(Services, Plan)>,
     clock: Clock,
     running: Mutex<()>,
     stop: StopFlag,
@@ -42,9 +42,14 @@ impl App {
     pub async fn run_once(&self, purpose: Purpose<'_>) -> Outcome {
         self.one_at_a_time(async {
             let config = self.config.as_ref().map_err(|error| RunError::Settings(error.clone()))?;
-            let build = || std::future::ready(Services::build(config, self.clock));
-            let services = self.services.get_or_try_init(build).await?;
-            Ok(run(services, Deadline::after(config.run_budget, self.stop.clone()), purpose).await)
+            let build = || async {
+                let services = Services::build(config, self.clock)?;
+                let plan = Plan::timer(config, services.store.clone());
+                Ok::<_, RunError>((services, plan))
+            };
+            let (services, plan) = self.services.get_or_try_init(build).await?;
+            let deadline = Deadline::after(config.run_budget, self.stop.clone());
+            Ok(run(services, plan, deadline, purpose).await)
         })
         .await
     }
@@ -70,7 +75,7 @@ impl App {
 
     /// Writes down what was no run, or came to no end. A run does it itself.
     fn write_down(&self, start: OffsetDateTime, report: &RunReport) {
-        if let Some(services) = self.services.get() {
+        if let Some((services, _)) = self.services.get() {
             services.unsaved_runs().add(Entry::of(start, report));
         }
     }

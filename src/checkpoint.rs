@@ -3,11 +3,7 @@
 //! The document is small JSON that a person can read: a watermark, up to which everything is
 //! delivered, and the identities delivered since watermark minus look-back, by minute.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    fmt,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use azure_core::time::{OffsetDateTime, parse_rfc3339, to_rfc3339};
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -15,6 +11,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
     alert::Identity,
+    fingerprints::{Fingerprints, start_of_minute},
     history::History,
     quota::Quota,
     walk::{Pages, Window},
@@ -47,8 +44,8 @@ pub struct Checkpoint {
     pub pages: Pages,
     /// What the last runs came to.
     pub history: History,
-    delivered: HashSet<Identity>,
-    by_minute: BTreeMap<i64, Vec<Identity>>,
+    /// What was delivered from [`Checkpoint::known_from`] on.
+    delivered: Fingerprints,
 }
 
 impl Checkpoint {
@@ -62,8 +59,7 @@ impl Checkpoint {
             quota: Quota::default(),
             pages: Pages::default(),
             history: History::default(),
-            delivered: HashSet::new(),
-            by_minute: BTreeMap::new(),
+            delivered: Fingerprints::default(),
         }
     }
 
@@ -73,34 +69,14 @@ impl Checkpoint {
         Window { from, to: to.max(from) }
     }
 
-    /// The identities that are remembered.
-    pub fn delivered(&self) -> &HashSet<Identity> {
+    /// The alerts that are remembered as delivered.
+    pub fn delivered(&self) -> &Fingerprints {
         &self.delivered
-    }
-
-    /// How many identities are remembered.
-    pub fn remembered(&self) -> usize {
-        self.delivered.len()
-    }
-
-    /// What is remembered of a window from `from` on: how many, and those of its earliest minute.
-    pub fn remembered_from(&self, from: OffsetDateTime) -> (usize, &[Identity]) {
-        let mut minutes =
-            self.by_minute.range(minute_of(from)..).map(|(_, identities)| identities.as_slice());
-        let earliest = minutes.next().unwrap_or_default();
-        (earliest.len() + minutes.map(<[Identity]>::len).sum::<usize>(), earliest)
-    }
-
-    /// True when `identity` has been delivered before.
-    pub fn has(&self, identity: Identity) -> bool {
-        self.delivered.contains(&identity)
     }
 
     /// Remembers `identity`, an alert of `time`, as delivered.
     pub fn deliver(&mut self, identity: Identity, time: OffsetDateTime) {
-        if self.delivered.insert(identity) {
-            self.by_minute.entry(minute_of(time)).or_default().push(identity);
-        }
+        self.delivered.insert(identity, time);
     }
 
     /// Moves the watermark forward, and forgets what no run will ask for again: whole minutes, so that what is
@@ -108,10 +84,7 @@ impl Checkpoint {
     pub fn advance(&mut self, watermark: OffsetDateTime, lookback: Duration) {
         self.watermark = self.watermark.max(watermark);
         self.known_from = self.known_from.max(start_of_minute(self.watermark - lookback));
-        let kept = self.by_minute.split_off(&minute_of(self.known_from));
-        for identity in std::mem::replace(&mut self.by_minute, kept).into_values().flatten() {
-            self.delivered.remove(&identity);
-        }
+        self.delivered.forget_before(self.known_from);
     }
 
     /// The document's text.
@@ -125,11 +98,12 @@ impl Checkpoint {
             quota: self.quota.clone(),
             pages: self.pages,
             history: self.history.clone(),
-            delivered: ByMinute(&self.by_minute),
+            delivered: ByMinute(self.delivered.by_minute()),
         };
         // Room for all: a text of megabytes that grows by doubling is the most memory that a run takes.
         let runs = self.history.entries().len();
-        let room = self.remembered() * PACKED + self.by_minute.len() * 32 + runs * 512 + (16 << 10);
+        let room =
+            self.delivered.len() * PACKED + self.delivered.by_minute().len() * 32 + runs * 512 + (16 << 10);
         let mut text = Vec::with_capacity(room);
         serde_json::to_writer_pretty(&mut text, &document).expect("numbers and texts can be written as JSON");
         text
@@ -259,15 +233,6 @@ impl Serialize for ByMinute<'_> {
     }
 }
 
-fn minute_of(time: OffsetDateTime) -> i64 {
-    time.unix_timestamp().div_euclid(60)
-}
-
-fn start_of_minute(time: OffsetDateTime) -> OffsetDateTime {
-    let into = Duration::new(u64::from(time.second()), time.nanosecond());
-    time - into
-}
-
 fn minute_name(minute: i64) -> String {
     let time = OffsetDateTime::from_unix_timestamp(minute * 60).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     to_rfc3339(&time).trim_end_matches(":00Z").to_owned()
@@ -317,7 +282,10 @@ mod tests {
         checkpoint.deliver(kept, at("2026-11-24T02:00:59.9Z"));
         checkpoint.advance(at("2026-11-24T03:00:30.0000001Z"), HOUR);
         checkpoint.deliver(late, at("2026-11-24T03:00:00Z"));
-        assert_eq!([old, kept, late].map(|identity| checkpoint.has(identity)), [false, true, true]);
+        assert_eq!(
+            [old, kept, late].map(|identity| checkpoint.delivered().contains(identity)),
+            [false, true, true]
+        );
 
         let text = String::from_utf8(checkpoint.to_json()).expect("text");
         assert_eq!(

@@ -21,7 +21,7 @@ use crate::{
     cause::chain,
     clock::Clock,
     config::{Config, SinkConfig, settings::Settings},
-    run::RunError,
+    pipeline::RunError,
     services::Services,
     sink::data_collector::END_OF_SUPPORT,
     telemetry::{self, Audience},
@@ -136,7 +136,7 @@ async fn work(command: &Work, settings: &Settings, clock: Clock) -> ExitCode {
             Work::SetAside(SetAsideCommand::Show(args)) => set_aside::show(args, &open()?).await,
             Work::SetAside(SetAsideCommand::Replay(args)) => {
                 warn_of_sink(&config);
-                set_aside::replay(args, &open()?, config.run_budget).await
+                set_aside::replay(args, &open()?, &config).await
             }
         }
     }

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! the host's timer   POST /MdatpForward      server, invocation
-//! one run            the whole story         app, run
+//! one run            the whole story         app, pipeline
 //! fetch              GET /api/alerts         walk (which page), defender, page, alert
 //! enrich             GET /api/machines       enrich, machine
 //! merge              one record an alert     union, object
@@ -34,18 +34,20 @@ pub mod credential;
 pub mod deadline;
 pub mod defender;
 pub mod enrich;
+pub mod fingerprints;
 pub mod history;
 pub mod http;
 pub mod invocation;
 pub mod machine;
 pub mod object;
 pub mod page;
+pub mod pipeline;
 pub mod plain;
 pub mod quota;
+pub mod record_writer;
 pub mod repair;
 pub mod report;
 pub mod retry;
-pub mod run;
 pub mod scan;
 pub mod schema;
 pub mod server;

@@ -15,7 +15,7 @@ use crate::{
     app::App,
     deadline::StopFlag,
     invocation::{Invocation, LIMIT, Reply},
-    run::Purpose,
+    pipeline::Purpose,
 };
 
 /// How much of a body that is too long is read all the same, in bytes.

@@ -1,26 +1,23 @@
 //! What a run works with: clients for Defender, the sink and the state store, built from the settings.
 
-use std::{
-    sync::{
-        Arc, Mutex as SyncMutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, Mutex as SyncMutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
 };
 
-use azure_core::time::OffsetDateTime;
 use tokio::sync::Mutex;
 
 use crate::{
     batch::Packer,
     clock::Clock,
-    config::{AlertFetch, Config, Mode, Start},
+    config::{AlertFetch, Config, Mode},
     credential::Credential,
     defender::Defender,
     enrich::Machines,
     history::History,
     http::Http,
-    run::RunError,
+    pipeline::RunError,
+    record_writer::RecordWriter,
     schema::Shape,
     sink::{Sink, logs_ingestion::LONGEST_SPAN},
     state::StateStore,
@@ -47,18 +44,8 @@ pub struct Services {
     pub fetch: AlertFetch,
     /// `MDATP_MODE`
     pub mode: Mode,
-    /// `MDATP_START`
-    pub start: Start,
-    /// Where a run's window ends; none for now.
-    pub until: Option<OffsetDateTime>,
-    /// `MDATP_LOOKBACK`
-    pub lookback: Duration,
     /// `MDATP_PAGE_SIZE`
     pub page_size: u32,
-    /// `MDATP_QUOTA_SHARE`
-    pub quota_share: f64,
-    /// `MDATP_ENRICH_PATIENCE`
-    pub enrich_patience: Duration,
     /// The machines that are known. A run has them to itself.
     pub machines: Mutex<Machines>,
     /// True once any alert has come by its id: one that does not come then is at fault itself, not the call.
@@ -100,12 +87,7 @@ impl Services {
             shape: config.shape,
             fetch: config.fetch,
             mode: config.mode,
-            start: config.start,
-            until: None,
-            lookback: config.lookback,
             page_size: config.page_size,
-            quota_share: config.quota_share,
-            enrich_patience: config.enrich_patience,
             machines: Mutex::new(Machines::new(config.machine_ttl)),
             alerts_come_by_id: AtomicBool::new(false),
             sink_has_accepted: AtomicBool::new(false),
@@ -114,13 +96,21 @@ impl Services {
         }
     }
 
-    /// A packer for the sink's posts, as far as it is known what it takes.
+    /// A packer for the sink's posts.
     pub fn packer(&self) -> Packer {
-        let mut packer = Packer::new(self.sink.limit(), self.sink.target());
+        Packer::new(self.sink.limit(), self.sink.target())
+    }
+
+    /// Limits the time that a post may span, once it is known that the sink does.
+    pub fn limit_span_of(&self, packer: &mut Packer) {
         if self.sink_limits_span.load(Ordering::Relaxed) {
             packer.keep_within(LONGEST_SPAN);
         }
-        packer
+    }
+
+    /// A writer of records as the sink takes them.
+    pub fn record_writer(&self) -> RecordWriter {
+        RecordWriter { shape: self.shape, limits: self.sink.limits() }
     }
 
     /// The runs that the next save writes into the history: one alone is worth no save when it found nothing.

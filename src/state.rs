@@ -33,8 +33,8 @@ const CHECKPOINT: &str = "checkpoint";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version(Option<String>);
 
-/// The store.
-#[derive(Debug)]
+/// The store. Clones share its connections.
+#[derive(Debug, Clone)]
 pub struct StateStore {
     objects: Arc<dyn ObjectStore>,
     prefix: String,
@@ -45,10 +45,10 @@ pub struct StateStore {
     kind: Kind,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Kind {
     Folder,
-    Blob(Box<BlobContainer>),
+    Blob(Arc<BlobContainer>),
     Memory,
 }
 
@@ -91,7 +91,7 @@ impl StateStore {
                     prefix: prefix.clone(),
                     checkpoint: CHECKPOINT.to_owned(),
                     place,
-                    kind: Kind::Blob(Box::new(container)),
+                    kind: Kind::Blob(Arc::new(container)),
                 })
             }
         }

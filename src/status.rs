@@ -3,7 +3,7 @@
 //!
 //! The watermark alone tells too little. While nothing happens it is not saved, and stays behind; but the newest
 //! complete run has seen that there was nothing, so the lag is counted from there if that is later. A run is
-//! written down with the next save, at the latest an hour after (`run/history.rs`), so while nothing happens the
+//! written down with the next save, at the latest an hour after (`pipeline/ledger.rs`), so while nothing happens the
 //! lag told here can be an hour although there is none.
 
 pub mod page;
@@ -120,7 +120,7 @@ impl Status {
             watermark: checkpoint.map(|checkpoint| checkpoint.watermark),
             lag_seconds: reached.map(|reached| (now - reached).whole_seconds().max(0).unsigned_abs()),
             known_from: checkpoint.map(|checkpoint| checkpoint.known_from),
-            remembered: checkpoint.map(Checkpoint::remembered),
+            remembered: checkpoint.map(|checkpoint| checkpoint.delivered().len()),
             last_run: last_run.map(Entry::last_start),
             last_success: last_success.map(Entry::last_start),
             quota: checkpoint.iter().flat_map(|checkpoint| checkpoint.quota.used(now)).map(calls).collect(),

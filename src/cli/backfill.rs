@@ -17,7 +17,7 @@ use tracing::{error, info, warn};
 use super::{EXIT_USAGE, print_line, warn_of_sink};
 use crate::{
     backfill::{
-        self, Past, Plan, Refusal, Wish,
+        self, Past, Refusal, Wish,
         notice::notices,
         progress::Progress,
         report::BackfillReport,
@@ -26,11 +26,12 @@ use crate::{
     cause::chain,
     checkpoint::Checkpoint,
     clock::Clock,
-    config::{Config, SinkConfig},
+    config::{Config, SinkConfig, Start},
     deadline::{Deadline, StopFlag},
+    pipeline::{Plan, Purpose, RunError, run},
     report::RunReport,
-    run::{Purpose, RunError, run},
     services::Services,
+    state::StateStore,
     stop::Stop,
     walk::Window,
 };
@@ -70,7 +71,7 @@ pub struct BackfillArgs {
 
 /// Sends the past.
 pub async fn backfill(args: &BackfillArgs, config: &Config, clock: Clock) -> Result<ExitCode, RunError> {
-    let mut services = Services::build(config, clock)?;
+    let services = Services::build(config, clock)?;
     let plan = match plan(args, &services).await? {
         Ok(plan) => plan,
         Err(problem) => {
@@ -80,14 +81,11 @@ pub async fn backfill(args: &BackfillArgs, config: &Config, clock: Clock) -> Res
     };
     warn_of_sink(config);
     announce(&plan, config, clock.now());
-    services.quota_share = share(args, config.quota_share);
-    // Rows about runs are about the timer's.
-    services.health = None;
-    services.store = services.store.with_checkpoint(&backfill::name(plan.range.from));
-
     let work = Work {
+        services: &services,
+        store: services.store.clone().with_checkpoint(&backfill::name(plan.range.from)),
         range: plan.range,
-        share: services.quota_share,
+        share: share(args, config.quota_share),
         lookback: config.lookback,
         patience: config.enrich_patience,
         clock,
@@ -97,12 +95,12 @@ pub async fn backfill(args: &BackfillArgs, config: &Config, clock: Clock) -> Res
         display: Display::new(),
         tally: Mutex::new(Tally { report: BackfillReport::default(), position: plan.checkpoint.watermark }),
     };
-    let result = work.until_done_or_stopped(&mut services).await;
+    let result = work.until_done_or_stopped().await;
     Ok(work.conclude(args.json, result.err().map(|error| chain(&error))))
 }
 
 /// Reads what the state store says, and decides by it.
-async fn plan(args: &BackfillArgs, services: &Services) -> Result<Result<Plan, String>, RunError> {
+async fn plan(args: &BackfillArgs, services: &Services) -> Result<Result<backfill::Plan, String>, RunError> {
     let (store, now) = (&services.store, services.clock.now());
     let read = |name: &str, text: &[u8]| {
         Checkpoint::from_json(text, now).map_err(|damage| {
@@ -123,7 +121,7 @@ async fn plan(args: &BackfillArgs, services: &Services) -> Result<Result<Plan, S
 }
 
 /// Says what is going to be done, and what the sink makes of it.
-fn announce(plan: &Plan, config: &Config, now: OffsetDateTime) {
+fn announce(plan: &backfill::Plan, config: &Config, now: OffsetDateTime) {
     let (from, to) = (to_rfc3339(&plan.range.from), to_rfc3339(&plan.range.to));
     match plan.checkpoint.watermark {
         position if position > plan.range.from => {
@@ -153,7 +151,10 @@ fn share(args: &BackfillArgs, timer: f64) -> f64 {
 }
 
 /// A backfill under way.
-struct Work {
+struct Work<'a> {
+    services: &'a Services,
+    /// Where its own checkpoint is.
+    store: StateStore,
     range: Window,
     share: f64,
     lookback: Duration,
@@ -174,11 +175,11 @@ struct Tally {
     position: OffsetDateTime,
 }
 
-impl Work {
-    async fn until_done_or_stopped(&self, services: &mut Services) -> Result<(), RunError> {
+impl Work<'_> {
+    async fn until_done_or_stopped(&self) -> Result<(), RunError> {
         // Without ears for signals, being stopped is being killed, which does no harm either.
-        let Ok(mut stop) = Stop::listen() else { return self.do_all(services).await };
-        let mut work = pin!(self.do_all(services));
+        let Ok(mut stop) = Stop::listen() else { return self.do_all().await };
+        let mut work = pin!(self.do_all());
         tokio::select! {
             result = &mut work => return result,
             () = stop.asked() => {}
@@ -193,8 +194,8 @@ impl Work {
     }
 
     /// Run after run, until the range is done or nothing helps.
-    async fn do_all(&self, services: &mut Services) -> Result<(), RunError> {
-        self.settle_end(services).await?;
+    async fn do_all(&self) -> Result<(), RunError> {
+        self.settle_end().await?;
         let (mut slices, mut failures, mut is_first) = (Slices::default(), 0, true);
         while !self.stop.is_set() {
             let position = self.tally().position;
@@ -204,23 +205,18 @@ impl Work {
                 None if is_first => self.range.to,
                 None => return Ok(()),
             };
-            services.until = Some(end);
-            services.lookback = lookback(end, self.lookback, self.clock.now());
-            if position >= end && services.lookback.is_zero() {
+            let lookback = lookback(end, self.lookback, self.clock.now());
+            if position >= end && lookback.is_zero() {
                 return Ok(());
             }
-            // Alerts are as old as they are; it is from the beginning of this on that they wait for machines.
-            let is_patient = self.begun.elapsed() < self.patience;
-            services.enrich_patience = if is_patient { Duration::MAX } else { Duration::ZERO };
-
-            let (report, result) = self.run(services).await;
-            self.take_in(&report, services).await?;
+            let (report, result) = self.run(&self.slice(end, lookback)).await;
+            self.take_in(&report).await?;
             is_first = false;
             if report.alerts_sent > 0 {
                 failures = 0;
             }
             match result {
-                Ok(()) if report.complete => slices.learn(report.alerts_read, services.page_size),
+                Ok(()) if report.complete => slices.learn(report.alerts_read, self.services.page_size),
                 Ok(()) => self.pause(&mut failures, "the slice is not read to its end").await,
                 Err(error) if error.is_passing() && failures < MOST_FAILURES => {
                     self.pause(&mut failures, &chain(&error)).await;
@@ -235,8 +231,8 @@ impl Work {
     }
 
     /// Notes in the checkpoint's document where the range ends, which may be later than before.
-    async fn settle_end(&self, services: &Services) -> Result<(), RunError> {
-        let (store, now) = (&services.store, self.clock.now());
+    async fn settle_end(&self) -> Result<(), RunError> {
+        let (store, now) = (&self.store, self.clock.now());
         let damaged = |damage| RunError::Damaged { place: store.checkpoint_place(), damage };
         let loaded = store.load().await?;
         let mut checkpoint = match &loaded {
@@ -250,14 +246,29 @@ impl Work {
         Ok(())
     }
 
-    async fn run(&self, services: &Services) -> (RunReport, Result<(), RunError>) {
+    /// The plan of the run up to `end`.
+    fn slice(&self, end: OffsetDateTime, lookback: Duration) -> Plan {
+        // Alerts of the past are always old, so it is from the beginning of this process on that they wait for their
+        // machines.
+        let is_patient = self.begun.elapsed() < self.patience;
+        Plan {
+            store: self.store.clone(),
+            start: Start::At(self.range.from),
+            until: Some(end),
+            lookback,
+            quota_share: self.share,
+            enrich_patience: if is_patient { Duration::MAX } else { Duration::ZERO },
+        }
+    }
+
+    async fn run(&self, plan: &Plan) -> (RunReport, Result<(), RunError>) {
         let show = |report: &RunReport, checkpoint: &Checkpoint| {
             let mut tally = self.tally();
             tally.position = checkpoint.watermark;
             self.display.show(self.progress(tally.report.alerts_sent + report.alerts_sent, checkpoint));
         };
         let deadline = Deadline::after(BUDGET, self.stop.clone());
-        let mut running = pin!(run(services, deadline, Purpose::Send(&show)));
+        let mut running = pin!(run(self.services, plan, deadline, Purpose::Send(&show)));
         loop {
             tokio::select! {
                 outcome = &mut running => return outcome,
@@ -267,8 +278,8 @@ impl Work {
     }
 
     /// Adds what a run did, and sees how far that has brought it.
-    async fn take_in(&self, report: &RunReport, services: &Services) -> Result<(), RunError> {
-        let loaded = services.store.load().await?;
+    async fn take_in(&self, report: &RunReport) -> Result<(), RunError> {
+        let loaded = self.store.load().await?;
         let checkpoint = loaded.and_then(|(text, _)| Checkpoint::from_json(&text, self.clock.now()).ok());
         let mut tally = self.tally();
         tally.report.add(report);

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tracing::{error, info};
 
 use super::{print_line, warn_of_sink};
-use crate::{app::App, clock::Clock, config::Config, report::RunReport, run::Purpose, telemetry};
+use crate::{app::App, clock::Clock, config::Config, pipeline::Purpose, report::RunReport, telemetry};
 
 /// The options of `run`.
 #[derive(Debug, Args)]
@@ -29,7 +29,7 @@ pub async fn run(args: &RunArgs, config: Config, clock: Clock) -> ExitCode {
     let app = App::new(Ok(config), clock);
     let bar = progress_bar(args);
     let (report, result) = match args.dry_run {
-        true => app.run_once(Purpose::Show(&print_line)).await,
+        true => app.run_once(Purpose::DryRun(&print_line)).await,
         false => app.run_once(Purpose::Send(&|report, _| show_progress(&bar, report))).await,
     };
     bar.finish_and_clear();

@@ -2,7 +2,7 @@
 
 mod replay;
 
-use std::{collections::HashSet, process::ExitCode, time::Duration};
+use std::{collections::HashSet, process::ExitCode};
 
 use azure_core::time::to_rfc3339;
 use bytes::Bytes;
@@ -13,8 +13,9 @@ use tracing::{error, info};
 use super::{EXIT_USAGE, print_line};
 use crate::{
     cause::{chain, one_line},
+    config::Config,
     enrich::CALLS_AT_ONCE,
-    run::RunError,
+    pipeline::RunError,
     services::Services,
     set_aside::{SetAsideDocument, may_be_of},
     state::{StateError, StateStore, set_aside::Entry},
@@ -107,7 +108,7 @@ pub async fn show(args: &ShowArgs, services: &Services) -> Result<ExitCode, RunE
 }
 
 /// Sends again, each batch for as long as a whole run may last.
-pub async fn replay(args: &ReplayArgs, services: &Services, budget: Duration) -> Result<ExitCode, RunError> {
+pub async fn replay(args: &ReplayArgs, services: &Services, config: &Config) -> Result<ExitCode, RunError> {
     let store = &services.store;
     let mut entries = store.list_set_aside().await?;
     if !args.ids.is_empty() {
@@ -116,7 +117,7 @@ pub async fn replay(args: &ReplayArgs, services: &Services, budget: Duration) ->
             Err(unknown) => return Ok(unknown.tell(store)),
         };
     }
-    let mut replay = Replay::new(services, budget);
+    let mut replay = Replay::new(services, config);
     let result = replay.send_all(&entries).await;
     info!("{}", replay.tally);
     result?;

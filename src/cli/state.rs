@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use tracing::error;
 
 use super::{EXIT_USAGE, print_line};
-use crate::{checkpoint::Checkpoint, config::Start, run::RunError, services::Services, state::Problem};
+use crate::{checkpoint::Checkpoint, config::Start, pipeline::RunError, services::Services, state::Problem};
 
 /// What to do with the checkpoint.
 #[derive(Debug, Subcommand)]

@@ -8,7 +8,7 @@ use tracing::{error, info};
 
 use super::{print_line, set_aside};
 use crate::{
-    run::RunError,
+    pipeline::RunError,
     services::Services,
     state::{StateError, StateStore},
     status::{Aside, Status, page::Page},

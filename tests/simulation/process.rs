@@ -17,8 +17,7 @@ use mdatp_forward::{
     credential::Credential,
     deadline::{Deadline, StopFlag},
     http::Http,
-    run,
-    run::Purpose,
+    pipeline::{self, Plan, Purpose},
     services::Services,
     state::StateStore,
 };
@@ -56,6 +55,7 @@ pub enum End {
 /// A process. It is kept from run to run unless it dies.
 pub struct Process {
     services: Services,
+    plan: Plan,
     outside: Arc<Outside>,
 }
 
@@ -94,7 +94,8 @@ impl Process {
         let store = StateStore::in_memory(outside.clone());
         let config = stage.lock().setup.config();
         let services = Services::with(&config, clock, Http::InProcess(outside.clone()), &credential, store);
-        Self { services, outside }
+        let plan = Plan::timer(&config, services.store.clone());
+        Self { services, plan, outside }
     }
 
     /// Runs once. None when the process was killed on the way.
@@ -114,7 +115,7 @@ impl Process {
         }
         let deadline = Deadline::after(fate.budget, self.outside.stop.clone());
         let outcome = {
-            let run = pin!(run::run(&self.services, deadline, Purpose::Send(&|_, _| {})));
+            let run = pin!(pipeline::run(&self.services, &self.plan, deadline, Purpose::Send(&|_, _| {})));
             let death = pin!(self.outside.death.notified());
             match select(run, death).await {
                 Either::Left((outcome, _)) => Some(outcome),

@@ -10,13 +10,14 @@ use crate::{
     batch::{Batch, Delivery, Packer, TooLarge},
     call::{CallError, Caller},
     cause::{chain, one_line},
+    config::Config,
     deadline::{Deadline, StopFlag},
     object::Object,
-    run::RunError,
+    pipeline::RunError,
+    record_writer::{RecordWriter, Written},
     schema::{Shape, TIME_GENERATED},
     services::Services,
     set_aside::{SENT_SHORTENED, SetAsideDocument},
-    shrink::{Fit, Limits},
     sink::Blame,
     state::set_aside::Entry,
     timestamp,
@@ -48,6 +49,7 @@ impl fmt::Display for Tally {
 /// A replay under way.
 pub struct Replay<'a> {
     services: &'a Services,
+    quota_share: f64,
     budget: Duration,
     packer: Packer,
     /// The documents whose records are in the batch that is being packed or sent, in its order.
@@ -63,17 +65,18 @@ struct InHand {
 }
 
 impl<'a> Replay<'a> {
-    /// A replay to the sink of `services` that gives each batch `budget`.
-    pub fn new(services: &'a Services, budget: Duration) -> Self {
-        let packer = Packer::new(services.sink.limit(), services.sink.target());
-        Self { services, budget, packer, in_hand: VecDeque::new(), tally: Tally::default() }
+    /// A replay to the sink of `services` that gives each batch the time of a run.
+    pub fn new(services: &'a Services, config: &Config) -> Self {
+        let Config { run_budget: budget, quota_share, .. } = *config;
+        let packer = services.packer();
+        Self { services, quota_share, budget, packer, in_hand: VecDeque::new(), tally: Tally::default() }
     }
 
     /// Sends the records of `entries`.
     pub async fn send_all(&mut self, entries: &[Entry]) -> Result<(), RunError> {
-        let Services { sink, shape, mode, .. } = self.services;
+        let Services { sink, mode, .. } = self.services;
         let stamps = sink.wants_time_generated().then(|| mode.row_times());
-        let terms = Terms { shape: *shape, limits: sink.limits(), stamps: stamps.unwrap_or_default() };
+        let terms = Terms { writer: self.services.record_writer(), stamps: stamps.unwrap_or_default() };
         for Entry { name, .. } in entries {
             // One that is gone has been replayed by somebody else.
             let Some(text) = self.services.store.read_set_aside(name).await? else { continue };
@@ -107,11 +110,11 @@ impl<'a> Replay<'a> {
     /// Sends a batch; one refused for its size or for a record in it goes in halves, down to the record
     /// at fault. Any other refusal would meet all the rest too, and ends the replay.
     async fn send(&mut self, batch: Batch) -> Result<(), RunError> {
-        let Services { http, clock, quota_share, sink, .. } = self.services;
+        let Services { http, clock, sink, .. } = self.services;
         let mut waiting = vec![batch];
         while let Some(batch) = waiting.pop() {
             let deadline = Deadline::after(self.budget, StopFlag::default());
-            let caller = Caller::new(http.clone(), *clock, deadline, *quota_share);
+            let caller = Caller::new(http.clone(), *clock, deadline, self.quota_share);
             match sink.send(batch.body.clone(), &caller).await {
                 Ok(_) => self.accepted(batch.deliveries.len()).await?,
                 Err(CallError::Refused(refusal)) => {
@@ -170,8 +173,7 @@ enum Attempt {
 /// What decides over an attempt.
 #[derive(Debug, Clone, Copy)]
 struct Terms {
-    shape: Shape,
-    limits: Limits,
+    writer: RecordWriter,
     /// The members of which the first that is a time becomes the record's `TimeGenerated`; empty for a sink that
     /// takes none.
     stamps: &'static [&'static str],
@@ -188,7 +190,7 @@ impl Attempt {
         };
         match document.shape {
             // What was refused in its shape is sent as it is; it fitted then.
-            shape if shape == terms.shape && shape != Shape::Union => {
+            shape if shape == terms.writer.shape && shape != Shape::Union => {
                 Self::Send { record: object.to_json(), after: None }
             }
             Shape::Union => Self::of_union(object, document, terms),
@@ -204,16 +206,15 @@ impl Attempt {
     fn of_union(object: Object<'_>, document: SetAsideDocument<'_>, terms: Terms) -> Self {
         let stamp = stamp_of(&object, terms.stamps);
         let record = stamped(object, stamp.as_deref());
-        let text = terms.shape.write(&record).text;
-        match terms.shape.fit(&record, &text, terms.limits) {
-            Fit::Whole => Self::Send { record: text, after: None },
-            Fit::Shrunk { .. } if document.is_sent_shortened() => Self::AsBefore,
-            Fit::Shrunk { record, fields } => {
+        match terms.writer.write(&record).0 {
+            Written::Whole(record) => Self::Send { record, after: None },
+            Written::Shortened { .. } if document.is_sent_shortened() => Self::AsBefore,
+            Written::Shortened { text: record, fields } => {
                 let reason = format!("{SENT_SHORTENED}: with less in {}", fields.join(", "));
                 let after = SetAsideDocument { reason: reason.into(), ..document }.to_json();
                 Self::Send { record, after: Some(after) }
             }
-            Fit::Hopeless => Self::Stays("its record does not fit the sink, even shortened".to_owned()),
+            Written::DoesNotFit => Self::Stays("its record does not fit the sink, even shortened".to_owned()),
         }
     }
 }
@@ -234,12 +235,12 @@ fn stamped<'a>(mut object: Object<'a>, stamp: Option<&'a str>) -> Object<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Mode;
+    use crate::{config::Mode, shrink::Limits};
 
     const LIMITS: Limits = Limits { record: 200, field: 40 };
 
     fn terms(stamps: &'static [&'static str], limits: Limits) -> Terms {
-        Terms { shape: Shape::Union, limits, stamps }
+        Terms { writer: RecordWriter { shape: Shape::Union, limits }, stamps }
     }
 
     fn sent(record: &str, after: Option<&str>) -> Attempt {

@@ -1,7 +1,7 @@
-//! The first half of a run: page after page of the list, and the machines of what is new on it. It works
-//! ahead of the second half, by no more than the channel between them holds.
+//! The first stage: page after page of the list, and the machines of what is new on it. It works ahead of the
+//! others, by no more than the channel between them holds. What it hands on once, it never hands on again.
 
-use std::{collections::HashSet, sync::atomic::Ordering};
+use std::{sync::atomic::Ordering, time::Duration};
 
 use azure_core::time::OffsetDateTime;
 use futures::{StreamExt, stream};
@@ -9,14 +9,16 @@ use http::StatusCode;
 use tokio::sync::mpsc::Sender;
 use tracing::warn;
 
+use super::Plan;
 use crate::{
-    alert::{Alert, Identity, NoAlert},
+    alert::{Alert, NoAlert},
     batch::Delivery,
     call::{CallError, Caller, Effort},
     cause::chain,
     checkpoint::Checkpoint,
     config::{AlertFetch, Mode},
     enrich::{CALLS_AT_ONCE, LookedUp, MachineOf, Machines},
+    fingerprints::{Fingerprints, start_of_minute},
     http::ExchangeError,
     page::Page,
     services::Services,
@@ -37,6 +39,15 @@ const FAILURES_TO_BLAME_CALL: usize = 8;
 /// After so many no more are asked for to find that out. More than the above, since some of a kind of ids may be
 /// rejected by their looks and others not.
 const FAILURES_TO_GIVE_UP: usize = 32;
+
+/// What the stage hands on.
+#[derive(Debug)]
+pub(super) enum Fetched {
+    /// Some of the list.
+    Portion(Portion),
+    /// The end of it. Nothing comes after it.
+    End(ReadResult),
+}
 
 /// What was read together.
 #[derive(Debug, Default)]
@@ -81,16 +92,6 @@ pub enum Element {
     NoAlert(NoAlert),
 }
 
-impl Element {
-    /// What tells it from others, as the list has it.
-    pub fn identity(&self) -> Identity {
-        match self {
-            Self::Alert(enriched) => enriched.delivery.identity,
-            Self::NoAlert(no_alert) => no_alert.identity(),
-        }
-    }
-}
-
 /// An alert with its machine, and what its delivery means.
 #[derive(Debug)]
 pub struct Enriched {
@@ -105,49 +106,55 @@ pub struct Enriched {
 }
 
 /// Reads for one run.
-pub struct Reader<'a> {
+pub(super) struct FetchStage<'a> {
     services: &'a Services,
     caller: &'a Caller,
     window: Window,
+    lookback: Duration,
     /// What earlier runs delivered.
-    delivered: HashSet<Identity>,
-    /// How many of that are of the window, and those of its earliest minute.
-    remembered: (usize, Vec<Identity>),
+    delivered: Fingerprints,
     /// What earlier runs have learnt about the server's pages.
     pages: Pages,
     /// Where the range ends that the whole checkpoint is for; none when it has no end.
     until: Option<OffsetDateTime>,
 }
 
-impl<'a> Reader<'a> {
-    /// A reader of the alerts of `window` after what `checkpoint` says was delivered.
-    pub fn new(services: &'a Services, caller: &'a Caller, checkpoint: &Checkpoint, window: Window) -> Self {
-        let (count, earliest) = checkpoint.remembered_from(window.from);
+impl<'a> FetchStage<'a> {
+    /// The stage of a run by `plan`, for the alerts of `window` after what `checkpoint` says was delivered.
+    pub(super) fn new(
+        services: &'a Services,
+        plan: &Plan,
+        caller: &'a Caller,
+        checkpoint: &Checkpoint,
+        window: Window,
+    ) -> Self {
         Self {
             services,
             caller,
             window,
+            lookback: plan.lookback,
             delivered: checkpoint.delivered().clone(),
-            remembered: (count, earliest.to_vec()),
             pages: checkpoint.pages,
             until: checkpoint.until,
         }
     }
 
-    /// Reads the alerts of the window and hands them on.
-    pub async fn read(&self, portions: Sender<Portion>) -> ReadResult {
-        let (count, earliest) = &self.remembered;
+    /// Reads the alerts of the window and hands them on, until the end or until nobody takes them.
+    pub(super) async fn run(&self, portions: Sender<Fetched>) {
+        let (count, earliest) = self.delivered.since(self.window.from);
         let are_listed = self.services.mode == Mode::Created;
-        let delivered = Delivered { identities: &self.delivered, count: *count, earliest, are_listed };
+        let delivered = Delivered { identities: self.delivered.all(), count, earliest, are_listed };
         let mut walk = Walk::new(self.window, self.services.page_size, delivered, self.pages);
-        let end = self.walk(&mut walk, portions).await;
-        ReadResult { end, pages: walk.pages() }
+        let end = self.walk(&mut walk, &portions).await;
+        // Nobody left to hear of the end is no matter of this stage.
+        let _ = portions.send(Fetched::End(ReadResult { end, pages: walk.pages() })).await;
     }
 
-    async fn walk(&self, walk: &mut Walk<'_>, portions: Sender<Portion>) -> Result<bool, CallError> {
+    async fn walk(&self, walk: &mut Walk<'_>, portions: &Sender<Fetched>) -> Result<bool, CallError> {
         let mut machines = self.services.machines.lock().await;
         machines.begin_run(self.caller.now());
         let mut unreadable = Unreadable::default();
+        let mut handed_on = Fingerprints::default();
         while !self.caller.deadline.is_near() {
             // No page is fetched before the one before is taken: one is read while one is delivered.
             if portions.reserve().await.is_err() {
@@ -156,7 +163,7 @@ impl<'a> Reader<'a> {
             let Some(page) = self.fetch(walk, &mut unreadable).await? else { continue };
             // The server can be read, so what could not be is the fault of these alerts.
             let alone = std::mem::take(&mut unreadable.alone);
-            let next = self.hand_on(page, alone, walk, &mut machines, &portions).await?;
+            let next = self.hand_on(page, alone, walk, &mut handed_on, &mut machines, portions).await?;
             match next {
                 Some(Next::Page) => {}
                 Some(Next::End) => return Ok(true),
@@ -227,8 +234,9 @@ impl<'a> Reader<'a> {
         page: Page,
         unreadable: Vec<NoAlert>,
         walk: &mut Walk<'_>,
+        handed_on: &mut Fingerprints,
         machines: &mut Machines,
-        portions: &Sender<Portion>,
+        portions: &Sender<Fetched>,
     ) -> Result<Option<Next>, CallError> {
         let mode = self.services.mode;
         let keys: Vec<_> = page
@@ -243,18 +251,29 @@ impl<'a> Reader<'a> {
         let is_in_order = walk.is_in_order();
 
         let mut portion = Portion {
-            read: (unreadable.len() + step.left_out + step.fresh.len()) as u64,
+            read: step.left_out as u64,
             known: step.left_out as u64,
             answered: page.as_of,
-            elements: unreadable.into_iter().map(Element::NoAlert).collect(),
             ..Portion::default()
         };
+        // True for what no run has handed on before. A walk that began again comes by everything twice.
+        let mut is_new = |portion: &mut Portion, identity, time: Option<OffsetDateTime>| {
+            let is_delivered = self.delivered.contains(identity);
+            let is_first = is_delivered || handed_on.insert(identity, time.unwrap_or(self.window.to));
+            portion.read += u64::from(is_first);
+            portion.known += u64::from(is_delivered);
+            is_first && !is_delivered
+        };
+        for no_alert in unreadable {
+            if is_new(&mut portion, no_alert.identity(), None) {
+                portion.elements.push(Element::NoAlert(no_alert));
+            }
+        }
         let mut alerts = Vec::with_capacity(step.fresh.len());
         let mut elements: Vec<_> = page.elements.into_iter().map(Some).collect();
         for place in step.fresh {
             let (time, identity) = keys[place];
-            if self.delivered.contains(&identity) {
-                portion.known += 1;
+            if !is_new(&mut portion, identity, time) {
                 continue;
             }
             match elements[place].take() {
@@ -267,6 +286,10 @@ impl<'a> Reader<'a> {
                 None => {}
             }
         }
+        if is_in_order && let Some(latest) = keys.iter().filter_map(|(time, _)| *time).max() {
+            // As the checkpoint forgets: memory is a look-back, not the backlog.
+            handed_on.forget_before(start_of_minute(latest - self.lookback));
+        }
         let together = match self.services.fetch {
             AlertFetch::List => alerts.len().max(1),
             AlertFetch::ById => GROUP,
@@ -274,22 +297,23 @@ impl<'a> Reader<'a> {
         while !alerts.is_empty() {
             let rest = alerts.split_off(alerts.len().min(together));
             let group = std::mem::replace(&mut alerts, rest);
-            self.enrich(group, machines, &mut portion).await?;
+            self.enrich(group, handed_on, machines, &mut portion).await?;
             let is_more = !alerts.is_empty();
             if is_more
-                && (portions.send(std::mem::take(&mut portion)).await.is_err()
+                && (portions.send(Fetched::Portion(std::mem::take(&mut portion))).await.is_err()
                     || self.caller.deadline.is_near())
             {
                 return Ok(None);
             }
         }
-        Ok(portions.send(portion).await.is_ok().then_some(step.next))
+        Ok(portions.send(Fetched::Portion(portion)).await.is_ok().then_some(step.next))
     }
 
     /// Adds alerts with their machines to a portion.
     async fn enrich(
         &self,
         group: Vec<(Alert, Delivery)>,
+        handed_on: &mut Fingerprints,
         machines: &mut Machines,
         portion: &mut Portion,
     ) -> Result<(), CallError> {
@@ -297,6 +321,9 @@ impl<'a> Reader<'a> {
             AlertFetch::List => (group.into_iter().map(Candidate::from).collect(), None),
             AlertFetch::ById => self.fetch_each(group).await?,
         };
+        for (identity, time) in group.iter().filter_map(|fetched: &Candidate| fetched.delivery.newer) {
+            handed_on.insert(identity, time);
+        }
         let ids = group.iter().filter_map(|fetched: &Candidate| fetched.alert.machine_id.as_deref());
         portion.looked_up = machines.look_up(ids, &self.services.defender, self.caller).await?;
         portion.looked_up.failure = portion.looked_up.failure.take().or(failure);

@@ -1,0 +1,33 @@
+//! After a run, a row about it for those who watch the workspace (`MDATP_HEALTH`). Nothing depends on it: if it
+//! cannot be sent, a warning says so, and the run is what it was.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tracing::warn;
+
+use super::Plan;
+use crate::{call::Caller, cause::chain, report::RunReport, schema::health, services::Services};
+
+/// How long the sink is asked at most, repeats included: the run is over, and its reply waits.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Sends the row about a run of the timer, as long as time is left for it.
+pub(super) async fn send_row(services: &Services, plan: &Plan, caller: &Caller, report: &RunReport) {
+    let Some(sink) = services.health.as_ref().filter(|_| plan.is_timer()) else { return };
+    // Its own, so that a sink that asks for patience is not waited for as long as a run may last.
+    let deadline = caller.deadline.within(PATIENCE);
+    if deadline.left().is_zero() {
+        return;
+    }
+    let (http, clock) = (services.http.clone(), services.clock);
+    let caller = Caller::new(http, clock, deadline, plan.quota_share);
+    let ended = sink.wants_time_generated().then(|| clock.now());
+    let rows = Bytes::from(health::rows(report, ended));
+    if let Err(error) = sink.send(rows, &caller).await {
+        warn!(
+            "the row about this run is not sent (MDATP_HEALTH needs what mdatp-forward schema --health prints): {}",
+            chain(&error)
+        );
+    }
+}
