@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
     alert::Identity,
+    config::time::FIRST_YEAR,
     fingerprints::{Fingerprints, start_of_minute},
     history::History,
     quota::Quota,
@@ -22,9 +23,6 @@ const VERSION: u32 = 1;
 
 /// A watermark may be later than this machine's time by so much: the clocks of two machines differ.
 pub const FUTURE: Duration = Duration::from_secs(300);
-
-/// Defender for Endpoint came in 2016 (as Windows Defender ATP).
-pub const FIRST_YEAR: i32 = 2016;
 
 /// What has been delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use std::{path::PathBuf, time::Duration};
 
 use azure_core::credentials::Secret;
 
-use crate::{schema::Shape, walk::LARGEST_PAGE};
+use crate::schema::Shape;
 use cloud::Cloud;
 use endpoint::Endpoint;
 use parts::Parts;
@@ -26,6 +26,9 @@ pub use sink::SinkConfig;
 use storage::BlobAccount;
 pub use time::Start;
 use time::duration;
+
+/// The most alerts a page can have (List alerts API: the maximum value of `$top` is 10,000).
+pub const LARGEST_PAGE: u32 = 10_000;
 
 /// Everything the program can be told. The doc of each field names its setting and default.
 #[derive(Debug, Clone)]

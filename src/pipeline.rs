@@ -22,14 +22,12 @@ mod error;
 mod fetch;
 mod health;
 mod ledger;
+mod live_report;
 mod merge;
 mod plan;
 mod send;
 
-use std::{
-    pin::pin,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::pin::pin;
 
 use futures::future::{Either, join, select};
 use tokio::{sync::mpsc, time::Instant};
@@ -48,6 +46,7 @@ use crate::{
 };
 use fetch::FetchStage;
 use ledger::Ledger;
+use live_report::LiveReport;
 use merge::MergeStage;
 use send::SendStage;
 
@@ -146,23 +145,5 @@ async fn forward<'a>(
             Ok(())
         }
         alerts => Err(RunError::Waiting { alerts, error: merge.machine_failure() }),
-    }
-}
-
-/// The report while the stages write it, each the counts of its own.
-#[derive(Debug, Default)]
-struct LiveReport(Mutex<RunReport>);
-
-impl LiveReport {
-    fn update(&self, change: impl FnOnce(&mut RunReport)) {
-        change(&mut self.lock());
-    }
-
-    fn now(&self) -> RunReport {
-        self.lock().clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, RunReport> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

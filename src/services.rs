@@ -16,12 +16,20 @@ use crate::{
     enrich::Machines,
     history::History,
     http::Http,
-    pipeline::RunError,
     record_writer::RecordWriter,
     schema::Shape,
     sink::{Sink, logs_ingestion::LONGEST_SPAN},
-    state::StateStore,
+    state::{StateError, StateStore},
 };
+
+/// Why the clients cannot be built.
+#[derive(Debug)]
+pub enum BuildError {
+    /// The one for HTTP.
+    Client(reqwest::Error),
+    /// The one for the state store.
+    State(StateError),
+}
 
 /// Everything that outlives a run: connections and tokens are kept between invocations.
 #[derive(Debug)]
@@ -60,12 +68,12 @@ pub struct Services {
 
 impl Services {
     /// Builds the clients. Nobody is called yet.
-    pub fn build(config: &Config, clock: Clock) -> Result<Self, RunError> {
-        let http = Http::new().map_err(RunError::Client)?;
+    pub fn build(config: &Config, clock: Clock) -> Result<Self, BuildError> {
+        let http = Http::new().map_err(BuildError::Client)?;
         let credential =
             Credential::new(config.identity.clone(), config.authority.clone(), http.clone(), clock);
         let credential = Arc::new(credential);
-        let store = StateStore::open(&config.state, &http, &credential)?;
+        let store = StateStore::open(&config.state, &http, &credential).map_err(BuildError::State)?;
         Ok(Self::with(config, clock, http, &credential, store))
     }
 

@@ -22,15 +22,12 @@ use std::collections::HashSet;
 use azure_core::time::OffsetDateTime;
 use serde::{Deserialize, Serialize};
 
-use crate::{alert::Identity, timestamp::TICK};
+use crate::{alert::Identity, config::LARGEST_PAGE, timestamp::TICK};
 
 /// How many times the time must have risen, and never fallen, before a list is believed to be in
 /// order. A shorter run could be chance: a shuffled list passes for ordered once in twelve factorial,
 /// about 500 million.
 const RISES_TO_BELIEVE: u32 = 12;
-
-/// The most alerts a page can have (List alerts API: the maximum value of `$top` is 10,000).
-pub const LARGEST_PAGE: u32 = 10_000;
 
 /// A page is asked for a hundredth more than makes it full.
 const SPARE_PART: u32 = 100;

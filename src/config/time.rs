@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use azure_core::time::OffsetDateTime;
 
-use crate::{checkpoint::FIRST_YEAR, timestamp};
+use crate::timestamp;
+
+/// Defender for Endpoint came in 2016 (as Windows Defender ATP).
+pub const FIRST_YEAR: i32 = 2016;
 
 /// The longest duration: a hundred years, which is for ever here. Without a bound, times reckoned with it are in
 /// no calendar.

@@ -4,8 +4,8 @@ use tokio::sync::mpsc::Receiver;
 use tracing::error;
 
 use super::{
-    LiveReport,
     ledger::Ledger,
+    live_report::LiveReport,
     merge::{End, Work},
 };
 use crate::batch::Batch;

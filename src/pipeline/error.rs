@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::{call::CallError, checkpoint::Damage, config::SettingsError, state::StateError};
+use crate::{
+    call::CallError, checkpoint::Damage, config::SettingsError, services::BuildError, state::StateError,
+};
 
 /// Why a run failed.
 #[derive(Debug)]
@@ -48,6 +50,15 @@ impl RunError {
 impl From<CallError> for RunError {
     fn from(error: CallError) -> Self {
         Self::Call(error)
+    }
+}
+
+impl From<BuildError> for RunError {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Client(error) => Self::Client(error),
+            BuildError::State(error) => Self::State(error),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use http::StatusCode;
 use tokio::sync::mpsc::Sender;
 use tracing::warn;
 
-use super::Plan;
+use super::plan::Plan;
 use crate::{
     alert::{Alert, NoAlert},
     batch::Delivery,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tracing::warn;
 
-use super::Plan;
+use super::plan::Plan;
 use crate::{call::Caller, cause::chain, report::RunReport, schema::health, services::Services};
 
 /// How long the sink is asked at most, repeats included: the run is over, and its reply waits.

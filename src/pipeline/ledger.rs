@@ -10,7 +10,7 @@ use std::time::Duration;
 use azure_core::time::{Duration as SignedDuration, OffsetDateTime, to_rfc3339};
 use tracing::{debug, error, info};
 
-use super::{Plan, RunError, merge::Aside};
+use super::{error::RunError, merge::Aside, plan::Plan};
 use crate::{
     batch::{Batch, Delivery},
     call::Caller,

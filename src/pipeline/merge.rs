@@ -16,8 +16,9 @@ use tokio::{
 use tracing::warn;
 
 use super::{
-    LiveReport, Plan,
     fetch::{Element, Enriched, Fetched, Portion, ReadResult},
+    live_report::LiveReport,
+    plan::Plan,
 };
 use crate::{
     alert::Alert,

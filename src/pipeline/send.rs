@@ -7,8 +7,9 @@ use tokio::sync::mpsc::Receiver;
 use tracing::{debug, info};
 
 use super::{
-    LiveReport, RunError,
+    error::RunError,
     ledger::Ledger,
+    live_report::LiveReport,
     merge::{Aside, End, Outgoing, Work},
 };
 use crate::{
