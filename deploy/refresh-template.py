@@ -13,6 +13,7 @@ import sys
 
 TEMPLATE = pathlib.Path(__file__).with_name("azuredeploy.json")
 WIDTH = 112
+PARAMETERS = "// Parameters: "
 
 
 def printed(*arguments):
@@ -21,10 +22,13 @@ def printed(*arguments):
 
 
 def functions():
-    """What follows each line `// Function: NAME`, by name."""
-    for part in printed("--format", "kql").split("// Function: ")[1:]:
+    """What follows each line `// Function: NAME`: name, parameters or None, query."""
+    for part in (printed("--format", "kql") + printed("--format", "asim")).split("// Function: ")[1:]:
         name, query = part.split("\n", 1)
-        yield name.strip(), query.strip() + "\n"
+        parameters = None
+        if query.startswith(PARAMETERS):
+            parameters, query = query.removeprefix(PARAMETERS).split("\n", 1)
+        yield name.strip(), parameters, query.strip() + "\n"
 
 
 def text(value, indent=0):
@@ -61,7 +65,10 @@ for stream in rule["streamDeclarations"].values():
     stream["columns"] = [ordered(column) for column in stream["columns"]]
 by_comment["rule"]["properties"] = rule
 
-for name, query in functions():
-    by_comment[f"function {name}"]["properties"]["query"] = query
+for name, parameters, query in functions():
+    properties = by_comment[f"function {name}"]["properties"]
+    properties["query"] = query
+    if parameters is not None:
+        properties["functionParameters"] = parameters
 
 TEMPLATE.write_text(text(template) + "\n")

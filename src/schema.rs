@@ -5,6 +5,7 @@
 //! The members are those of the API's documentation and of captured answers (facts about Alert and Machine).
 //! What the API adds later is in no column of its own: it goes, whole, to [`extras`].
 
+pub mod asim;
 pub mod check;
 pub mod functions;
 pub mod health;

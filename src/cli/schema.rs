@@ -13,7 +13,7 @@ use super::{EXIT_USAGE, document, print_line};
 use crate::{
     config::{Problem, log_name, settings::Settings},
     schema::{
-        Column, Shape,
+        Column, Shape, asim,
         check::Document,
         columns, functions, health,
         rule::{self, Place, TEMPLATE_LOCATION, TEMPLATE_WORKSPACE},
@@ -62,6 +62,8 @@ pub enum Format {
     Dcr,
     /// The saved functions, which read either shape.
     Kql,
+    /// Parsers for the schema `AlertEvent` of ASIM, which read the first of the saved functions.
+    Asim,
 }
 
 /// Prints, or compares.
@@ -91,7 +93,8 @@ pub fn schema(args: &SchemaArgs, settings: &Settings) -> ExitCode {
             json(document)
         }
         (Format::Kql, false) => functions::document(&name, &args.also),
-        (Format::Kql, true) => {
+        (Format::Asim, false) => asim::document(&name),
+        (Format::Kql | Format::Asim, true) => {
             error!("there are no saved functions for the rows about runs");
             return ExitCode::from(EXIT_USAGE);
         }

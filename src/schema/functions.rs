@@ -30,10 +30,18 @@ fn latest(log_name: &str) -> String {
         "// Function: {log_name}Latest\n\
          // The newest row of each alert: without the repeats of a batch sent twice, and without older states.\n\
          // It reads all of the query's time range, so set one; a filter after it does not narrow what is read.\n\
-         {log_name}\n\
-         | extend Newest = coalesce(LastUpdateTime, AlertCreationTime, TimeGenerated)\n\
-         | summarize arg_max(Newest, *) by AlertId\n\
-         | project-away Newest\n"
+         {log_name}\n{}",
+        newest(&["AlertId"])
+    )
+}
+
+/// What leaves the newest of the rows that agree in the columns `by`.
+pub(super) fn newest(by: &[&str]) -> String {
+    format!(
+        "| extend Newest = coalesce(LastUpdateTime, AlertCreationTime, TimeGenerated)\n\
+         | summarize arg_max(Newest, *) by {}\n\
+         | project-away Newest\n",
+        by.join(", ")
     )
 }
 

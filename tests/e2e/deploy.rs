@@ -1,6 +1,7 @@
 //! deploy/: the template makes what the program needs, under the names that the program knows, and the table and
 //! the rule that it prints. Each check is shown to fail on a copy with a mistake in it.
 
+mod asim;
 mod deployment;
 mod expression;
 mod reader;

@@ -82,7 +82,7 @@ impl Deployment {
             table: printed(&["--format", "table"]),
             health: printed(&["--format", "table", "--health"]),
             rule: printed(&["--format", "dcr", "--health", "--location", "[parameters('location')]"]),
-            functions: schema(&["--format", "kql"]),
+            functions: [schema(&["--format", "kql"]), schema(&["--format", "asim"])].join("\n"),
         }
     }
 
@@ -125,7 +125,12 @@ impl Deployment {
         let mut text = String::new();
         for function in functions {
             let part = |name: &str| function["properties"][name].as_str().unwrap_or_default();
-            text += &["// Function: ", part("functionAlias"), "\n", part("query"), "\n"].concat();
+            let parameters = match part("functionParameters") {
+                "" => String::new(),
+                parameters => format!("// Parameters: {parameters}\n"),
+            };
+            text +=
+                &["// Function: ", part("functionAlias"), "\n", &parameters, part("query"), "\n"].concat();
         }
         ensure(text.trim() == self.functions.trim(), || differs("functions"))
     }

@@ -21,7 +21,9 @@ fn shellcheck_has_nothing_against_the_scripts() {
         .filter(|path| path.extension().is_some_and(|extension| extension == "sh"))
         .collect();
     assert!(scripts.len() >= 2, "{scripts:?}");
-    scripts.extend([root().join("tests/e2e/deploy/az.sh"), root().join(".ci/run")]);
+    scripts.extend(
+        ["tests/e2e/deploy/az.sh", "tests/e2e/deploy/saved.sh", ".ci/run"].map(|name| root().join(name)),
+    );
     scripts.extend(["az", "cargo", "func", "git"].map(|name| root().join("tests/e2e/readme/bin").join(name)));
     let output = Command::new("shellcheck")
         .args(["-x", "-P", "SCRIPTDIR"])

@@ -1,4 +1,4 @@
-//! Microsoft's parser of Kusto queries, from npm, behind tests/kql/check.mjs.
+//! Microsoft's parser of Kusto queries, from npm, behind the scripts in tests/kql.
 
 use std::{
     collections::BTreeMap,
@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use simulator::npm;
 
 /// A column.
@@ -20,6 +20,8 @@ pub struct Named {
 #[derive(Debug, Clone, Serialize)]
 pub struct FunctionText {
     pub name: String,
+    /// As a saved function has them: `name:type=default`, with commas between; empty for none.
+    pub parameters: String,
     pub body: String,
 }
 
@@ -62,14 +64,19 @@ pub struct Diagnostic {
 }
 
 pub fn ask(question: &Question<'_>) -> Answer {
+    run("check.mjs", question)
+}
+
+/// The answer of a script in tests/kql.
+pub fn run<Answer: DeserializeOwned>(script: &str, question: &impl Serialize) -> Answer {
     let folder = npm::installed("kql", "@kusto/language-service-next").expect("npm installs it");
     let mut command = Command::new("node");
-    command.arg("check.mjs").current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.arg(script).current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut node = command.spawn().expect("Node.js is installed");
     let mut stdin = node.stdin.take().expect("it is piped");
-    stdin.write_all(&serde_json::to_vec(question).expect("plain data")).expect("check.mjs reads its input");
+    stdin.write_all(&serde_json::to_vec(question).expect("plain data")).expect("the script reads its input");
     drop(stdin);
-    let output = node.wait_with_output().expect("check.mjs ends");
-    assert!(output.status.success(), "check.mjs: {}", output.status);
+    let output = node.wait_with_output().expect("the script ends");
+    assert!(output.status.success(), "{script}: {}", output.status);
     serde_json::from_slice(&output.stdout).expect("the answer")
 }

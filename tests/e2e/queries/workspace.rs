@@ -9,8 +9,8 @@ use super::parser::{self, Answer, FunctionText, Named, QueryText, Question};
 /// Tables, and the functions saved for them.
 #[derive(Clone)]
 pub struct Workspace {
-    tables: Vec<(String, Vec<Named>)>,
-    functions: Vec<FunctionText>,
+    pub(super) tables: Vec<(String, Vec<Named>)>,
+    pub(super) functions: Vec<FunctionText>,
 }
 
 impl Workspace {
@@ -21,7 +21,8 @@ impl Workspace {
             arguments.extend(["--also", name]);
         }
         let tables = tables.iter().map(|(name, columns)| ((*name).to_owned(), columns.to_vec())).collect();
-        Self { tables, functions: functions(&schema(&arguments)) }
+        let parsers = schema(&["--format", "asim"]);
+        Self { tables, functions: [functions(&schema(&arguments)), functions(&parsers)].concat() }
     }
 
     pub fn with_table(mut self, name: &str, columns: &[(&str, &str)]) -> Self {
@@ -38,8 +39,13 @@ impl Workspace {
     }
 
     pub fn with_function(&self, name: &str, body: &str) -> Self {
+        self.with_parameters(name, "", body)
+    }
+
+    pub fn with_parameters(&self, name: &str, parameters: &str, body: &str) -> Self {
         let mut workspace = self.clone();
-        workspace.functions.push(FunctionText { name: name.to_owned(), body: body.to_owned() });
+        let [name, parameters, body] = [name, parameters, body].map(str::to_owned);
+        workspace.functions.push(FunctionText { name, parameters, body });
         workspace
     }
 
@@ -69,11 +75,20 @@ fn table(arguments: &[&str]) -> Vec<Named> {
     columns
 }
 
-/// The functions in a text that begins each with a line `// Function: NAME`.
-fn functions(text: &str) -> Vec<FunctionText> {
+/// The functions in a text that begins each with a line `// Function: NAME`, and one with its parameters if it
+/// has any.
+pub fn functions(text: &str) -> Vec<FunctionText> {
     let function = |text: &str| {
         let (name, body) = text.split_once('\n').expect("a name and a body");
-        FunctionText { name: name.trim().to_owned(), body: body.to_owned() }
+        let (parameters, body) = match body.strip_prefix("// Parameters: ") {
+            Some(rest) => rest.split_once('\n').expect("a body"),
+            None => ("", body),
+        };
+        FunctionText {
+            name: name.trim().to_owned(),
+            parameters: parameters.to_owned(),
+            body: body.to_owned(),
+        }
     };
     text.split("// Function: ").skip(1).map(function).collect()
 }
