@@ -71,7 +71,7 @@ pub async fn check(settings: &Settings, clock: Clock, send: bool, tell: &mut dyn
     let app = settings.get("WEBSITE_SITE_NAME");
     let is_azure = app.is_some();
     match Http::new() {
-        Ok(http) => Checkup::new(&parts, clock, http, app, tell).check(send).await,
+        Ok(http) => Checkup::new(&parts, clock, http, app.as_deref(), tell).check(send).await,
         Err(error) => {
             tell(Finding::failure(
                 "client",
@@ -131,7 +131,7 @@ impl<'a> Checkup<'a> {
         parts: &'a Parts,
         clock: Clock,
         http: Http,
-        app: Option<String>,
+        app: Option<&str>,
         tell: &'a mut dyn FnMut(Finding),
     ) -> Self {
         let is_azure = app.is_some();
@@ -145,7 +145,7 @@ impl<'a> Checkup<'a> {
             Principal {
                 is_known: identity.is_some(),
                 credential: Arc::new(Credential::new(known.clone(), owner, authority, http, clock)),
-                who: Who::of(known, owner, app.clone()),
+                who: Who::of(known, owner, app.map(str::to_owned)),
             }
         };
         let app = principal(parts.identity.as_ref().map(|own| (own, Owner::App)));

@@ -39,7 +39,7 @@ const TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct TokenError {
     scope: String,
-    sign_in: SignIn,
+    sign_in: Box<SignIn>,
     cause: TokenFailure,
 }
 
@@ -57,7 +57,9 @@ impl TokenError {
             return trust_advice(problem).to_owned();
         }
         match self.sign_in_error() {
-            Some(error) => sign_in_advice(error.refusal().unwrap_or_default(), &error.concerns(self.sign_in)),
+            Some(error) => {
+                sign_in_advice(error.refusal().unwrap_or_default(), &error.concerns(*self.sign_in))
+            }
             None => sign_in_advice(&chain(error), &self.sign_in),
         }
     }
@@ -182,7 +184,7 @@ impl Credential {
 
     /// A token for `scope`.
     pub async fn token(&self, scope: &str) -> Result<Token, TokenError> {
-        let fail = |cause| TokenError { scope: scope.to_owned(), sign_in: self.sign_in(), cause };
+        let fail = |cause| TokenError { scope: scope.to_owned(), sign_in: Box::new(self.sign_in()), cause };
         let (credential, generation) = self.current().map_err(|error| fail(TokenFailure::Refused(error)))?;
         match tokio::time::timeout(TOKEN_TIMEOUT, credential.get_token(&[scope], None)).await {
             Ok(Ok(token)) => Ok(Token { secret: token.token, generation }),

@@ -207,7 +207,8 @@ impl Reader<'_> {
         tenant.zip(client)
     }
 
-    /// `None` where there is no telling.
+    /// The value of a setting that need not be there; `None` where it is a reference that nobody has resolved.
+    #[expect(clippy::option_option, reason = "what cannot be read is not the same as what is not there")]
     fn optional(&mut self, name: &str) -> Option<Option<String>> {
         match self.is_set(name) {
             true => self.get(name).map(Some),

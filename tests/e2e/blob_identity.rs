@@ -82,7 +82,7 @@ async fn what_is_set_aside_is_kept_listed_and_removed_by_managed_identity() {
     let document = r#"{"id":"late","reason":"refused: on purpose","record":{"id":"late"}}"#;
     azurite.put_blob("mdatp-forward", "set-aside/late.1.json", document).await;
     stage.command(&["set-aside", "replay"]).await;
-    assert!(stage.sent_ids().iter().any(|id| id == "late"));
+    assert!(stage.cloud.records().iter().any(|record| record["AlertId"] == "late"));
     let blobs = azurite.list_blobs("mdatp-forward").await;
     assert!(!blobs.iter().any(|name| name.contains("late")), "{blobs:?}");
 }

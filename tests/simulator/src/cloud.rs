@@ -46,9 +46,8 @@ impl Cloud {
     pub(crate) fn refuse_for_storage(&self, head: &Parts, now: OffsetDateTime) -> Option<Answer> {
         let text = head.headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?;
         let world = self.world();
-        let token = match world.tokens.check(Some(text), now) {
-            Ok(token) => token,
-            Err(_) => return Some(azurite::of_token("Lifetime validation failed. The token is expired.")),
+        let Ok(token) = world.tokens.check(Some(text), now) else {
+            return Some(azurite::of_token("Lifetime validation failed. The token is expired."));
         };
         if token.holder.tenant != tenant::TENANT_ID {
             Some(azurite::of_token("Issuer validation failed. Issuer did not match."))
