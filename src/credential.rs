@@ -38,9 +38,16 @@ const TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
 /// Why there is no token.
 #[derive(Debug)]
 pub struct TokenError {
-    scope: String,
-    sign_in: Box<SignIn>,
+    // Boxed, since many results have room for it.
+    asked: Box<Asked>,
     cause: TokenFailure,
+}
+
+/// What was asked for, and by whom.
+#[derive(Debug)]
+struct Asked {
+    scope: String,
+    sign_in: SignIn,
 }
 
 #[derive(Debug)]
@@ -58,9 +65,9 @@ impl TokenError {
         }
         match self.sign_in_error() {
             Some(error) => {
-                sign_in_advice(error.refusal().unwrap_or_default(), &error.concerns(*self.sign_in))
+                sign_in_advice(error.refusal().unwrap_or_default(), &error.concerns(self.asked.sign_in))
             }
-            None => sign_in_advice(&chain(error), &self.sign_in),
+            None => sign_in_advice(&chain(error), &self.asked.sign_in),
         }
     }
 
@@ -73,7 +80,7 @@ impl TokenError {
 
 impl fmt::Display for TokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no token for {}", self.scope)?;
+        write!(f, "no token for {}", self.asked.scope)?;
         match &self.cause {
             TokenFailure::TimedOut => {
                 write!(f, ": the identity service did not answer within {} s", TOKEN_TIMEOUT.as_secs())
@@ -184,7 +191,8 @@ impl Credential {
 
     /// A token for `scope`.
     pub async fn token(&self, scope: &str) -> Result<Token, TokenError> {
-        let fail = |cause| TokenError { scope: scope.to_owned(), sign_in: Box::new(self.sign_in()), cause };
+        let asked = || Box::new(Asked { scope: scope.to_owned(), sign_in: self.sign_in() });
+        let fail = |cause| TokenError { asked: asked(), cause };
         let (credential, generation) = self.current().map_err(|error| fail(TokenFailure::Refused(error)))?;
         match tokio::time::timeout(TOKEN_TIMEOUT, credential.get_token(&[scope], None)).await {
             Ok(Ok(token)) => Ok(Token { secret: token.token, generation }),

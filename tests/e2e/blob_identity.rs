@@ -51,8 +51,8 @@ async fn the_deployed_default_makes_swaps_and_reads_back_its_checkpoint_by_manag
         let (stage, _relay) = deployed(sink, &azurite).await;
         let check = stage.command(&["check", "--json"]).await;
         let found: Value = serde_json::from_slice(&check.stdout).expect("JSON");
-        let state = found["findings"].as_array().expect("a list").iter().find(|f| f["check"] == "state");
-        assert_eq!(state.map(|state| &state["result"]), Some(&json!("ok")), "{found:#}");
+        let told = found["findings"].as_array().expect("a list").iter().find(|f| f["check"] == "state");
+        assert_eq!(told.map(|told| &told["result"]), Some(&json!("ok")), "{found:#}");
         assert!(azurite.list_blobs("mdatp-forward").await.is_empty(), "check leaves nothing");
 
         assert_eq!(stage.tick().await["alertsSent"], 30);
