@@ -1,6 +1,8 @@
 //! What to do about an answer that trying again will not change: the setting, role or limit to look
 //! at. Here alone, so that README and the code cannot drift apart unseen. Pure.
 
+use crate::config::IdentitySettings;
+
 /// The services that can refuse a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
@@ -220,26 +222,104 @@ pub const CODES: [(Service, &str, &str); 14] = [
     ),
 ];
 
-/// The mend for an error of Entra ID, found by the AADSTS code in its text.
-pub fn sign_in_advice(text: &str) -> &'static str {
-    const CODES: [(&str, &str); 9] = [
-        ("AADSTS7000215", "AZURE_CLIENT_SECRET is wrong: copy the secret's value, not its id"),
-        ("AADSTS7000222", "AZURE_CLIENT_SECRET has expired: make a new one"),
-        ("AADSTS700016", "AZURE_CLIENT_ID is not an app of the tenant AZURE_TENANT_ID"),
+/// Who has asked for a token, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SignIn {
+    /// The settings it is made of.
+    pub settings: IdentitySettings,
+    /// What shows that it is the app registration.
+    pub proof: Proof,
+}
+
+/// What an app registration shows to get a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// A managed identity's token for this audience.
+    ManagedIdentity(&'static str),
+    /// The managed identity has not given its token for this audience.
+    NoneFor(&'static str),
+    /// The token in a file.
+    File,
+    /// Its secret; or it is no app registration.
+    Other,
+}
+
+/// The fix for an error of Entra ID, found by the AADSTS code in its text. What stands in braces is the setting, or
+/// the proof, of that name. Where a code continues another one, it comes first.
+pub fn sign_in_advice(text: &str, by: &SignIn) -> String {
+    const CODES: [(&str, &str); 16] = [
+        ("AADSTS7000215", "{secret} is wrong: copy the secret's value, not its id"),
+        ("AADSTS7000222", "{secret} has expired: make a new one"),
+        (
+            "AADSTS700016",
+            "{client} is not an app of the tenant {tenant}: check both; an app registration of another tenant must be \
+             multi-tenant and have admin consent in this one",
+        ),
+        (
+            "AADSTS65001",
+            "the app registration {client} has no admin consent in the tenant {tenant}: give it there",
+        ),
         ("AADSTS7000112", "the app registration is disabled"),
-        ("AADSTS90002", "AZURE_TENANT_ID is not a tenant of this cloud: check it and MDATP_CLOUD"),
+        ("AADSTS90002", "{tenant} is not a tenant of this cloud: check it and MDATP_CLOUD"),
         (
             "AADSTS500011",
             "the tenant has no such resource: check MDATP_API_SCOPE, and that Defender for Endpoint is set up",
         ),
         (
+            "AADSTS700236",
+            "the app registration {client} must be of the tenant of the managed identity itself: make a multi-tenant \
+             one there and give it admin consent in the tenant {tenant}, or set {secret}",
+        ),
+        (
+            "AADSTS700222",
+            "Entra ID takes no token of its own as an assertion here, but a user-assigned managed identity's for an \
+             app registration of the same tenant: check {managed} and {client}, or set {secret}",
+        ),
+        (
+            "AADSTS700211",
+            "no federated credential of the app registration {client} has this issuer: it must be that of {proof}",
+        ),
+        (
+            "AADSTS700212",
+            "no federated credential of the app registration {client} has this audience: it must be that of {proof}",
+        ),
+        (
+            "AADSTS700213",
+            "no federated credential of the app registration {client} has this subject: issuer and subject must be \
+             those of {proof}",
+        ),
+        (
             "AADSTS70021",
-            "the federated credential does not match this identity: check its issuer and subject",
+            "no federated credential of the app registration {client} matches: issuer and subject must be those of \
+             {proof}",
+        ),
+        (
+            "AADSTS700024",
+            "the assertion has expired or is not valid yet: check this machine's clock, and that \
+             something renews the token in AZURE_FEDERATED_TOKEN_FILE where that is used",
         ),
         ("AADSTS1002012", "MDATP_API_SCOPE and MDATP_INGESTION_SCOPE must end in /.default"),
         ("AADSTS70011", "MDATP_API_SCOPE and MDATP_INGESTION_SCOPE must end in /.default"),
     ];
-    CODES.iter().find(|(code, _)| text.contains(code)).map_or("", |(_, advice)| advice)
+    let proof = match by.proof {
+        // The platform words it as Entra does where its cloud has no such audience.
+        Proof::NoneFor(audience) if text.contains("AADSTS500011") => {
+            return format!(
+                "the managed identity's cloud has no {audience}: check MDATP_CLOUD and AZURE_AUTHORITY_HOST"
+            );
+        }
+        Proof::ManagedIdentity(audience) | Proof::NoneFor(audience) => format!(
+            "the user-assigned managed identity that {{managed}} names (its subject is the identity's object id, its \
+             audience {audience}; a system-assigned identity is not taken)"
+        ),
+        Proof::File | Proof::Other => "the token in AZURE_FEDERATED_TOKEN_FILE".to_owned(),
+    };
+    let Some((_, advice)) = CODES.iter().find(|(code, _)| text.contains(code)) else { return String::new() };
+    let IdentitySettings { tenant, client, secret, managed } = by.settings;
+    let advice = advice.replace("{proof}", &proof);
+    [("{tenant}", tenant), ("{client}", client), ("{secret}", secret), ("{managed}", managed)]
+        .iter()
+        .fold(advice, |advice, (name, setting)| advice.replace(name, setting))
 }
 
 /// Why an answer is none of the service's, after a colon.

@@ -26,8 +26,8 @@ use crate::{
     claims::Claims,
     clock::Clock,
     config::{
-        Config, Identity, Mode, SinkConfig, StateConfig, cloud::Cloud, endpoint::Endpoint, parts::Parts,
-        settings::Settings, storage::BlobAccess,
+        Config, Identity, Mode, Owner, SinkConfig, SourceIdentity, StateConfig, cloud::Cloud,
+        endpoint::Endpoint, parts::Parts, settings::Settings, storage::BlobAccess,
     },
     credential::Credential,
     deadline::{Deadline, StopFlag},
@@ -60,14 +60,18 @@ const NO_TOKEN: &str = "no token";
 pub async fn check(settings: &Settings, clock: Clock, send: bool, tell: &mut dyn FnMut(Finding)) {
     settings::judge(Config::parse(settings)).into_iter().for_each(&mut *tell);
     let parts = Parts::read(settings);
-    tell(match &parts.identity {
-        Some(identity) => credentials::judge(identity, &Surroundings::of(identity, settings)),
-        None => Finding::not_checked(credentials::CHECK, BAD_SETTINGS),
-    });
+    match (&parts.source, &parts.identity) {
+        (Some(source), Some(own)) => {
+            let around = Surroundings::of(&[source.or(own).0, own], settings);
+            let findings = credentials::judge_both(source, own, needs_own_identity(&parts), &around);
+            findings.into_iter().for_each(&mut *tell);
+        }
+        _ => tell(Finding::not_checked(credentials::CHECK, BAD_SETTINGS)),
+    }
     let app = settings.get("WEBSITE_SITE_NAME");
     let is_azure = app.is_some();
     match Http::new() {
-        Ok(http) => Checkup::new(&parts, clock, http, app, tell).check(send).await,
+        Ok(http) => Checkup::new(&parts, clock, http, app.as_deref(), tell).check(send).await,
         Err(error) => {
             tell(Finding::failure(
                 "client",
@@ -90,16 +94,36 @@ pub async fn check(settings: &Settings, clock: Clock, send: bool, tell: &mut dyn
     });
 }
 
+/// True unless it is certain that neither sink nor state asks for a token of the app's own identity.
+fn needs_own_identity(parts: &Parts) -> bool {
+    let by_sink = !matches!(parts.sink, Some(SinkConfig::DataCollector { .. }));
+    by_sink || parts.state.as_ref().is_none_or(is_opened_by_own_identity)
+}
+
+fn is_opened_by_own_identity(state: &StateConfig) -> bool {
+    matches!(state, StateConfig::Blob { account, .. } if matches!(account.access, BlobAccess::Identity(None)))
+}
+
 /// What is asked, and whom the findings are told.
 struct Checkup<'a> {
     parts: &'a Parts,
     clock: Clock,
     http: Http,
     watch: Arc<Watch>,
-    credential: Arc<Credential>,
-    who: Who,
+    /// The app's own identity.
+    app: Principal,
+    /// Defender's, where that is another.
+    source: Option<Principal>,
     is_azure: bool,
     tell: &'a mut dyn FnMut(Finding),
+}
+
+/// Somebody who asks for tokens.
+struct Principal {
+    /// False for a stand-in.
+    is_known: bool,
+    credential: Arc<Credential>,
+    who: Who,
 }
 
 impl<'a> Checkup<'a> {
@@ -107,17 +131,30 @@ impl<'a> Checkup<'a> {
         parts: &'a Parts,
         clock: Clock,
         http: Http,
-        app: Option<String>,
+        app: Option<&str>,
         tell: &'a mut dyn FnMut(Finding),
     ) -> Self {
         let is_azure = app.is_some();
-        let who = parts.identity.as_ref().map_or_else(Who::default, |identity| Who::of(identity, app));
-        // Stand-ins for what the settings do not tell; nobody asks them for a token.
-        let identity = parts.identity.clone().unwrap_or(Identity::AzureCli { tenant: None });
+        // A stand-in for what the settings do not tell; nobody asks it for a token.
         let usual = || Endpoint::parse(Cloud::ALL[0].authority).expect("the table has URLs");
         let authority = parts.authority.clone().unwrap_or_else(usual);
-        let credential = Arc::new(Credential::new(identity, authority, http.clone(), clock));
-        Self { parts, clock, watch: Watch::over(http.clone(), clock), http, credential, who, is_azure, tell }
+        let principal = |identity: Option<(&Identity, Owner)>| {
+            let stand_in = Identity::AzureCli { tenant: None };
+            let (known, owner) = identity.unwrap_or((&stand_in, Owner::App));
+            let (authority, http) = (authority.clone(), http.clone());
+            Principal {
+                is_known: identity.is_some(),
+                credential: Arc::new(Credential::new(known.clone(), owner, authority, http, clock)),
+                who: Who::of(known, owner, app.map(str::to_owned)),
+            }
+        };
+        let app = principal(parts.identity.as_ref().map(|own| (own, Owner::App)));
+        let source = match &parts.source {
+            Some(SourceIdentity::Own) => None,
+            Some(SourceIdentity::Separate(identity)) => Some(principal(Some((identity, Owner::Source)))),
+            None => Some(principal(None)),
+        };
+        Self { parts, clock, watch: Watch::over(http.clone(), clock), http, app, source, is_azure, tell }
     }
 
     async fn check(&mut self, send: bool) {
@@ -125,6 +162,11 @@ impl<'a> Checkup<'a> {
         self.sink(send).await;
         self.state().await;
         (self.tell)(skew::judge(self.watch.ahead()));
+    }
+
+    /// Who asks Defender.
+    fn source(&self) -> &Principal {
+        self.source.as_ref().unwrap_or(&self.app)
     }
 
     fn not_checked(&mut self, checks: &[&'static str], why: &str) {
@@ -141,20 +183,25 @@ impl<'a> Checkup<'a> {
 
     /// True when there is a token, whatever it is worth: what it opens, its API knows best.
     async fn token(&mut self, api: Api, scope: &str) -> bool {
-        if self.parts.identity.is_none() || self.parts.authority.is_none() {
+        let principal = match api {
+            Api::Defender => self.source.as_mut().unwrap_or(&mut self.app),
+            Api::LogsIngestion => &mut self.app,
+        };
+        if !principal.is_known || self.parts.authority.is_none() {
             self.not_checked(&[api.check()], BAD_SETTINGS);
             return false;
         }
-        let token = self.credential.token(scope).await;
+        let Principal { credential, who, .. } = principal;
+        let token = credential.token(scope).await;
         let finding = match &token {
             Ok(token) => {
                 let claims = Claims::of(token.secret.secret());
                 if let Some(claims) = &claims {
-                    self.who.learn(claims);
+                    who.learn(claims);
                 }
-                token::judge(api, scope, claims.as_ref(), &self.who, self.clock.now())
+                token::judge(api, scope, claims.as_ref(), who, self.clock.now())
             }
-            Err(error) => trouble::of_token(api.check(), error, &self.who.get_token()),
+            Err(error) => trouble::of_token(api.check(), error, &who.get_token()),
         };
         (self.tell)(finding);
         token.is_ok()
@@ -168,12 +215,13 @@ impl<'a> Checkup<'a> {
         if !self.token(Api::Defender, scope).await {
             return self.not_checked(&[ALERTS, MACHINES], NO_TOKEN);
         }
-        let api = Defender::at(url.clone(), scope.clone(), self.credential.clone());
+        let api = Defender::at(url.clone(), scope.clone(), self.source().credential.clone());
         let to = self.clock.now();
         let window = Window { from: to - azure_core::time::Duration::days(DAYS), to };
         let page = api.list(Query { window, skip: 0, top: 1 }, Effort::Full, &self.caller()).await;
         let alert = page.map(|page| page.elements.into_iter().next());
-        (self.tell)(defender::judge_alert(&alert, DAYS, &self.who));
+        let finding = defender::judge_alert(&alert, DAYS, &self.source().who);
+        (self.tell)(finding);
 
         let alert = alert.ok().flatten().and_then(Result::ok);
         let asked = alert.and_then(|alert| alert.machine_id);
@@ -181,7 +229,8 @@ impl<'a> Checkup<'a> {
             Some(id) => api.machine(id, &self.caller()).await.map(|found| found.and(Some(id.clone()))),
             None => api.any_machine(&self.caller()).await,
         };
-        (self.tell)(defender::judge_machine(asked.as_deref(), &machine, &self.who));
+        let finding = defender::judge_machine(asked.as_deref(), &machine, &self.source().who);
+        (self.tell)(finding);
     }
 
     /// A post that writes nothing, or with `send` one record.
@@ -198,8 +247,8 @@ impl<'a> Checkup<'a> {
         let marked = self.parts.shape.filter(|_| send).map(|shape| Marked::at(now, config, shape));
         let body = marked.as_ref().map_or(Bytes::from_static(sink::NOTHING), |marked| marked.body.clone());
         // Whatever the mode, the marked record was created and changed in the same moment.
-        let posted = Sink::new(config, Mode::Created, &self.credential).send(body, &self.caller()).await;
-        (self.tell)(sink::judge(config, &self.who, marked.as_ref(), &posted));
+        let posted = Sink::new(config, Mode::Created, &self.app.credential).send(body, &self.caller()).await;
+        (self.tell)(sink::judge(config, &self.app.who, marked.as_ref(), &posted));
     }
 
     /// A document of our own, and the checkpoint as it is.
@@ -208,21 +257,19 @@ impl<'a> Checkup<'a> {
         let Some(config) = &self.parts.state else {
             return self.not_checked(&checks, BAD_SETTINGS);
         };
-        let needs_token = matches!(config, StateConfig::Blob { account, .. }
-            if matches!(account.access, BlobAccess::Identity(None)));
-        if needs_token && self.parts.identity.is_none() {
+        if is_opened_by_own_identity(config) && !self.app.is_known {
             return self.not_checked(&checks, NO_TOKEN);
         }
         let now = self.clock.now();
-        let (place, probed, store) = match StateStore::open(config, &self.http, &self.credential) {
+        let (place, probed, store) = match StateStore::open(config, &self.http, &self.app.credential) {
             Ok(store) => (store.place().to_owned(), store.probe(now).await, Some(store)),
             Err(error) => (String::new(), Err(error), None),
         };
-        (self.tell)(state::judge_store(config, &place, &self.who, self.is_azure, &probed));
+        (self.tell)(state::judge_store(config, &place, &self.app.who, self.is_azure, &probed));
         let (Some(store), Ok(())) = (store, probed) else {
             return self.not_checked(&[state::CHECKPOINT], "the store does not work");
         };
         let loaded = store.load().await;
-        (self.tell)(state::judge_checkpoint(config, &self.who, now, &loaded));
+        (self.tell)(state::judge_checkpoint(config, &self.app.who, now, &loaded));
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod cloud;
 pub mod endpoint;
+mod identity;
 pub mod local_settings;
 pub mod parts;
 mod problem;
@@ -14,11 +15,10 @@ pub mod time;
 
 use std::{path::PathBuf, time::Duration};
 
-use azure_core::credentials::Secret;
-
 use crate::schema::Shape;
 use cloud::Cloud;
 use endpoint::Endpoint;
+pub use identity::{Identity, IdentitySettings, Owner, SourceIdentity};
 use parts::Parts;
 pub use problem::{Problem, SettingsError};
 use settings::Settings;
@@ -33,9 +33,12 @@ pub const LARGEST_PAGE: u32 = 10_000;
 /// Everything the program can be told. The doc of each field names its setting and default.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Who asks for tokens: `AZURE_TENANT_ID`, `AZURE_CLIENT_ID`, `AZURE_CLIENT_SECRET`,
+    /// The app's own identity: `AZURE_TENANT_ID`, `AZURE_CLIENT_ID`, `AZURE_CLIENT_SECRET`,
     /// `AZURE_FEDERATED_TOKEN_FILE`, `IDENTITY_ENDPOINT`.
     pub identity: Identity,
+    /// Who asks Defender: `MDATP_TENANT_ID`, `MDATP_CLIENT_ID`, `MDATP_CLIENT_SECRET`,
+    /// `MDATP_MANAGED_IDENTITY_CLIENT_ID` (default: the app's own identity).
+    pub source: SourceIdentity,
     /// Entra ID's host, `AZURE_AUTHORITY_HOST` (default by cloud).
     pub authority: Endpoint,
     /// `MDATP_API_URL` (default by cloud).
@@ -68,40 +71,6 @@ pub struct Config {
     pub health: bool,
     /// `MDATP_STATE` (default `blob:mdatp-forward`).
     pub state: StateConfig,
-}
-
-/// Which credential is used. There is no blind fallback to the virtual machine's metadata address:
-/// off Azure that is a wait of more than a minute.
-#[derive(Debug, Clone)]
-pub enum Identity {
-    /// An app registration with a secret.
-    ClientSecret {
-        /// `AZURE_TENANT_ID`
-        tenant: String,
-        /// `AZURE_CLIENT_ID`
-        client: String,
-        /// `AZURE_CLIENT_SECRET`
-        secret: Secret,
-    },
-    /// Workload identity: a token file that Kubernetes or a CI system keeps fresh.
-    WorkloadIdentity {
-        /// `AZURE_TENANT_ID`
-        tenant: String,
-        /// `AZURE_CLIENT_ID`
-        client: String,
-        /// `AZURE_FEDERATED_TOKEN_FILE`
-        file: PathBuf,
-    },
-    /// The managed identity of the Function App.
-    ManagedIdentity {
-        /// `AZURE_CLIENT_ID` of a user-assigned identity; none for the system-assigned one.
-        client: Option<String>,
-    },
-    /// The developer's own sign-in with `az login`.
-    AzureCli {
-        /// `AZURE_TENANT_ID`, when another than the account's home tenant is meant.
-        tenant: Option<String>,
-    },
 }
 
 /// Whether the list's own alerts are forwarded or each is fetched again by its id.
@@ -154,7 +123,7 @@ impl Config {
     pub fn parse(settings: &Settings) -> Result<Self, SettingsError> {
         let mut read = Reader::of(settings);
 
-        let Parts { cloud: _, identity, authority, api_url, api_scope, sink, shape, state } =
+        let Parts { cloud: _, identity, source, authority, api_url, api_scope, sink, shape, state } =
             Parts::of(&mut read);
         let fetch = read.one_of(
             "MDATP_ALERT_FETCH",
@@ -190,6 +159,7 @@ impl Config {
         let config = || {
             Some(Self {
                 identity: identity?,
+                source: source?,
                 authority: authority?,
                 api_url: api_url?,
                 api_scope,
@@ -285,32 +255,6 @@ impl<'a> Reader<'a> {
 
     fn endpoint(&mut self, name: &str, default: &str) -> Option<Endpoint> {
         self.parsed(name, default, |text| Endpoint::parse(text).map_err(str::to_owned))
-    }
-
-    fn identity(&mut self) -> Option<Identity> {
-        let app = |reader: &mut Self, by: &str| {
-            let why = format!("{by} needs the app registration's tenant and client id");
-            let tenant = reader.required("AZURE_TENANT_ID", &why);
-            let client = reader.required("AZURE_CLIENT_ID", &why);
-            tenant.zip(client)
-        };
-        let optional = |reader: &mut Self, name: &str| match reader.is_set(name) {
-            true => reader.get(name).map(Some),
-            false => Some(None),
-        };
-        if self.is_set("AZURE_CLIENT_SECRET") {
-            let (secret, app) = (self.get("AZURE_CLIENT_SECRET"), app(self, "AZURE_CLIENT_SECRET"));
-            let (secret, (tenant, client)) = secret.zip(app)?;
-            Some(Identity::ClientSecret { tenant, client, secret: Secret::new(secret) })
-        } else if self.is_set("AZURE_FEDERATED_TOKEN_FILE") {
-            let file = self.get("AZURE_FEDERATED_TOKEN_FILE");
-            let (file, (tenant, client)) = file.zip(app(self, "AZURE_FEDERATED_TOKEN_FILE"))?;
-            Some(Identity::WorkloadIdentity { tenant, client, file: PathBuf::from(file) })
-        } else if self.is_set("IDENTITY_ENDPOINT") {
-            Some(Identity::ManagedIdentity { client: optional(self, "AZURE_CLIENT_ID")? })
-        } else {
-            Some(Identity::AzureCli { tenant: optional(self, "AZURE_TENANT_ID")? })
-        }
     }
 
     fn state(&mut self, cloud: &Cloud) -> Option<StateConfig> {

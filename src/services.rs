@@ -1,7 +1,7 @@
 //! What a run works with: clients for Defender, the sink and the state store, built from the settings.
 
 use std::sync::{
-    Arc, Mutex as SyncMutex, MutexGuard, PoisonError,
+    Mutex as SyncMutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -11,7 +11,7 @@ use crate::{
     batch::Packer,
     clock::Clock,
     config::{AlertFetch, Config, Mode},
-    credential::Credential,
+    credential::Credentials,
     defender::Defender,
     enrich::Machines,
     history::History,
@@ -70,25 +70,25 @@ impl Services {
     /// Builds the clients. Nobody is called yet.
     pub fn build(config: &Config, clock: Clock) -> Result<Self, BuildError> {
         let http = Http::new().map_err(BuildError::Client)?;
-        let credential =
-            Credential::new(config.identity.clone(), config.authority.clone(), http.clone(), clock);
-        let credential = Arc::new(credential);
-        let store = StateStore::open(&config.state, &http, &credential).map_err(BuildError::State)?;
-        Ok(Self::with(config, clock, http, &credential, store))
+        let credentials = Credentials::new(config, &http, clock);
+        let store = StateStore::open(&config.state, &http, &credentials.app).map_err(BuildError::State)?;
+        Ok(Self::with(config, clock, http, &credentials, store))
     }
 
-    /// The same with a given way to the services, identity and store.
+    /// The same with a given way to the services, identities and store.
     pub fn with(
         config: &Config,
         clock: Clock,
         http: Http,
-        credential: &Arc<Credential>,
+        credentials: &Credentials,
         store: StateStore,
     ) -> Self {
         Self {
-            defender: Defender::new(config, credential.clone()),
-            sink: Sink::new(&config.sink, config.mode, credential),
-            health: config.health.then(|| Sink::new(&config.sink.for_health(), config.mode, credential)),
+            defender: Defender::new(config, credentials.source.clone()),
+            sink: Sink::new(&config.sink, config.mode, &credentials.app),
+            health: config
+                .health
+                .then(|| Sink::new(&config.sink.for_health(), config.mode, &credentials.app)),
             store,
             http,
             clock,

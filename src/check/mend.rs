@@ -3,7 +3,7 @@
 use crate::{
     claims::{Claims, READ_ROLES},
     config::{
-        Identity, StateConfig,
+        Identity, IdentitySettings, Owner, StateConfig,
         storage::{BlobAccess, BlobAccount},
     },
     state::rejection::Reason,
@@ -19,8 +19,14 @@ const ROLES: [(&str, &str); 2] = [
 ];
 
 /// Who asks for tokens, as the commands of Azure name it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Who {
+    /// The settings it is made of.
+    settings: IdentitySettings,
+    /// The tenant in which an app registration asks, which for Defender may be another than its own.
+    tenant: Option<String>,
+    /// True when its proof is a managed identity's token.
+    trusts_managed: bool,
     /// The client id of an app registration or of a user-assigned identity.
     pub client: Option<String>,
     /// The object id, known once a token has told it.
@@ -33,15 +39,25 @@ pub struct Who {
 
 impl Who {
     /// What the settings say.
-    pub fn of(identity: &Identity, app: Option<String>) -> Self {
-        let (client, is_managed) = match identity {
-            Identity::ClientSecret { client, .. } | Identity::WorkloadIdentity { client, .. } => {
-                (Some(client.clone()), false)
+    pub fn of(identity: &Identity, owner: Owner, app: Option<String>) -> Self {
+        let (client, tenant) = match identity {
+            Identity::ClientSecret { client, tenant, .. }
+            | Identity::WorkloadIdentity { client, tenant, .. }
+            | Identity::TrustsManagedIdentity { client, tenant, .. } => {
+                (Some(client.clone()), Some(tenant.clone()))
             }
-            Identity::ManagedIdentity { client } => (client.clone(), true),
-            Identity::AzureCli { .. } => (None, false),
+            Identity::ManagedIdentity { client } => (client.clone(), None),
+            Identity::AzureCli { .. } => (None, None),
         };
-        Self { client, object: None, is_managed, app }
+        Self {
+            settings: owner.settings(),
+            tenant: tenant.filter(|_| owner == Owner::Source),
+            trusts_managed: matches!(identity, Identity::TrustsManagedIdentity { .. }),
+            client,
+            object: None,
+            is_managed: matches!(identity, Identity::ManagedIdentity { .. }),
+            app,
+        }
     }
 
     /// Learns what a token says.
@@ -60,10 +76,18 @@ impl Who {
         match (&self.client, self.is_managed) {
             (Some(client), false) => {
                 let roles = ROLES.map(|(_, id)| format!("{id}=Role")).join(" ");
-                format!(
-                    "az ad app permission add --id {client} --api {DEFENDER_APP} --api-permissions {roles} && az ad \
-                     app permission admin-consent --id {client}"
-                )
+                let add = format!(
+                    "az ad app permission add --id {client} --api {DEFENDER_APP} --api-permissions {roles}"
+                );
+                match &self.tenant {
+                    None => format!("{add} && az ad app permission admin-consent --id {client}"),
+                    // The command gives consent in the registration's own tenant only.
+                    Some(tenant) => format!(
+                        "{add} in the registration's own tenant, then admin consent in the tenant {tenant}: \
+                         https://login.microsoftonline.com/{tenant}/adminconsent?client_id={client} (of another cloud: \
+                         its own sign-in host)"
+                    ),
+                }
             }
             (None, true) => {
                 let app = self.app.as_deref().unwrap_or("APP");
@@ -76,16 +100,24 @@ impl Who {
 
     /// Brings a token where the identity service does not say why there is none.
     pub fn get_token(&self) -> String {
+        let IdentitySettings { tenant, managed, .. } = self.settings;
         match (&self.client, self.is_managed) {
             (_, true) => {
                 let app = self.app.as_deref().unwrap_or("APP");
                 format!(
-                    "az functionapp identity show --resource-group GROUP --name {app}: AZURE_CLIENT_ID must be unset \
-                     or one of these"
+                    "az functionapp identity show --resource-group GROUP --name {app}: {managed} must be unset or one \
+                     of these"
+                )
+            }
+            (Some(_), false) if self.trusts_managed => {
+                let app = self.app.as_deref().unwrap_or("APP");
+                format!(
+                    "az functionapp identity show --resource-group GROUP --name {app}: {managed} must be one of its \
+                     user-assigned identities; check {tenant}, AZURE_AUTHORITY_HOST, MDATP_CLOUD, and the network"
                 )
             }
             (Some(_), false) => {
-                "check AZURE_TENANT_ID, AZURE_AUTHORITY_HOST, MDATP_CLOUD, and the network".to_owned()
+                format!("check {tenant}, AZURE_AUTHORITY_HOST, MDATP_CLOUD, and the network")
             }
             (None, false) => "az login".to_owned(),
         }
@@ -130,7 +162,8 @@ impl Who {
         match &account.access {
             BlobAccess::Identity(identity) => {
                 // The storage may be opened by an identity of its own.
-                let own = identity.as_ref().map(|identity| Self::of(identity, self.app.clone()));
+                let own =
+                    identity.as_ref().map(|identity| Self::of(identity, Owner::Storage, self.app.clone()));
                 own.as_ref().unwrap_or(self).assign(
                     "Storage Blob Data Owner",
                     &format!("az storage account list --query \"[?name=='{name}'].id\" --output tsv"),
@@ -169,7 +202,7 @@ mod tests {
 
     fn app() -> Who {
         let (tenant, client) = ("t".to_owned(), "c1".to_owned());
-        Who::of(&Identity::ClientSecret { tenant, client, secret: Secret::new("s") }, None)
+        Who::of(&Identity::ClientSecret { tenant, client, secret: Secret::new("s") }, Owner::App, None)
     }
 
     #[test]
@@ -180,12 +213,28 @@ mod tests {
              71fe6b80-7034-4028-9ed8-0f316df9c3ff=Role ea8291d3-4b9a-44b5-bc3a-6cea3026dc79=Role && az ad app \
              permission admin-consent --id c1"
         );
-        let own = Who::of(&Identity::ManagedIdentity { client: None }, Some("forward".to_owned()));
+        let own =
+            Who::of(&Identity::ManagedIdentity { client: None }, Owner::App, Some("forward".to_owned()));
         assert_eq!(own.grant_roles(), "deploy/grant-roles.sh GROUP forward");
         assert!(own.get_token().contains("identity show --resource-group GROUP --name forward"));
-        let mut assigned = Who::of(&Identity::ManagedIdentity { client: Some("c2".to_owned()) }, None);
+        let mut assigned =
+            Who::of(&Identity::ManagedIdentity { client: Some("c2".to_owned()) }, Owner::App, None);
         assigned.learn(&Claims { oid: Some("o2".to_owned()), ..Claims::default() });
         assert_eq!(assigned.grant_roles(), "Graph's POST /servicePrincipals/o2/appRoleAssignments");
+    }
+
+    #[test]
+    fn the_source_identity_has_settings_of_its_own_and_gets_its_consent_in_defenders_tenant() {
+        let (tenant, client) = ("t2".to_owned(), "c2".to_owned());
+        let secret = Identity::ClientSecret { tenant, client, secret: Secret::new("s") };
+        let source = Who::of(&secret, Owner::Source, None);
+        let command = source.grant_roles();
+        assert!(command.starts_with("az ad app permission add --id c2 "), "{command}");
+        assert!(
+            command.contains("/t2/adminconsent?client_id=c2") && !command.contains("app permission admin-")
+        );
+        let check = source.get_token();
+        assert!(check.contains("MDATP_TENANT_ID") && !check.contains("AZURE_TENANT_ID"), "{check}");
     }
 
     #[test]

@@ -98,7 +98,10 @@ fn time(seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::finding::Outcome;
+    use crate::{
+        check::finding::Outcome,
+        config::{Identity, Owner},
+    };
 
     const DEFENDER: &str = "https://api.securitycenter.microsoft.com/.default";
     const MONITOR: &str = "https://monitor.azure.com/.default";
@@ -108,10 +111,14 @@ mod tests {
         Claims { aud: aud.to_owned(), roles, exp: Some(exp), ..Claims::default() }
     }
 
+    fn managed() -> Who {
+        Who::of(&Identity::ManagedIdentity { client: None }, Owner::App, None)
+    }
+
     /// The finding of a token at the second 1,000.
     fn at(api: Api, claims: &Claims) -> Finding {
         let now = OffsetDateTime::from_unix_timestamp(1_000).expect("a time");
-        let who = Who { is_managed: true, ..Who::default() };
+        let who = managed();
         let scope = if api == Api::Defender { DEFENDER } else { MONITOR };
         judge(api, scope, Some(claims), &who, now)
     }
@@ -160,7 +167,7 @@ mod tests {
             finding,
             Finding::ok("sink-token", "there is a token for https://monitor.azure.com, for 1h")
         );
-        let opaque = judge(Api::LogsIngestion, MONITOR, None, &Who::default(), OffsetDateTime::UNIX_EPOCH);
+        let opaque = judge(Api::LogsIngestion, MONITOR, None, &managed(), OffsetDateTime::UNIX_EPOCH);
         assert_eq!(opaque.result, Outcome::Ok);
     }
 }

@@ -43,7 +43,7 @@ pub fn of_call(
 
 /// The finding of a token that did not come. `usual` is the mend where the error itself names none.
 pub fn of_token(check: &'static str, error: &TokenError, usual: &str) -> Finding {
-    match error.advice() {
+    match error.advice().as_str() {
         "" => Finding::failure(check, chain(error), usual),
         advice => Finding::failure(check, chain(error).replacen(&format!(" ({advice})"), "", 1), advice),
     }

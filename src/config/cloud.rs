@@ -7,6 +7,9 @@ pub struct Cloud {
     pub name: &'static str,
     /// Entra ID's sign-in host. GCC signs in at the commercial one (Defender documentation, gov.md).
     pub authority: &'static str,
+    /// Audience of a managed identity's token that is to be an app registration's assertion (Entra documentation,
+    /// "Configure an application to trust a managed identity").
+    pub assertion_audience: &'static str,
     /// Defender for Endpoint's API host.
     pub api_url: &'static str,
     /// Token scope for Defender. In the public cloud the audience is the older host name whatever
@@ -23,6 +26,7 @@ pub struct Cloud {
 const PUBLIC: Cloud = Cloud {
     name: "public",
     authority: "https://login.microsoftonline.com",
+    assertion_audience: "api://AzureADTokenExchange",
     api_url: "https://api.security.microsoft.com",
     api_scope: "https://api.securitycenter.microsoft.com/.default",
     ingestion_scope: "https://monitor.azure.com/.default",
@@ -40,6 +44,7 @@ const GCC: Cloud = Cloud {
 const GCC_HIGH: Cloud = Cloud {
     name: "gcc-high",
     authority: "https://login.microsoftonline.us",
+    assertion_audience: "api://AzureADTokenExchangeUSGov",
     api_url: "https://api-gov.securitycenter.microsoft.us",
     api_scope: "https://api-gov.securitycenter.microsoft.us/.default",
     ingestion_scope: "https://monitor.azure.us/.default",

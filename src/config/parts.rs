@@ -1,14 +1,16 @@
 //! The settings of each part of the program for itself: what is wrong with one leaves the others readable.
 
-use super::{Cloud, Endpoint, Identity, Reader, Settings, Shape, SinkConfig, StateConfig};
+use super::{Cloud, Endpoint, Identity, Reader, Settings, Shape, SinkConfig, SourceIdentity, StateConfig};
 
 /// The parts that could be read.
 #[derive(Debug)]
 pub struct Parts {
     /// `MDATP_CLOUD`
     pub cloud: Option<Cloud>,
-    /// Who asks for tokens.
+    /// The app's own identity.
     pub identity: Option<Identity>,
+    /// Who asks Defender.
+    pub source: Option<SourceIdentity>,
     /// `AZURE_AUTHORITY_HOST`
     pub authority: Option<Endpoint>,
     /// `MDATP_API_URL`
@@ -40,12 +42,13 @@ impl Parts {
         let cloud = known.unwrap_or(Cloud::ALL[0]);
         let identity = read.identity();
         let authority = read.endpoint("AZURE_AUTHORITY_HOST", cloud.authority);
+        let source = read.source(identity.as_ref(), authority.as_ref(), &cloud);
         let api_url = read.endpoint("MDATP_API_URL", cloud.api_url);
         let api_scope = read.text("MDATP_API_SCOPE", cloud.api_scope);
         let sink = read.sink(&cloud);
         let shape = read.shape(sink.as_ref());
         let state = read.state(&cloud);
-        Self { cloud: known, identity, authority, api_url, api_scope, sink, shape, state }
+        Self { cloud: known, identity, source, authority, api_url, api_scope, sink, shape, state }
     }
 }
 
@@ -63,15 +66,22 @@ mod tests {
         let readable = |name: &str, value: &str| {
             let values = GOOD.into_iter().filter(|(good, _)| *good != name).chain([(name, value)]);
             let parts = Parts::read(&values.collect());
-            [parts.identity.is_some(), parts.api_url.is_some(), parts.sink.is_some(), parts.state.is_some()]
+            [
+                parts.identity.is_some(),
+                parts.source.is_some(),
+                parts.api_url.is_some(),
+                parts.sink.is_some(),
+                parts.state.is_some(),
+            ]
         };
         for (name, value, wanted) in [
-            ("MDATP_MODE", "sideways", [true, true, true, true]),
-            ("AZURE_CLIENT_SECRET", "s", [false, true, true, true]),
-            ("MDATP_API_URL", "http://api.example", [true, false, true, true]),
-            ("MDATP_WORKSPACE_KEY", "no base64!", [true, true, false, true]),
-            ("MDATP_STATE", "blob:No", [true, true, true, false]),
-            ("MDATP_CLOUD", "mars", [true, false, false, true]),
+            ("MDATP_MODE", "sideways", [true, true, true, true, true]),
+            ("AZURE_CLIENT_SECRET", "s", [false, true, true, true, true]),
+            ("MDATP_API_URL", "http://api.example", [true, true, false, true, true]),
+            ("MDATP_WORKSPACE_KEY", "no base64!", [true, true, true, false, true]),
+            ("MDATP_STATE", "blob:No", [true, true, true, true, false]),
+            ("MDATP_CLOUD", "mars", [true, true, false, false, true]),
+            ("MDATP_CLIENT_ID", "c", [true, false, true, true, true]),
         ] {
             assert_eq!(readable(name, value), wanted, "{name}");
         }

@@ -72,6 +72,106 @@ fn the_credential_follows_from_what_is_set() {
     assert!(matches!(identity(&[]), Identity::AzureCli { tenant: None }));
 }
 
+/// The source identity with these settings beside the sink's.
+fn source(extra: &[&[(&str, &str)]]) -> Result<SourceIdentity, String> {
+    let config = parse(&[&[&COLLECTOR[..]], extra].concat());
+    config.map(|config| config.source).map_err(|problems| problems.to_string())
+}
+
+const SOURCE: [(&str, &str); 2] = [("MDATP_TENANT_ID", "t2"), ("MDATP_CLIENT_ID", "c2")];
+const MANAGED: (&str, &str) = ("IDENTITY_ENDPOINT", "http://127.0.0.1:1/msi/token");
+
+#[test]
+fn the_source_identity_follows_from_what_is_set_and_is_the_apps_own_where_nothing_is() {
+    use SourceIdentity::Separate;
+    let app = [("AZURE_TENANT_ID", "t"), ("AZURE_CLIENT_ID", "c")];
+    let file = [("AZURE_FEDERATED_TOKEN_FILE", "/var/token")];
+    let managed = [MANAGED];
+    let named = [("MDATP_MANAGED_IDENTITY_CLIENT_ID", "m2")];
+    let secret = [("MDATP_CLIENT_SECRET", "s2")];
+    assert!(matches!(source(&[&app, &managed]), Ok(SourceIdentity::Own)));
+    for others in [&[&app[..], &file, &managed, &named][..], &[]] {
+        assert!(matches!(
+            source(&[&[&SOURCE[..], &secret], others].concat()),
+            Ok(Separate(Identity::ClientSecret { tenant, client, secret }))
+                if (tenant.as_str(), client.as_str(), secret.secret()) == ("t2", "c2", "s2")
+        ));
+    }
+    assert!(matches!(
+        source(&[&SOURCE, &app, &file]),
+        Ok(Separate(Identity::WorkloadIdentity { tenant, client, .. })) if (tenant.as_str(), client.as_str()) == ("t2", "c2")
+    ));
+    let own_secret = [("AZURE_CLIENT_SECRET", "s")];
+    for (others, wanted) in [
+        (&[&managed[..]][..], None),
+        (&[&managed, &app], Some("c")),
+        (&[&managed, &app, &named], Some("m2")),
+        (&[&managed, &app, &file, &named], Some("m2")),
+        // Then it is an app registration's.
+        (&[&managed, &app, &own_secret], None),
+    ] {
+        let found = source(&[&[&SOURCE[..]], others].concat());
+        let Ok(Separate(Identity::TrustsManagedIdentity { tenant, client, managed, .. })) = found else {
+            panic!("{others:?}: {found:?}")
+        };
+        assert_eq!(
+            (tenant.as_str(), client.as_str(), managed.as_deref()),
+            ("t2", "c2", wanted),
+            "{others:?}"
+        );
+    }
+}
+
+#[test]
+fn an_assertion_is_for_the_audience_of_its_cloud() {
+    const GLOBAL: &str = "api://AzureADTokenExchange";
+    for (name, value, wanted) in [
+        ("MDATP_CLOUD", "public", GLOBAL),
+        ("MDATP_CLOUD", "gcc", GLOBAL),
+        ("MDATP_CLOUD", "gcc-high", "api://AzureADTokenExchangeUSGov"),
+        ("MDATP_CLOUD", "dod", "api://AzureADTokenExchangeUSGov"),
+        ("AZURE_AUTHORITY_HOST", "https://login.chinacloudapi.cn/", "api://AzureADTokenExchangeChina"),
+        (
+            "AZURE_AUTHORITY_HOST",
+            "https://login.partner.microsoftonline.cn",
+            "api://AzureADTokenExchangeChina",
+        ),
+        ("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us", "api://AzureADTokenExchangeUSGov"),
+        ("AZURE_AUTHORITY_HOST", "https://sign-in.example", GLOBAL),
+    ] {
+        let found = source(&[&SOURCE, &[MANAGED, (name, value)]]);
+        let Ok(SourceIdentity::Separate(Identity::TrustsManagedIdentity { audience, .. })) = found else {
+            panic!("{value}: {found:?}")
+        };
+        assert_eq!(audience, wanted, "{value}");
+    }
+}
+
+#[test]
+fn a_source_identity_that_is_not_whole_is_told_by_each_setting_that_is_missing() {
+    let (tenant, client) = ("MDATP_TENANT_ID", "MDATP_CLIENT_ID");
+    let (secret, managed) = ("MDATP_CLIENT_SECRET", "MDATP_MANAGED_IDENTITY_CLIENT_ID");
+    for (given, is_managed, missing) in [
+        (&[tenant][..], true, &[client][..]),
+        (&[client], true, &[tenant]),
+        (&[secret], true, &[tenant, client]),
+        (&[managed], true, &[tenant, client]),
+        (&[tenant, secret], false, &[client]),
+        (&[tenant, client], false, &[secret]),
+        (&[tenant], false, &[client, secret]),
+        (&[tenant, client, managed], false, &[secret]),
+    ] {
+        let values: Vec<_> = given.iter().map(|name| (*name, "very-hidden")).collect();
+        let platform: &[(&str, &str)] = if is_managed { &[MANAGED] } else { &[] };
+        let Err(SettingsError(problems)) = parse(&[&COLLECTOR, &values, platform]) else {
+            panic!("{given:?} is not enough")
+        };
+        let named: Vec<_> = problems.iter().filter_map(|problem| problem.setting.as_deref()).collect();
+        assert_eq!(named, missing, "{given:?}");
+        assert!(!format!("{problems:?}").contains("very-hidden"));
+    }
+}
+
 #[test]
 fn all_problems_are_reported_together_by_name_and_no_secret_is_shown() {
     let SettingsError(problems) = parse(&[&[
@@ -122,11 +222,13 @@ fn debug_output_of_the_configuration_shows_no_secret() {
     let config = parse(&[
         &COLLECTOR,
         &[("AZURE_TENANT_ID", "t"), ("AZURE_CLIENT_ID", "c"), ("AZURE_CLIENT_SECRET", "very-secret")],
+        &[("MDATP_CLIENT_SECRET", "other-secret")],
+        &SOURCE,
         &[("MDATP_STATE", "blob:state-box"), ("AzureWebJobsStorage", "AccountName=a;AccountKey=hidden-key")],
     ])
     .expect("settings");
     let text = format!("{config:?}");
-    for secret in ["very-secret", "c2VjcmV0IGtleQ", "secret key", "hidden-key"] {
+    for secret in ["very-secret", "other-secret", "c2VjcmV0IGtleQ", "secret key", "hidden-key"] {
         assert!(!text.contains(secret), "{secret} in {text}");
     }
 }
@@ -154,6 +256,15 @@ fn a_reference_that_nobody_has_resolved_is_told_by_its_setting_and_used_nowhere(
         (&[&COLLECTOR[..], &app].concat(), &["MDATP_WORKSPACE_ID", "MDATP_WORKSPACE_KEY", "MDATP_STATE"][..]),
         (&[&INGESTION[..], &app].concat(), &["MDATP_INGESTION_ENDPOINT", "MDATP_DCR_ID", "MDATP_STREAM"]),
         (&[&COLLECTOR[..], &app].concat(), &["AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"]),
+        (
+            &[&COLLECTOR[..], &SOURCE, &[MANAGED]].concat(),
+            &[
+                "MDATP_TENANT_ID",
+                "MDATP_CLIENT_ID",
+                "MDATP_CLIENT_SECRET",
+                "MDATP_MANAGED_IDENTITY_CLIENT_ID",
+            ],
+        ),
         (&[&COLLECTOR[..], &app].concat(), &["AZURE_AUTHORITY_HOST", "MDATP_CLOUD", "MDATP_API_URL"]),
         (
             &[&COLLECTOR[..], &app].concat(),

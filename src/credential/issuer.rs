@@ -17,7 +17,7 @@ use tracing::debug;
 
 use super::{TOKEN_TIMEOUT, reply};
 use crate::{
-    advice::IN_BETWEEN,
+    advice::{IN_BETWEEN, Proof, SignIn},
     cause::chain,
     clock::Clock,
     http::{CALL_TIMEOUT, ExchangeError, Http, Request},
@@ -33,14 +33,17 @@ pub enum Issuer {
     /// Entra ID.
     Entra,
     /// The endpoint that the platform gives a managed identity.
-    ManagedIdentity,
+    ManagedIdentity {
+        /// The setting that names a user-assigned one.
+        setting: &'static str,
+    },
 }
 
 impl Issuer {
     fn name(self) -> &'static str {
         match self {
             Self::Entra => "Entra ID",
-            Self::ManagedIdentity => "the managed identity's endpoint",
+            Self::ManagedIdentity { .. } => "the managed identity's endpoint",
         }
     }
 }
@@ -70,6 +73,17 @@ impl SignInError {
             Cause::Unreachable(_) | Cause::Unreadable { .. } => None,
         }
     }
+
+    /// What of `sign_in` the refusal is about: a managed identity has no proof of its own, and is asked for one when
+    /// its token is to be one.
+    pub fn concerns(&self, sign_in: SignIn) -> SignIn {
+        match (self.issuer, sign_in.proof) {
+            (Issuer::ManagedIdentity { .. }, Proof::ManagedIdentity(audience)) => {
+                SignIn { proof: Proof::NoneFor(audience), ..sign_in }
+            }
+            _ => sign_in,
+        }
+    }
 }
 
 impl fmt::Display for SignInError {
@@ -82,9 +96,15 @@ impl fmt::Display for SignInError {
                     write!(f, " ({message})")?;
                 }
                 match (self.issuer, *status) {
-                    (Issuer::ManagedIdentity, StatusCode::BAD_REQUEST) => f.write_str(
-                        "; AZURE_CLIENT_ID must be unset, or the client id of an identity that the app has",
-                    ),
+                    // Where Entra's code is told, it is not about who asks.
+                    (Issuer::ManagedIdentity { setting }, StatusCode::BAD_REQUEST)
+                        if !message.contains("AADSTS") =>
+                    {
+                        write!(
+                            f,
+                            "; {setting} must be unset, or the client id of an identity that the app has"
+                        )
+                    }
                     _ => Ok(()),
                 }
             }
@@ -121,7 +141,7 @@ impl Transport {
     pub fn new(issuer: Issuer, http: &Http, clock: Clock) -> Self {
         let http = match issuer {
             Issuer::Entra => http.clone(),
-            Issuer::ManagedIdentity => http.past_proxies(),
+            Issuer::ManagedIdentity { .. } => http.past_proxies(),
         };
         Self { issuer, http, clock }
     }

@@ -4,7 +4,10 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use base64::prelude::{BASE64_STANDARD, Engine};
-use http::Method;
+use http::{
+    HeaderMap, HeaderValue, Method, StatusCode,
+    header::{AUTHORIZATION, CONTENT_LENGTH},
+};
 use http_body_util::BodyExt;
 use object_store::{
     BackoffConfig, ClientOptions, CredentialProvider, Error, ObjectStore, Result, RetryConfig,
@@ -21,8 +24,8 @@ use super::rejection::{Reason, Rejection};
 use crate::{
     cause::behind,
     config::storage::{BlobAccess, BlobAccount},
-    credential::{Credential, TokenError},
-    http::{CALL_TIMEOUT, ExchangeError, Http, Request},
+    credential::{Credential, Token, TokenError},
+    http::{CALL_TIMEOUT, ExchangeError, Http, Reply, Request},
     retry::{ATTEMPTS, backoff},
 };
 
@@ -42,12 +45,20 @@ pub struct BlobContainer {
 impl BlobContainer {
     /// The container called `name` of `account`.
     pub fn new(account: &BlobAccount, name: &str, http: &Http, credential: &Arc<Credential>) -> Result<Self> {
+        let identity = match &account.access {
+            BlobAccess::Identity(None) => Some(IdentityToken::Programs(credential.clone())),
+            BlobAccess::Identity(Some(own)) => {
+                Some(IdentityToken::Own(Arc::new(credential.for_storage(own.clone()))))
+            }
+            BlobAccess::Key(_) | BlobAccess::Sas(_) => None,
+        };
+        let way = Way { http: http.clone(), identity: identity.clone() };
         let builder = MicrosoftAzureBuilder::new()
             .with_account(&account.name)
             .with_container_name(name)
             .with_endpoint(account.endpoint.as_str().to_owned())
             .with_allow_http(account.endpoint.is_plain_http())
-            .with_http_connector(http.clone())
+            .with_http_connector(way.clone())
             .with_retry(RetryConfig {
                 backoff: BackoffConfig::default(),
                 max_retries: 5,
@@ -63,18 +74,17 @@ impl BlobContainer {
                 builder.with_access_key(key.secret())
             }
             BlobAccess::Sas(sas) => builder.with_sas_authorization(split_sas(sas.secret())?),
-            BlobAccess::Identity(None) => {
-                builder.with_credentials(Arc::new(IdentityToken::Programs(credential.clone())))
-            }
-            BlobAccess::Identity(Some(own)) => {
-                builder.with_credentials(Arc::new(IdentityToken::Own(credential.with_identity(own.clone()))))
-            }
+            BlobAccess::Identity(_) => builder,
+        };
+        let builder = match identity {
+            Some(identity) => builder.with_credentials(Arc::new(identity)),
+            None => builder,
         };
         Ok(Self {
             azure: Arc::new(builder.build()?),
             account: account.name.clone(),
             url: account.endpoint.join(&format!("/{name}")),
-            client: HttpClient::new(http.clone()),
+            client: HttpClient::new(way),
         })
     }
 
@@ -132,7 +142,7 @@ impl BlobContainer {
         let mut request = http::Request::builder()
             .method(method)
             .uri(url)
-            .header(http::header::CONTENT_LENGTH, 0)
+            .header(CONTENT_LENGTH, 0)
             .body(HttpRequestBody::empty())
             .map_err(|error| failed(error.into()))?;
         AzureAuthorizer::new(&credential, &self.account).try_authorize(&mut request)?;
@@ -170,7 +180,14 @@ fn find_cause<E: std::error::Error + 'static>(error: &Error) -> Option<&E> {
     None
 }
 
-impl HttpConnector for Http {
+/// The way to the account.
+#[derive(Debug, Clone)]
+struct Way {
+    http: Http,
+    identity: Option<IdentityToken>,
+}
+
+impl HttpConnector for Way {
     fn connect(&self, _: &ClientOptions) -> Result<HttpClient> {
         Ok(HttpClient::new(self.clone()))
     }
@@ -178,25 +195,22 @@ impl HttpConnector for Http {
 
 /// The library sends its requests as everything else here does. A rejection is an error of its own: the library would
 /// make its own sense of the status, and has no place for the code. (Its own feature for reqwest would bring
-/// HTTP/2 with it, which the program would carry for nothing.)
+/// HTTP/2 with it, which the program would carry for nothing.) A token that is not accepted is made anew once, as for all
+/// other services.
 #[async_trait]
-impl HttpService for Http {
+impl HttpService for Way {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let (parts, body) = request.into_parts();
         let body = BodyExt::collect(body).await?.to_bytes();
-        let request =
+        let mut request =
             Request { method: parts.method, url: parts.uri.to_string(), headers: parts.headers, body };
-        let reply = self.exchange(request, CALL_TIMEOUT).await.map_err(|error| {
-            let kind = match error {
-                ExchangeError::NoConnection(_) => HttpErrorKind::Connect,
-                ExchangeError::Broken(_) => HttpErrorKind::Interrupted,
-                ExchangeError::TimedOut => HttpErrorKind::Timeout,
-                ExchangeError::TooLarge | ExchangeError::UnknownCoding(_) => HttpErrorKind::Decode,
-                // Not tried again, as a connection that does not come up would be.
-                ExchangeError::Untrusted(_) => HttpErrorKind::Unknown,
-            };
-            HttpError::new(kind, error)
-        })?;
+        let mut reply = self.exchange(request.clone()).await?;
+        if let (StatusCode::UNAUTHORIZED, Some(identity)) = (reply.status, &self.identity)
+            && let Some(bearer) = identity.renewed(&request.headers).await
+        {
+            request.headers.insert(AUTHORIZATION, bearer);
+            reply = self.exchange(request).await?;
+        }
         if let Some(rejection) = Rejection::of(reply.status, &reply.headers, &reply.body) {
             // Of this kind, it is not tried again.
             return Err(HttpError::new(HttpErrorKind::Unknown, rejection));
@@ -208,13 +222,54 @@ impl HttpService for Http {
     }
 }
 
+impl Way {
+    async fn exchange(&self, request: Request) -> Result<Reply, HttpError> {
+        self.http.exchange(request, CALL_TIMEOUT).await.map_err(|error| {
+            let kind = match error {
+                ExchangeError::NoConnection(_) => HttpErrorKind::Connect,
+                ExchangeError::Broken(_) => HttpErrorKind::Interrupted,
+                ExchangeError::TimedOut => HttpErrorKind::Timeout,
+                ExchangeError::TooLarge | ExchangeError::UnknownCoding(_) => HttpErrorKind::Decode,
+                // Not tried again, as a connection that does not come up would be.
+                ExchangeError::Untrusted(_) => HttpErrorKind::Unknown,
+            };
+            HttpError::new(kind, error)
+        })
+    }
+}
+
 /// Whose token opens the storage.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum IdentityToken {
     /// The program's identity.
     Programs(Arc<Credential>),
     /// One that the settings below `AzureWebJobsStorage` name.
-    Own(Credential),
+    Own(Arc<Credential>),
+}
+
+impl IdentityToken {
+    fn credential(&self) -> &Credential {
+        match self {
+            Self::Programs(credential) | Self::Own(credential) => credential,
+        }
+    }
+
+    /// The header with another token than the one in `refused`, if there is one to be had.
+    async fn renewed(&self, refused: &HeaderMap) -> Option<HeaderValue> {
+        let header = |token: &Token| bearer(token.secret.secret());
+        let token = self.credential().token(SCOPE).await.ok()?;
+        if refused.get(AUTHORIZATION) != Some(&header(&token)?) {
+            return header(&token);
+        }
+        self.credential().renew(&token);
+        header(&self.credential().token(SCOPE).await.ok()?)
+    }
+}
+
+fn bearer(secret: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::try_from(format!("Bearer {secret}")).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 #[async_trait]
@@ -222,13 +277,10 @@ impl CredentialProvider for IdentityToken {
     type Credential = AzureCredential;
 
     async fn get_credential(&self) -> Result<Arc<AzureCredential>> {
-        let failed = |source| Error::Generic { store: "MicrosoftAzure", source };
-        let token = match self {
-            Self::Programs(credential) => credential.token(SCOPE).await.map_err(|error| failed(error.into())),
-            Self::Own(credential) => {
-                credential.token(SCOPE).await.map_err(|error| failed(OwnIdentityError(error).into()))
-            }
-        }?;
+        let token = self.credential().token(SCOPE).await.map_err(|error| match self {
+            Self::Programs(_) => failed(error.into()),
+            Self::Own(_) => failed(OwnIdentityError(error).into()),
+        })?;
         Ok(Arc::new(AzureCredential::BearerToken(token.secret.secret().to_owned())))
     }
 }

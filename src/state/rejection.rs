@@ -74,9 +74,13 @@ impl Rejection {
         // Proxies drop headers that they do not know.
         let code = in_header.or_else(|| between(&text, "<Code>", "</Code>")).map(str::trim);
         let code = code.filter(|code| !code.is_empty()).map(|code| one_line(code, 100));
+        // With a key the detail would hold the signature.
+        let of_token = code.as_deref() == Some("InvalidAuthenticationInfo");
+        let detail = between(&text, "<AuthenticationErrorDetail>", "</AuthenticationErrorDetail>")
+            .filter(|_| of_token);
         let message = match between(&text, "<Message>", "</Message>") {
             // The ids and the time behind it are of no use to whoever reads the log.
-            Some(message) => one_line(message.lines().next().unwrap_or_default(), 300),
+            Some(message) => one_line(detail.or(message.lines().next()).unwrap_or_default(), 300),
             None if code.is_none() && text.trim_start().starts_with('<') => "a web page".to_owned(),
             None => one_line(&text, 200),
         };

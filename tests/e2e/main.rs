@@ -2,6 +2,8 @@
 //! HTTP. Each module tells one kind of story.
 
 mod backfill;
+#[cfg(feature = "external-tools")]
+mod blob_identity;
 mod blob_rejections;
 mod blob_state;
 mod browser;
@@ -30,6 +32,7 @@ mod set_aside;
 mod settings;
 mod setup_mistakes;
 mod shell;
+mod source_identity;
 mod stage;
 mod state_command;
 mod status_page;

@@ -51,6 +51,7 @@ fn pure_files_touch_no_clock_environment_or_network() {
         "check/trouble",
         "checkpoint",
         "claims",
+        "config/identity",
         "config/local_settings",
         "config/problem",
         "config/reference",
@@ -119,6 +120,7 @@ fn every_setting_the_code_reads_is_in_the_readme_and_the_other_way_round() {
     };
     let files = [
         "src/config.rs",
+        "src/config/identity.rs",
         "src/config/parts.rs",
         "src/config/sink.rs",
         "src/telemetry.rs",

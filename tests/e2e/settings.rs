@@ -69,6 +69,7 @@ async fn a_reference_that_app_service_has_not_resolved_fails_the_run_by_name_and
     for (sink, name, value) in [
         (Sink::LogsIngestion, "AZURE_CLIENT_SECRET", REFERENCE.to_owned()),
         (Sink::LogsIngestion, "AZURE_CLIENT_ID", REFERENCE.to_uppercase()),
+        (Sink::LogsIngestion, "MDATP_CLIENT_SECRET", REFERENCE.to_owned()),
         (Sink::LogsIngestion, "MDATP_DCR_ID", REFERENCE.to_owned()),
         (Sink::LogsIngestion, "MDATP_LOG_LEVEL", REFERENCE.to_owned()),
         (Sink::DataCollector, "MDATP_WORKSPACE_KEY", format!("  {REFERENCE}")),
@@ -78,6 +79,10 @@ async fn a_reference_that_app_service_has_not_resolved_fails_the_run_by_name_and
         let mut stage = Stage::with_route(sink, Route::ClientSecret).await;
         stage.generate(3, 1);
         stage.set(name, &value);
+        if name == "MDATP_CLIENT_SECRET" {
+            stage.set("MDATP_TENANT_ID", simulator::tenant::TENANT_ID);
+            stage.set("MDATP_CLIENT_ID", simulator::tenant::CLIENT_ID);
+        }
         let error = fail(&stage.host().await.fire(Payload::regular()).await);
         let told = format!("{name} is a Key Vault reference that App Service has not resolved: ");
         assert!(error.contains(&told), "{error}");
@@ -112,6 +117,11 @@ async fn the_storage_is_opened_by_the_identity_that_its_own_settings_name() {
     let asked =
         |service: Service| stage.cloud.requests().iter().filter(|seen| seen.service == service).count();
     assert!(asked(Service::Identity) > 0, "the program's own is a client secret");
+    // What the endpoint says of the storage's identity is about the storage's settings.
+    stage.set("AzureWebJobsStorage__clientId", "00000000-0000-0000-0000-000000000001");
+    let error = fail(&stage.host().await.fire(Payload::regular()).await);
+    assert!(error.contains("AzureWebJobsStorage__clientId must be unset"), "{error}");
+    assert!(!error.contains("AZURE_CLIENT_ID"), "{error}");
 
     for (name, value, told) in [
         ("AzureWebJobsStorage__credential", "managedidentityasfederatedidentity", "must be managedidentity"),

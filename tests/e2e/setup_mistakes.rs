@@ -9,7 +9,10 @@ use simulator::{
     functions_host::Payload,
 };
 
-use crate::stage::{Stage, fail};
+use crate::{
+    source_identity::{Proof, across},
+    stage::{Stage, fail},
+};
 
 const OTHER_ID: &str = "00000000-0000-0000-0000-000000000001";
 
@@ -71,30 +74,22 @@ async fn provoke(message: &str) -> String {
     let is_collector_s = message.contains("Data Collector")
         || CODES.iter().any(|known| (known.0, known.1) == (advice::Service::DataCollector, message));
     let sink = if is_collector_s { Sink::DataCollector } else { Sink::LogsIngestion };
-    let mut stage = Stage::with_route(sink, Route::ClientSecret).await;
+    // What is said about assertions is said to the source identity, as a rule.
+    let mut stage = match message.starts_with("AADSTS7002") || message == "AADSTS700024" {
+        true => across(sink, Proof::ManagedIdentity).await,
+        false => Stage::with_route(sink, Route::ClientSecret).await,
+    };
     stage.generate(3, 1);
     match message {
         "AADSTS7000215" => stage.set("AZURE_CLIENT_SECRET", "wrong"),
-        "AADSTS7000222" => {
-            refused_by_entra(&stage, "AADSTS7000222: The provided client secret keys are expired.");
-        }
-        "AADSTS7000112" => refused_by_entra(&stage, "AADSTS7000112: Application 'a' is disabled."),
-        // The codes that Entra gives begin like this one.
-        "AADSTS70021" => {
-            refused_by_entra(&stage, "AADSTS700213: No matching federated identity record found.");
-        }
-        "AADSTS70011" => {
-            refused_by_entra(&stage, "AADSTS70011: The provided request must include a 'scope' input.");
-        }
-        "AADSTS1002012" => {
-            refused_by_entra(&stage, "AADSTS1002012: The provided value for scope is not valid.");
-        }
         message if message.contains("Key Vault reference") => {
             stage.set("AZURE_CLIENT_SECRET", "@Microsoft.KeyVault(VaultName=acme;SecretName=one)");
         }
         "AADSTS700016" => stage.set("AZURE_CLIENT_ID", OTHER_ID),
         "AADSTS90002" => stage.set("AZURE_TENANT_ID", OTHER_ID),
         "AADSTS500011" => stage.set("MDATP_API_SCOPE", "https://nowhere.example/.default"),
+        // Those that a simulated mistake leads to are in `source_identity`.
+        code if code.starts_with("AADSTS") => refused_by_entra(&stage, &format!("{code}: No.")),
         "no token for" => stage.cloud.fault(Fault::html().on(Service::Entra).always()),
         "the certificate is not trusted" => crate::transport::trust_another(&mut stage).await,
         "it comes from something in between" => {

@@ -14,7 +14,7 @@ use futures::future::{Either, select};
 use mdatp_forward::{
     app::Outcome,
     clock::Clock,
-    credential::Credential,
+    credential::{Credential, Credentials},
     deadline::{Deadline, StopFlag},
     http::Http,
     pipeline::{self, Plan, Purpose},
@@ -90,10 +90,10 @@ impl Process {
             stop: StopFlag::default(),
         });
         let clock = Clock::Virtual { epoch: stage.lock().now(), since: Instant::now() };
-        let credential = Arc::new(Credential::given(outside.clone()));
+        let credentials = Credentials::same(Credential::given(outside.clone()));
         let store = StateStore::in_memory(outside.clone());
         let config = stage.lock().setup.config();
-        let services = Services::with(&config, clock, Http::InProcess(outside.clone()), &credential, store);
+        let services = Services::with(&config, clock, Http::InProcess(outside.clone()), &credentials, store);
         let plan = Plan::timer(&config, services.store.clone());
         Self { services, plan, outside }
     }

@@ -8,12 +8,14 @@ mod relay;
 mod signature;
 
 pub use self::rejection::StorageRejection;
+pub(crate) use self::rejection::of_token;
 pub use self::relay::Relay;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request};
+use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::clock::now;
@@ -21,6 +23,7 @@ use crate::connection::{Connections, Outgoing, Reply};
 use crate::console::Console;
 use crate::npm;
 use crate::process::Process;
+use crate::tls::Tls;
 
 const ACCOUNT: &str = "devstoreaccount1";
 const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
@@ -30,8 +33,35 @@ const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6t
 pub struct Azurite {
     port: u16,
     connections: Connections,
+    secure: Option<Secure>,
     _process: Process,
 }
+
+/// What an Azurite over TLS needs.
+struct Secure {
+    tls: Tls,
+    files: TempDir,
+}
+
+impl std::fmt::Debug for Secure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secure")
+    }
+}
+
+impl Secure {
+    fn new() -> Result<Self, String> {
+        let tls = Tls::new()?;
+        let files = TempDir::new().map_err(|problem| problem.to_string())?;
+        for (name, pem) in [(CERTIFICATE, &tls.certificate_pem), (KEY_FILE, &tls.key_pem)] {
+            std::fs::write(files.path().join(name), pem).map_err(|problem| problem.to_string())?;
+        }
+        Ok(Self { tls, files })
+    }
+}
+
+const CERTIFICATE: &str = "certificate.pem";
+const KEY_FILE: &str = "key.pem";
 
 impl Azurite {
     /// Installs Azurite if it is missing and starts it on a free port.
@@ -50,9 +80,23 @@ impl Azurite {
         Self::try_start_on(port).await.unwrap_or_else(|problem| panic!("Azurite: {problem}"))
     }
 
+    /// The same on a free port over TLS, and it takes bearer tokens too, which it does over TLS only (`--oauth basic`:
+    /// it looks at a token's form, issuer, audience and times, not at its signature).
+    ///
+    /// # Panics
+    /// When it cannot be installed or started.
+    pub async fn start_with_tokens() -> Self {
+        let started = async { Self::launch(0, Some(Secure::new()?)).await }.await;
+        started.unwrap_or_else(|problem| panic!("Azurite: {problem}"))
+    }
+
     /// The same, for those who can go on without it.
     pub async fn try_start_on(port: u16) -> Result<Self, String> {
-        const LISTENS: &str = "successfully listens on http://127.0.0.1:";
+        Self::launch(port, None).await
+    }
+
+    async fn launch(port: u16, secure: Option<Secure>) -> Result<Self, String> {
+        const LISTENS: &str = "successfully listens on ";
         let folder = tokio::task::spawn_blocking(|| npm::installed("azurite", "azurite"))
             .await
             .map_err(|problem| problem.to_string())??;
@@ -63,6 +107,10 @@ impl Azurite {
             .args(["--blobHost", "127.0.0.1", "--blobPort", &port.to_string()])
             .args(["--inMemoryPersistence", "--skipApiVersionCheck", "--silent", "--disableTelemetry"])
             .current_dir(folder);
+        if let Some(Secure { files, .. }) = &secure {
+            let [certificate, key] = [CERTIFICATE, KEY_FILE].map(|name| files.path().join(name));
+            command.args(["--oauth", "basic", "--cert"]).arg(certificate).arg("--key").arg(key);
+        }
         let process = Process::spawn(&mut command, &console).map_err(|problem| format!("node: {problem}"))?;
         let line = tokio::select! {
             line = console.wait_for(LISTENS) => line,
@@ -71,19 +119,32 @@ impl Azurite {
                 return Err(format!("did not listen within a minute: {:?}", console.lines()));
             }
         };
-        let port = line.split(LISTENS).nth(1).and_then(|port| port.trim().parse().ok());
+        let port = line.rsplit(':').next().and_then(|port| port.trim().parse().ok());
         let port = port.ok_or_else(|| format!("no port in {line:?}"))?;
-        Ok(Self { port, connections: Connections::to(port), _process: process })
+        let connections = match &secure {
+            None => Connections::to(port),
+            Some(Secure { tls, .. }) => Connections::over_tls(port, tls.client()?),
+        };
+        Ok(Self { port, connections, secure, _process: process })
     }
 
     /// The account's address, without a slash at its end.
     pub fn account_url(&self) -> String {
-        account_url(self.port)
+        account_url(self.scheme(), self.port)
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.secure.is_some() { "https" } else { "http" }
+    }
+
+    /// The authority whose certificate it shows, as PEM, when it was started with tokens.
+    pub fn authority_pem(&self) -> Option<&str> {
+        self.secure.as_ref().map(|secure| secure.tls.authority_pem.as_str())
     }
 
     /// A connection string with the account's key.
     pub fn connection_string(&self) -> String {
-        connection_string(self.port)
+        connection_string(self.scheme(), self.port)
     }
 
     /// A connection string with a signature instead of the key: everything in the blob service is allowed.
@@ -174,13 +235,13 @@ impl Azurite {
     }
 }
 
-fn account_url(port: u16) -> String {
-    format!("http://127.0.0.1:{port}/{ACCOUNT}")
+fn account_url(scheme: &str, port: u16) -> String {
+    format!("{scheme}://127.0.0.1:{port}/{ACCOUNT}")
 }
 
-fn connection_string(port: u16) -> String {
-    let url = account_url(port);
-    format!("DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint={url};")
+fn connection_string(scheme: &str, port: u16) -> String {
+    let url = account_url(scheme, port);
+    format!("DefaultEndpointsProtocol={scheme};AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint={url};")
 }
 
 fn etag(headers: &HeaderMap) -> String {

@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use azure_core::time::{Duration, OffsetDateTime};
+use http::header::AUTHORIZATION;
+use http::request::Parts;
 use serde_json::{Map, Value};
 
+use crate::answer::Answer;
+use crate::azurite::{self, StorageRejection};
 use crate::counts::Counts;
 use crate::fault::Fault;
 use crate::generate::Volume;
@@ -17,6 +21,7 @@ use crate::role::Role;
 use crate::rule::{self, LostValue};
 use crate::service::Service;
 use crate::tenant;
+use crate::token::Resource;
 use crate::world::World;
 
 /// All five services. Clones are handles to the same cloud.
@@ -34,6 +39,26 @@ impl Cloud {
     /// What a service does with a request at this time. Time must not run backwards.
     pub fn react(&self, service: Service, request: &Request, now: OffsetDateTime) -> Reaction {
         self.world().react(service, request, now)
+    }
+
+    /// Why the storage account does not take the bearer token of this request; none for a key's signature, which is
+    /// Azurite's business.
+    pub(crate) fn refuse_for_storage(&self, head: &Parts, now: OffsetDateTime) -> Option<Answer> {
+        let text = head.headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?;
+        let world = self.world();
+        let Ok(token) = world.tokens.check(Some(text), now) else {
+            return Some(azurite::of_token("Lifetime validation failed. The token is expired."));
+        };
+        if token.holder.tenant != tenant::TENANT_ID {
+            Some(azurite::of_token("Issuer validation failed. Issuer did not match."))
+        } else if token.resource != Resource::Storage {
+            Some(azurite::of_token("Audience validation failed. Audience did not match."))
+        } else if !token.holder.is_the_apps_own() {
+            let rejection = StorageRejection::of("", 403, "AuthorizationPermissionMismatch");
+            Some(rejection.told())
+        } else {
+            None
+        }
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
@@ -159,6 +184,12 @@ impl Cloud {
         self.world().page_cap = alerts;
     }
 
+    /// Has Defender belong to [`tenant::OTHER_TENANT_ID`]: from now on it takes that tenant's tokens only, and all
+    /// else those of [`tenant::TENANT_ID`].
+    pub fn move_defender(&self) {
+        self.world().defender_tenant = tenant::OTHER_TENANT_ID;
+    }
+
     /// Takes a role from the identity. Defender's roles are written into tokens: those issued before
     /// keep them until they are revoked.
     pub fn deny_role(&self, role: Role) {
@@ -257,6 +288,8 @@ impl Cloud {
     pub fn secrets(&self) -> Vec<String> {
         let mut secrets: Vec<String> = [
             tenant::CLIENT_SECRET,
+            tenant::SHARED_CLIENT_SECRET,
+            tenant::OTHER_CLIENT_SECRET,
             tenant::FEDERATED_ASSERTION,
             tenant::IDENTITY_HEADER,
             tenant::WORKSPACE_KEY,

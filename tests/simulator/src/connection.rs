@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::pin::Pin;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -19,7 +19,11 @@ use hyper::body::{Body, Frame, SizeHint};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::ext::ReasonPhrase;
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 /// `HttpClientHandler.MaxAutomaticRedirections`
 const MOST_REDIRECTS: usize = 50;
@@ -28,6 +32,7 @@ const MOST_REDIRECTS: usize = 50;
 #[derive(Debug)]
 pub(crate) struct Connections {
     port: u16,
+    tls: Option<Arc<ClientConfig>>,
     idle: Mutex<Vec<SendRequest<Outgoing>>>,
 }
 
@@ -42,7 +47,12 @@ pub(crate) struct Reply {
 
 impl Connections {
     pub(crate) fn to(port: u16) -> Self {
-        Self { port, idle: Mutex::default() }
+        Self { port, tls: None, idle: Mutex::default() }
+    }
+
+    /// The same over TLS.
+    pub(crate) fn over_tls(port: u16, tls: Arc<ClientConfig>) -> Self {
+        Self { tls: Some(tls), ..Self::to(port) }
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -123,11 +133,23 @@ impl Connections {
     async fn open(&self) -> Result<SendRequest<Outgoing>, Box<dyn std::error::Error + Send + Sync>> {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
         stream.set_nodelay(true)?;
-        let (sender, connection) =
-            http1::Builder::new().title_case_headers(true).handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
-        Ok(sender)
+        match &self.tls {
+            None => begin(stream).await,
+            Some(tls) => {
+                let name = ServerName::try_from("127.0.0.1")?;
+                begin(TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?).await
+            }
+        }
     }
+}
+
+async fn begin(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+) -> Result<SendRequest<Outgoing>, Box<dyn std::error::Error + Send + Sync>> {
+    let (sender, connection) =
+        http1::Builder::new().title_case_headers(true).handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    Ok(sender)
 }
 
 /// A request body: whole, with `Content-Length`, or in chunks whose borders are kept on the wire.

@@ -67,6 +67,8 @@ impl Api {
 pub(crate) struct Defender<'a> {
     pub catalogue: &'a mut Catalogue,
     pub tokens: &'a Tokens,
+    /// The tenant whose Defender this is.
+    pub tenant: &'a str,
     /// The quotas, when they are enforced.
     pub limits: Option<&'a mut BTreeMap<Api, RateLimit>>,
     pub quirks: &'a BTreeSet<Quirk>,
@@ -107,6 +109,9 @@ impl Defender<'_> {
             .tokens
             .check(request.bearer(), now)
             .map_err(|message| Refusal::new(401, "Unauthorized", message))?;
+        if token.holder.tenant != self.tenant {
+            return Err(Refusal::new(401, "Unauthorized", "The token is of another tenant"));
+        }
         let forbidden = |message: String| Err(Refusal::new(403, "Forbidden", message));
         if token.resource != Resource::Defender {
             return forbidden("The token is for another audience".to_owned());

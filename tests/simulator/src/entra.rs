@@ -1,4 +1,5 @@
-//! Entra ID's token endpoint for client credentials: a secret, or a federated assertion in its place.
+//! Entra ID's token endpoint for client credentials: a secret, or a federated assertion in its place. It knows two
+//! tenants and the app registrations of [`REGISTRATIONS`].
 
 use azure_core::time::{Duration, OffsetDateTime, to_rfc3339};
 use fastrand::Rng;
@@ -10,7 +11,48 @@ use crate::guid::guid;
 use crate::request::Request;
 use crate::role::Role;
 use crate::tenant;
-use crate::token::{Resource, Tokens};
+use crate::token::{Principal, Resource, Tokens, exchange_issuer};
+
+/// An app registration.
+struct Registration {
+    client: &'static str,
+    secret: &'static str,
+    /// The tenant it is registered in.
+    home: &'static str,
+    /// The tenants in which it has a service principal: its own, and those that gave it consent.
+    tenants: &'static [&'static str],
+    /// The object ids of the managed identities that its federated credentials name.
+    trusted: &'static [&'static str],
+    /// Whether one of them names the workload identity.
+    trusts_workload: bool,
+}
+
+const REGISTRATIONS: [Registration; 3] = [
+    Registration {
+        client: tenant::CLIENT_ID,
+        secret: tenant::CLIENT_SECRET,
+        home: tenant::TENANT_ID,
+        tenants: &[tenant::TENANT_ID],
+        trusted: &[],
+        trusts_workload: true,
+    },
+    Registration {
+        client: tenant::SHARED_CLIENT_ID,
+        secret: tenant::SHARED_CLIENT_SECRET,
+        home: tenant::TENANT_ID,
+        tenants: &[tenant::TENANT_ID, tenant::OTHER_TENANT_ID],
+        trusted: &[tenant::IDENTITY_OBJECT_ID],
+        trusts_workload: true,
+    },
+    Registration {
+        client: tenant::OTHER_CLIENT_ID,
+        secret: tenant::OTHER_CLIENT_SECRET,
+        home: tenant::OTHER_TENANT_ID,
+        tenants: &[tenant::OTHER_TENANT_ID],
+        trusted: &[tenant::IDENTITY_OBJECT_ID],
+        trusts_workload: false,
+    },
+];
 
 /// Why no token is issued.
 #[derive(Debug, PartialEq, Eq)]
@@ -71,9 +113,9 @@ impl Entra<'_> {
         if request.method != Method::POST {
             return Answer::empty(405);
         }
-        match audience(tenant, request) {
-            Ok((audience, resource)) => {
-                let token = self.tokens.issue(&audience, resource, self.held, now);
+        match self.audience(tenant, request, now) {
+            Ok((holder, audience, resource)) => {
+                let token = self.tokens.issue(holder, &audience, resource, self.held, now);
                 let seconds = json!((token.expires_at - now).whole_seconds());
                 let seconds = if self.text_expiry { seconds.to_string().into() } else { seconds };
                 let body = json!({
@@ -89,52 +131,122 @@ impl Entra<'_> {
     }
 }
 
-/// The audience a request may have a token for, or why not.
-fn audience(tenant: &str, request: &Request) -> Result<(String, Resource), Denial> {
-    let form: Vec<(String, String)> = form_urlencoded::parse(&request.body).into_owned().collect();
-    let field = |name| {
-        let found = form.iter().find(|(key, _)| key == name);
-        found.map_or("", |(_, value)| value.as_str())
-    };
-    if tenant != tenant::TENANT_ID {
-        let message = format!("Tenant '{tenant}' not found.");
-        return Err(Denial::new(400, "invalid_request", 90002, message));
-    }
-    if field("grant_type") != "client_credentials" {
-        let message = "The grant type is missing or not supported.";
-        return Err(Denial::new(400, "unsupported_grant_type", 70003, message));
-    }
-    if field("client_id") != tenant::CLIENT_ID {
-        let message =
-            format!("Application with identifier '{}' was not found in the directory.", field("client_id"));
-        return Err(Denial::new(400, "unauthorized_client", 700_016, message));
-    }
-    check_credential(field)?;
-    let scope = field("scope");
-    let audience = scope.strip_suffix("/.default").ok_or_else(|| {
-        let message = format!("The scope '{scope}' does not end in /.default.");
-        Denial::new(400, "invalid_scope", 1_002_012, message)
-    })?;
-    let resource = Resource::named(audience).ok_or_else(|| {
-        let message = format!("The resource principal named {audience} was not found.");
-        Denial::new(400, "invalid_resource", 500_011, message)
-    })?;
-    Ok((audience.to_owned(), resource))
-}
-
-fn check_credential<'a>(field: impl Fn(&'static str) -> &'a str) -> Result<(), Denial> {
-    let denied = |code, message: &str| Err(Denial::new(401, "invalid_client", code, message));
-    match (field("client_secret"), field("client_assertion")) {
-        ("", "") => denied(7_000_216, "A secret or an assertion is required."),
-        ("", assertion) => {
-            let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-            if field("client_assertion_type") == kind && assertion == tenant::FEDERATED_ASSERTION {
-                return Ok(());
-            }
-            denied(70021, "No federated identity record matches the assertion.")
+impl Entra<'_> {
+    /// Who may have a token, and for which audience, or why not.
+    fn audience(
+        &self,
+        tenant: &str,
+        request: &Request,
+        now: OffsetDateTime,
+    ) -> Result<(Principal, String, Resource), Denial> {
+        let form: Vec<(String, String)> = form_urlencoded::parse(&request.body).into_owned().collect();
+        let field = |name| {
+            let found = form.iter().find(|(key, _)| key == name);
+            found.map_or("", |(_, value)| value.as_str())
+        };
+        let tenants = [tenant::TENANT_ID, tenant::OTHER_TENANT_ID];
+        let Some(tenant) = tenants.into_iter().find(|known| *known == tenant) else {
+            let message = format!("Tenant '{tenant}' not found.");
+            return Err(Denial::new(400, "invalid_request", 90002, message));
+        };
+        if field("grant_type") != "client_credentials" {
+            let message = "The grant type is missing or not supported.";
+            return Err(Denial::new(400, "unsupported_grant_type", 70003, message));
         }
-        (tenant::CLIENT_SECRET, _) => Ok(()),
-        _ => denied(7_000_215, "Invalid client secret provided."),
+        let client = field("client_id");
+        let known = REGISTRATIONS.iter().find(|known| known.client == client);
+        let Some(registration) = known.filter(|known| known.tenants.contains(&tenant)) else {
+            let message =
+                format!("Application with identifier '{client}' was not found in the directory '{tenant}'.");
+            return Err(Denial::new(400, "unauthorized_client", 700_016, message));
+        };
+        self.check_credential(registration, field, now)?;
+        let scope = field("scope");
+        let audience = scope.strip_suffix("/.default").ok_or_else(|| {
+            let message = format!("The scope '{scope}' does not end in /.default.");
+            Denial::new(400, "invalid_scope", 1_002_012, message)
+        })?;
+        let resource = Resource::named(audience).ok_or_else(|| {
+            let message = format!("The resource principal named {audience} was not found.");
+            Denial::new(400, "invalid_resource", 500_011, message)
+        })?;
+        Ok((Principal::of(tenant, registration.client), audience.to_owned(), resource))
+    }
+
+    fn check_credential<'a>(
+        &self,
+        registration: &Registration,
+        field: impl Fn(&'static str) -> &'a str,
+        now: OffsetDateTime,
+    ) -> Result<(), Denial> {
+        let denied = |code, message: &str| Err(Denial::new(401, "invalid_client", code, message));
+        match (field("client_secret"), field("client_assertion")) {
+            ("", "") => denied(7_000_216, "A secret or an assertion is required."),
+            ("", assertion) => {
+                let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+                if field("client_assertion_type") != kind {
+                    return denied(7_000_218, "The type of the assertion is not supported.");
+                }
+                self.check_assertion(registration, assertion, now)
+            }
+            (secret, _) if secret == registration.secret => Ok(()),
+            _ => denied(7_000_215, "Invalid client secret provided."),
+        }
+    }
+
+    /// The order and the codes of Entra: arsenvlad/entra-cross-tenant-app-fic-managed-identity, "Review Failure
+    /// Modes"; Azure/azure-workload-identity#1200 for the codes of issuer and subject.
+    fn check_assertion(
+        &self,
+        registration: &Registration,
+        assertion: &str,
+        now: OffsetDateTime,
+    ) -> Result<(), Denial> {
+        let denied = |code, message: String| Err(Denial::new(401, "invalid_client", code, message));
+        let no_record = |code, what: &str| {
+            denied(
+                code,
+                format!(
+                    "No matching federated identity record found for presented assertion {what}. Check your federated \
+                     identity credential Subject, Audience and Issuer against the presented assertion."
+                ),
+            )
+        };
+        if assertion == tenant::FEDERATED_ASSERTION {
+            return match registration.trusts_workload {
+                true => Ok(()),
+                false => no_record(700_211, "issuer 'https://cluster.example/'"),
+            };
+        }
+        let Some(token) = self.tokens.issued(assertion) else {
+            return denied(50013, "Assertion failed signature validation.".to_owned());
+        };
+        if self.tokens.check(Some(assertion), now).is_err() {
+            let message = "Client assertion is not within its valid time range.";
+            return denied(700_024, message.to_owned());
+        }
+        let Principal { tenant, object, .. } = token.holder;
+        if token.resource != Resource::Exchange {
+            return no_record(7_002_121, "audience");
+        }
+        if tenant != registration.home {
+            let issuer = exchange_issuer(tenant);
+            return denied(
+                700_236,
+                format!(
+                    "Entra ID tokens issued by issuer '{issuer}' may not be used for federated identity credential flows \
+                     for applications or managed identities registered in this tenant."
+                ),
+            );
+        }
+        if registration.trusted.is_empty() {
+            return no_record(700_211, &format!("issuer '{}'", exchange_issuer(tenant)));
+        }
+        // Which is said to the system-assigned identity too: no credential can name it.
+        if !registration.trusted.contains(&object) {
+            return no_record(700_213, &format!("subject '{object}'"));
+        }
+        Ok(())
     }
 }
 
@@ -161,6 +273,50 @@ mod tests {
         let answer = entra.answer(&request, NOW);
         let body = serde_json::from_slice(&answer.body).expect("a JSON body");
         (answer.status, body)
+    }
+
+    /// The code of the denial that a managed identity's assertion meets; 0 for a token.
+    fn exchange(tenant: &str, client: &str, holder: Principal, resource: (&str, Resource), age: i64) -> u64 {
+        let mut tokens = Tokens::new(1);
+        let assertion = tokens.issue(holder, resource.0, resource.1, &[], NOW).text.clone();
+        let body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([
+                ("grant_type", "client_credentials"),
+                ("client_id", client),
+                ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+                ("client_assertion", &assertion),
+                ("scope", DEFENDER),
+            ])
+            .finish();
+        let request = Request::new(Method::POST, &format!("/{tenant}/oauth2/v2.0/token")).with_body(body);
+        let rng = &mut Rng::with_seed(1);
+        let mut entra =
+            Entra { tokens: &mut tokens, held: &[], one_line_errors: false, text_expiry: false, rng };
+        let answer = entra.answer(&request, NOW + Duration::seconds(age));
+        let body: Value = serde_json::from_slice(&answer.body).expect("a JSON body");
+        body["error_codes"][0].as_u64().unwrap_or_default()
+    }
+
+    #[test]
+    fn an_assertion_is_held_to_its_tenant_audience_subject_and_time() {
+        use tenant::{CLIENT_ID, OTHER_CLIENT_ID, OTHER_TENANT_ID, SHARED_CLIENT_ID, TENANT_ID};
+        let exchange_token = ("api://AzureADTokenExchange", Resource::Exchange);
+        let monitor = ("https://monitor.azure.com", Resource::Monitor);
+        let (user, system) = (Principal::USER_ASSIGNED, Principal::SYSTEM_ASSIGNED);
+        for (tenant, client, holder, resource, age, code) in [
+            (OTHER_TENANT_ID, SHARED_CLIENT_ID, user, exchange_token, 0, 0),
+            (TENANT_ID, SHARED_CLIENT_ID, user, exchange_token, 0, 0),
+            (OTHER_TENANT_ID, SHARED_CLIENT_ID, user, exchange_token, 3599, 700_024),
+            (OTHER_TENANT_ID, SHARED_CLIENT_ID, user, monitor, 0, 7_002_121),
+            (OTHER_TENANT_ID, SHARED_CLIENT_ID, system, exchange_token, 0, 700_213),
+            (OTHER_TENANT_ID, OTHER_CLIENT_ID, user, exchange_token, 0, 700_236),
+            (OTHER_TENANT_ID, CLIENT_ID, user, exchange_token, 0, 700_016),
+            (TENANT_ID, CLIENT_ID, user, exchange_token, 0, 700_211),
+            ("nowhere", SHARED_CLIENT_ID, user, exchange_token, 0, 90002),
+        ] {
+            let got = exchange(tenant, client, holder, resource, age);
+            assert_eq!(got, code, "{tenant} {client} {holder:?} {resource:?} {age}");
+        }
     }
 
     fn form<'a>(id: &'a str, secret: &'a str, scope: &'a str) -> [(&'a str, &'a str); 4] {

@@ -10,7 +10,7 @@ use crate::refusal::Refusal;
 use crate::request::Request;
 use crate::role::Role;
 use crate::tenant;
-use crate::token::{Resource, Tokens};
+use crate::token::{Principal, Resource, Tokens};
 
 /// How the endpoint tells when a token expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,11 +51,11 @@ pub(crate) fn answer(
     now: OffsetDateTime,
 ) -> Answer {
     match resource(request) {
-        Ok((audience, resource)) => {
-            let token = tokens.issue(audience, resource, held, now);
+        Ok((holder, audience, resource)) => {
+            let token = tokens.issue(holder, audience, resource, held, now);
             let body = json!({
                 "access_token": token.text,
-                "client_id": tenant::CLIENT_ID,
+                "client_id": holder.client,
                 "expires_on": expiry.tell(token.expires_at),
                 "resource": audience,
                 "token_type": "Bearer",
@@ -69,7 +69,7 @@ pub(crate) fn answer(
     }
 }
 
-fn resource(request: &Request) -> Result<(&str, Resource), Refusal> {
+fn resource(request: &Request) -> Result<(Principal, &str, Resource), Refusal> {
     let refuse = |status, message: &str| Err(Refusal::new(status, "", message));
     if request.method != Method::GET || request.path != "/msi/token" {
         return refuse(404, "there is no such resource");
@@ -80,15 +80,20 @@ fn resource(request: &Request) -> Result<(&str, Resource), Refusal> {
     if request.parameter("api-version") != Some("2019-08-01") {
         return refuse(400, "api-version is not 2019-08-01");
     }
-    if let Some(id) = request.parameter("client_id")
-        && id != tenant::CLIENT_ID
-    {
-        return refuse(400, "no identity of this client id is assigned to the app");
-    }
+    let holder = match request.parameter("client_id") {
+        None => Principal::SYSTEM_ASSIGNED,
+        Some(tenant::CLIENT_ID) => Principal::USER_ASSIGNED,
+        Some(_) => return refuse(400, "no identity of this client id is assigned to the app"),
+    };
     let audience = request.parameter("resource").unwrap_or_default();
     match Resource::named(audience) {
-        Some(resource) => Ok((audience, resource)),
-        None => refuse(400, "the resource is missing or not known in this tenant"),
+        Some(resource) => Ok((holder, audience, resource)),
+        // Entra's words, which the platform hands on (AzureAD/microsoft-authentication-library-for-dotnet#3979).
+        None => {
+            let message =
+                format!("AADSTS500011: The resource principal named {audience} was not found in the tenant.");
+            refuse(400, &message)
+        }
     }
 }
 

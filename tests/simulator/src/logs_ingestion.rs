@@ -103,13 +103,16 @@ impl Endpoint<'_> {
         if token.resource != Resource::Monitor {
             return Err(unauthorized("the token is for another audience"));
         }
-        if !self.is_publisher {
+        // A principal of another tenant can have no role on the rule.
+        if !self.is_publisher || !token.holder.is_the_apps_own() {
             let message = format!(
                 "The authentication token provided does not have access to ingest data for the data \
                  collection rule with immutable Id '{}' PipelineAccessResult: AccessGranted: False, \
                  IsRbacPresent: False, IsDcrDceBindingValid: , DcrArmId: , Message: Required \
-                 authorization action was not found",
-                tenant::DCR_ID
+                 authorization action was not found for tenantId {} objectId {}",
+                tenant::DCR_ID,
+                token.holder.tenant,
+                token.holder.object
             );
             return Err(Refusal::new(403, "OperationFailed", message));
         }
@@ -184,6 +187,7 @@ mod tests {
     use flate2::write::GzEncoder;
 
     use super::*;
+    use crate::token::Principal;
 
     const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
@@ -198,7 +202,7 @@ mod tests {
         fn new(audience: &str) -> Self {
             let resource = Resource::named(audience).expect("a known audience");
             let mut tokens = Tokens::new(1);
-            let token = tokens.issue(audience, resource, &[], NOW).text.clone();
+            let token = tokens.issue(Principal::USER_ASSIGNED, audience, resource, &[], NOW).text.clone();
             Self { tokens, token, is_publisher: true, limits_time_range: false }
         }
 

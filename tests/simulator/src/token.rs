@@ -19,6 +19,8 @@ pub(crate) enum Resource {
     Monitor,
     /// The host's storage account, which a managed identity may be asked for too.
     Storage,
+    /// Entra itself: a managed identity's token that is to be an app registration's assertion.
+    Exchange,
 }
 
 impl Resource {
@@ -30,8 +32,37 @@ impl Resource {
             "https://api.security.microsoft.com" => Self::Xdr,
             "https://monitor.azure.com" => Self::Monitor,
             "https://storage.azure.com" => Self::Storage,
+            "api://AzureADTokenExchange" => Self::Exchange,
             _ => return None,
         })
+    }
+}
+
+/// Whom a token is issued to: a service principal of a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Principal {
+    pub tenant: &'static str,
+    pub client: &'static str,
+    /// Its object id; that of an app registration's is its client id here.
+    pub object: &'static str,
+}
+
+impl Principal {
+    /// The user-assigned identity.
+    pub const USER_ASSIGNED: Self =
+        Self { object: tenant::IDENTITY_OBJECT_ID, ..Self::of(tenant::TENANT_ID, tenant::CLIENT_ID) };
+    /// The system-assigned identity.
+    pub const SYSTEM_ASSIGNED: Self = Self::of(tenant::TENANT_ID, tenant::SYSTEM_OBJECT_ID);
+
+    /// The app registration `client` in `tenant`.
+    pub const fn of(tenant: &'static str, client: &'static str) -> Self {
+        Self { tenant, client, object: client }
+    }
+
+    /// True for the identities of the app itself, which hold the roles in Azure: on the data collection rule and on
+    /// the storage account.
+    pub fn is_the_apps_own(self) -> bool {
+        self.tenant == tenant::TENANT_ID && self.client != tenant::SHARED_CLIENT_ID
     }
 }
 
@@ -39,6 +70,7 @@ impl Resource {
 #[derive(Clone, Debug)]
 pub(crate) struct Token {
     pub text: String,
+    pub holder: Principal,
     pub resource: Resource,
     pub roles: Vec<Role>,
     pub expires_at: OffsetDateTime,
@@ -60,6 +92,7 @@ impl Tokens {
     /// Issues a token for an audience; `held` are the roles of the identity that asks.
     pub fn issue(
         &mut self,
+        holder: Principal,
         audience: &str,
         resource: Resource,
         held: &[Role],
@@ -67,34 +100,43 @@ impl Tokens {
     ) -> &Token {
         let roles = match resource {
             Resource::Defender => held.to_vec(),
-            Resource::Xdr | Resource::Monitor | Resource::Storage => Vec::new(),
+            Resource::Xdr | Resource::Monitor | Resource::Storage | Resource::Exchange => Vec::new(),
         };
         let expires_at = now + self.lifetime;
         let names: Vec<_> = roles.iter().filter_map(|role| role.claim()).collect();
+        let Principal { tenant, client, object } = holder;
+        // A token to exchange is of version 2, and names Entra's issuer as federated credentials do (comment in
+        // AzureAD/microsoft-identity-web#2551).
+        let (issuer, version) = match resource {
+            Resource::Exchange => (exchange_issuer(tenant), "2.0"),
+            _ => (format!("https://sts.windows.net/{tenant}/"), "1.0"),
+        };
         let claims = json!({
-            "appid": tenant::CLIENT_ID,
+            "appid": client,
             "aud": audience,
             "exp": expires_at.unix_timestamp(),
             "iat": now.unix_timestamp(),
-            "iss": format!("https://sts.windows.net/{}/", tenant::TENANT_ID),
+            "iss": issuer,
+            "nbf": now.unix_timestamp(),
+            "oid": object,
             "roles": names,
-            "tid": tenant::TENANT_ID,
+            "sub": object,
+            "tid": tenant,
             "uti": guid(&mut self.rng),
-            "ver": "1.0",
+            "ver": version,
         });
         let encode = |part: &str| BASE64_URL_SAFE_NO_PAD.encode(part);
         let header = encode(r#"{"typ":"JWT","alg":"none"}"#);
         let signature: String = (0..43).map(|_| self.rng.alphanumeric()).collect();
         let text = format!("{header}.{}.{signature}", encode(&claims.to_string()));
-        self.issued.push(Token { text, resource, roles, expires_at, revoked: false });
+        self.issued.push(Token { text, holder, resource, roles, expires_at, revoked: false });
         self.issued.last().expect("a token was just added")
     }
 
     /// The token a request carries, or why it is worth nothing.
     pub fn check(&self, bearer: Option<&str>, now: OffsetDateTime) -> Result<&Token, &'static str> {
         let text = bearer.ok_or("the authorization header carries no bearer token")?;
-        let token = self.issued.iter().rev().find(|token| token.text == text);
-        let token = token.ok_or("the token was not issued here")?;
+        let token = self.issued(text).ok_or("the token was not issued here")?;
         if token.revoked {
             return Err("the token was revoked");
         }
@@ -102,6 +144,11 @@ impl Tokens {
             return Err("the token has expired");
         }
         Ok(token)
+    }
+
+    /// The token of this text, whatever it is worth by now.
+    pub fn issued(&self, text: &str) -> Option<&Token> {
+        self.issued.iter().rev().find(|token| token.text == text)
     }
 
     pub fn revoke(&mut self) {
@@ -115,6 +162,11 @@ impl Tokens {
     }
 }
 
+/// The issuer of a tenant's tokens of version 2.
+pub(crate) fn exchange_issuer(tenant: &str) -> String {
+    format!("https://login.microsoftonline.com/{tenant}/v2.0")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,7 +175,7 @@ mod tests {
 
     fn issue(tokens: &mut Tokens) -> String {
         let audience = "https://monitor.azure.com";
-        let token = tokens.issue(audience, Resource::Monitor, &[], NOW);
+        let token = tokens.issue(Principal::SYSTEM_ASSIGNED, audience, Resource::Monitor, &[], NOW);
         token.text.clone()
     }
 
@@ -150,12 +202,15 @@ mod tests {
     #[test]
     fn the_claims_can_be_read_from_the_token() {
         let mut tokens = Tokens::new(1);
-        let token = tokens.issue("aud", Resource::Defender, &[Role::AlertRead], NOW);
+        let token =
+            tokens.issue(Principal::USER_ASSIGNED, "aud", Resource::Defender, &[Role::AlertRead], NOW);
         let payload = token.text.split('.').nth(1).expect("three parts");
         let json = BASE64_URL_SAFE_NO_PAD.decode(payload).expect("base64url");
         let claims: serde_json::Value = serde_json::from_slice(&json).expect("JSON");
         assert_eq!(claims["aud"], "aud");
         assert_eq!(claims["roles"], json!(["Alert.Read.All"]));
         assert_eq!(claims["exp"], 3599);
+        assert_eq!(claims["iss"], "https://sts.windows.net/7d0c1b5e-52a4-4c8e-9f0b-3a6f1e2d4c5b/");
+        assert_eq!(claims["sub"], tenant::IDENTITY_OBJECT_ID);
     }
 }

@@ -36,6 +36,8 @@ pub(crate) struct World {
     pub generator: Generator,
     pub tokens: Tokens,
     pub held: Vec<Role>,
+    /// The tenant whose Defender this is.
+    pub defender_tenant: &'static str,
     pub streams: Streams,
     pub quirks: BTreeSet<Quirk>,
     pub page_cap: Option<usize>,
@@ -55,6 +57,7 @@ impl World {
             generator: Generator::new(seed),
             tokens: Tokens::new(seed.wrapping_add(1)),
             held: vec![Role::AlertRead, Role::MachineRead, Role::MetricsPublisher],
+            defender_tenant: tenant::TENANT_ID,
             streams: Streams::from([(tenant::STREAM.to_owned(), None)]),
             quirks: BTreeSet::from([Quirk::DeflateReplies]),
             page_cap: None,
@@ -164,6 +167,7 @@ impl World {
         let mut defender = Defender {
             catalogue: &mut self.catalogue,
             tokens: &self.tokens,
+            tenant: self.defender_tenant,
             limits: self.limits.as_mut(),
             quirks: &self.quirks,
             page_cap: self.page_cap,

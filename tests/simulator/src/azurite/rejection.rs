@@ -38,11 +38,13 @@ impl StorageRejection {
     }
 
     pub(crate) fn answer(&self, head: &Parts) -> Option<Answer> {
-        if head.method != self.method {
-            return None;
-        }
+        (head.method == self.method).then(|| self.told())
+    }
+
+    /// The rejection, whatever was asked.
+    pub(crate) fn told(&self) -> Answer {
         if self.is_page {
-            return Some(Answer::of("text/html", self.status, "<html><body>Request blocked</body></html>"));
+            return Answer::of("text/html", self.status, "<html><body>Request blocked</body></html>");
         }
         let body = format!(
             "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>{}</Code><Message>The request is \
@@ -51,9 +53,24 @@ impl StorageRejection {
             self.code
         );
         let answer = Answer::of("application/xml", self.status, body);
-        Some(match self.has_header {
+        match self.has_header {
             true => answer.with(HeaderName::from_static("x-ms-error-code"), &self.code),
             false => answer,
-        })
+        }
     }
+}
+
+/// What the real Blob Storage says to a token that it does not take. Azurite would take any tenant's.
+///
+/// That of another tenant meets status 401 and the detail "Issuer validation failed. Issuer did not match."
+/// (Azure/azure-sdk-for-net#10529, Azure/azure-sdk-for-java#24926); Azure/AzureStor#119 has the one about the audience.
+pub(crate) fn of_token(detail: &str) -> Answer {
+    const CODE: &str = "InvalidAuthenticationInfo";
+    let body = format!(
+        "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>{CODE}</Code><Message>Server failed to \
+         authenticate the request. Please refer to the information in the www-authenticate header.\n\
+         RequestId:778fdc83-801e-0000-62ff-033467000000\nTime:2026-11-24T06:00:00.0000000Z</Message>\
+         <AuthenticationErrorDetail>{detail}</AuthenticationErrorDetail></Error>"
+    );
+    Answer::of("application/xml", 401, body).with(HeaderName::from_static("x-ms-error-code"), CODE)
 }

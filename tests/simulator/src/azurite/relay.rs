@@ -1,14 +1,17 @@
 //! A way to Azurite through a port of its own, on which each step of each exchange is told. Requests and
-//! replies pass as they are, unless a rejection is set; a signature does not cover the port.
+//! replies pass as they are, unless a rejection is set, or a cloud looks at tokens; a signature does not cover the
+//! port.
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 use super::rejection::StorageRejection;
-use super::{Azurite, connection_string};
+use super::{Azurite, account_url, connection_string};
+use crate::cloud::Cloud;
 use crate::connection::Connections;
 use crate::serve::{self, FrontEnd, Responder};
 use crate::steps::Steps;
@@ -16,6 +19,7 @@ use crate::steps::Steps;
 /// The port in front of Azurite. It closes when this is dropped.
 #[derive(Debug)]
 pub struct Relay {
+    scheme: &'static str,
     port: u16,
     rejection: Arc<Mutex<Option<StorageRejection>>>,
     _server: JoinSet<()>,
@@ -24,14 +28,31 @@ pub struct Relay {
 impl Azurite {
     /// Opens one more way in, which tells `steps`.
     pub async fn relay(&self, steps: &Steps) -> Result<Relay, String> {
+        self.relay_with(steps, None).await
+    }
+
+    /// Opens one more way in, which takes the tokens of `cloud` as the real Blob Storage does: of the account's own
+    /// tenant, for storage, of an identity with a role there, and neither expired nor revoked.
+    pub async fn relay_of(&self, cloud: &Cloud) -> Result<Relay, String> {
+        self.relay_with(&Steps::default(), Some(cloud.clone())).await
+    }
+
+    async fn relay_with(&self, steps: &Steps, cloud: Option<Cloud>) -> Result<Relay, String> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
         let listener = listener.map_err(|error| format!("cannot listen in front of Azurite: {error}"))?;
         let port = listener.local_addr().map_err(|error| format!("the relay has no port: {error}"))?.port();
+        let (connections, acceptor) = match &self.secure {
+            None => (Connections::to(self.port), None),
+            Some(secure) => (
+                Connections::over_tls(self.port, secure.tls.client()?),
+                Some(TlsAcceptor::from(Arc::clone(&secure.tls.config))),
+            ),
+        };
         let rejection = Arc::default();
-        let responder = Responder::Storage(Arc::new(Connections::to(self.port)), Arc::clone(&rejection));
+        let responder = Responder::Storage(Arc::new(connections), Arc::clone(&rejection), cloud);
         let mut server = JoinSet::new();
-        server.spawn(serve::run(responder, steps.clone(), listener, Arc::new(FrontEnd::default())));
-        Ok(Relay { port, rejection, _server: server })
+        server.spawn(serve::run(responder, steps.clone(), listener, Arc::new(FrontEnd::new(acceptor))));
+        Ok(Relay { scheme: self.scheme(), port, rejection, _server: server })
     }
 }
 
@@ -43,6 +64,11 @@ impl Relay {
 
     /// A connection string with the account's key, by way of this port.
     pub fn connection_string(&self) -> String {
-        connection_string(self.port)
+        connection_string(self.scheme, self.port)
+    }
+
+    /// The account's address, by way of this port.
+    pub fn account_url(&self) -> String {
+        account_url(self.scheme, self.port)
     }
 }

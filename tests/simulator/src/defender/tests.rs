@@ -3,6 +3,8 @@
 use serde_json::Value;
 
 use super::*;
+use crate::tenant;
+use crate::token::Principal;
 
 const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 const AUDIENCE: &str = "https://api.securitycenter.microsoft.com";
@@ -27,7 +29,7 @@ impl World {
         catalogue.add_machine(text);
         let mut tokens = Tokens::new(1);
         let resource = Resource::named(audience).expect("a known audience");
-        let token = tokens.issue(audience, resource, roles, NOW).text.clone();
+        let token = tokens.issue(Principal::USER_ASSIGNED, audience, resource, roles, NOW).text.clone();
         Self { catalogue, tokens, token, quirks: BTreeSet::new() }
     }
 
@@ -37,6 +39,7 @@ impl World {
         let mut defender = Defender {
             catalogue: &mut self.catalogue,
             tokens: &self.tokens,
+            tenant: tenant::TENANT_ID,
             limits: None,
             quirks: &self.quirks,
             page_cap: None,

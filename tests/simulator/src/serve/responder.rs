@@ -22,7 +22,8 @@ use crate::steps::Peer;
 pub(crate) enum Responder {
     Cloud(Cloud, Service),
     Timed(Timed, Service),
-    Storage(Arc<Connections>, Arc<Mutex<Option<StorageRejection>>>),
+    /// With the cloud whose tokens it takes; none where a key opens it.
+    Storage(Arc<Connections>, Arc<Mutex<Option<StorageRejection>>>, Option<Cloud>),
 }
 
 impl Responder {
@@ -37,9 +38,13 @@ impl Responder {
         match self {
             Self::Cloud(cloud, service) => Ok(cloud.react(*service, &request(head, body), clock::now())),
             Self::Timed(timed, service) => Ok(timed.react(*service, request(head, body))),
-            Self::Storage(connections, rejection) => {
+            Self::Storage(connections, rejection, cloud) => {
                 let rejection = rejection.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 if let Some(answer) = rejection.and_then(|rejection| rejection.answer(&head)) {
+                    return Ok(Reaction::now(Outcome::Answer(answer)));
+                }
+                let refusal = cloud.as_ref().and_then(|cloud| cloud.refuse_for_storage(&head, clock::now()));
+                if let Some(answer) = refusal {
                     return Ok(Reaction::now(Outcome::Answer(answer)));
                 }
                 let body = if body.is_empty() { Outgoing::empty() } else { Outgoing::whole(body) };
