@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Stands in for the Azure CLI before deploy/grant-roles.sh: one app, one Defender, and what was assigned, a line
-# each in $ASSIGNED. $TROUBLE says what is wrong.
+# each in $ASSIGNED. $TROUBLE says what is wrong. Which subscription each command is for goes to $SUBSCRIPTIONS.
 set -euo pipefail
 
 # The value after an option.
@@ -20,6 +20,12 @@ refuse() {
 
 query=$(option --query "$@")
 url=$(option --url "$@")
+subscription=$(option --subscription "$@")
+if [[ $1 == cloud ]]; then
+  [[ -z $subscription ]] || refuse "unrecognized arguments: --subscription"
+elif [[ ${SUBSCRIPTIONS-} ]]; then
+  echo "$subscription" >>"$SUBSCRIPTIONS"
+fi
 case "$1 $2 $3" in
   "cloud show --query") echo https://graph.microsoft.us/ ;;
   "functionapp identity show")

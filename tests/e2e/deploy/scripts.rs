@@ -1,6 +1,7 @@
 //! The shell scripts: `ShellCheck` has nothing against them, and the roles are granted once.
 
 use std::{
+    collections::BTreeSet,
     fs,
     os::unix::fs::symlink,
     path::Path,
@@ -9,14 +10,16 @@ use std::{
 
 use tempfile::TempDir;
 
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 #[test]
 fn shellcheck_has_nothing_against_the_scripts() {
-    let mut scripts: Vec<_> = fs::read_dir(root().join("deploy"))
-        .expect("the folder is in the repository")
+    let folders = ["deploy", "deploy/azd"].map(|folder| fs::read_dir(root().join(folder)));
+    let mut scripts: Vec<_> = folders
+        .into_iter()
+        .flat_map(|folder| folder.expect("the folder is in the repository"))
         .map(|entry| entry.expect("an entry").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "sh"))
         .collect();
@@ -32,12 +35,12 @@ fn shellcheck_has_nothing_against_the_scripts() {
 }
 
 /// A tenant before deploy/grant-roles.sh.
-struct Tenant {
+pub struct Tenant {
     folder: TempDir,
 }
 
 impl Tenant {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         symlink(root().join("tests/e2e/deploy/az.sh"), folder.path().join("az")).expect("linked");
         fs::write(folder.path().join("assigned"), "").expect("written");
@@ -45,18 +48,31 @@ impl Tenant {
     }
 
     fn grant(&self, arguments: &[&str], trouble: &str) -> Output {
-        let path = format!("{}:{}", self.folder.path().display(), std::env!("PATH"));
-        let mut command = Command::new(root().join("deploy/grant-roles.sh"));
-        command.args(arguments).env_clear().env("PATH", path).env("TROUBLE", trouble);
-        command.env("ASSIGNED", self.folder.path().join("assigned")).output().expect("bash is installed")
+        self.run("deploy/grant-roles.sh", arguments, &[("TROUBLE", trouble)])
     }
 
-    fn assigned(&self) -> String {
+    /// Runs a script of the repository, with this in its environment.
+    pub fn run(&self, script: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+        let path = format!("{}:{}", self.folder.path().display(), std::env!("PATH"));
+        let mut command = Command::new(root().join(script));
+        command.args(arguments).env_clear().env("PATH", path).envs(environment.iter().copied());
+        command.env("ASSIGNED", self.folder.path().join("assigned"));
+        command.env("SUBSCRIPTIONS", self.folder.path().join("subscriptions"));
+        command.output().expect("bash is installed")
+    }
+
+    pub fn assigned(&self) -> String {
         fs::read_to_string(self.folder.path().join("assigned")).expect("a file")
+    }
+
+    /// The subscriptions that the commands were for; empty for the one that the client has chosen.
+    pub fn subscriptions(&self) -> BTreeSet<String> {
+        let lines = fs::read_to_string(self.folder.path().join("subscriptions")).expect("a file");
+        lines.lines().map(str::to_owned).collect()
     }
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("text")
 }
 
@@ -84,7 +100,7 @@ fn what_is_in_the_way_is_told_with_its_mend() {
         (&["security", "forwarder"], "no-identity", 1, "az functionapp identity assign"),
         (&["security", "forwarder"], "no-defender", 1, "set Defender for Endpoint up"),
         (&["security", "forwarder"], "no-role", 1, "no application role Machine.Read.All"),
-        (&["security", "forwarder"], "denied", 1, "Alert.Read.All: you may not grant it"),
+        (&["security", "forwarder"], "denied", 77, "Alert.Read.All: you may not grant it"),
         (&["security", "forwarder"], "new", 1, "run this again in a minute"),
         (&["security", "forwarder"], "other", 1, "Alert.Read.All: ERROR: Service Unavailable"),
     ] {
