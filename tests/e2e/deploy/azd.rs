@@ -18,49 +18,18 @@ use super::{
 };
 
 /// The members that azd knows of what is used here; it reads a misspelt one over in silence.
-const MEMBERS: [(&str, &[&str]); 5] = [
+const MEMBERS: [(&str, &str); 5] = [
     (
-        "",
-        &[
-            "name",
-            "resourceGroup",
-            "metadata",
-            "infra",
-            "services",
-            "resources",
-            "pipeline",
-            "hooks",
-            "requiredVersions",
-            "state",
-            "platform",
-            "workflows",
-            "cloud",
-        ],
+        "project",
+        "name resourceGroup metadata infra services resources pipeline hooks requiredVersions state platform workflows cloud",
     ),
-    ("infra", &["provider", "path", "module", "layers"]),
+    ("infra", "provider path module layers"),
     (
         "service",
-        &[
-            "apiVersion",
-            "resourceGroup",
-            "resourceName",
-            "project",
-            "image",
-            "host",
-            "language",
-            "module",
-            "dist",
-            "remoteBuild",
-            "docker",
-            "k8s",
-            "config",
-            "uses",
-            "env",
-            "hooks",
-        ],
+        "apiVersion resourceGroup resourceName project image host language module dist remoteBuild docker k8s config uses env hooks",
     ),
-    ("hook", &["shell", "kind", "dir", "run", "continueOnError", "interactive", "secrets", "config"]),
-    ("platforms", &["posix", "windows"]),
+    ("hook", "shell kind dir run continueOnError interactive secrets config"),
+    ("platforms", "posix windows"),
 ];
 
 /// What runs before and after, of the project's commands and of a service's.
@@ -110,27 +79,23 @@ fn map(lines: &mut &[(usize, &str)], indent: usize) -> Result<Value, String> {
     Ok(Value::Object(members))
 }
 
-/// The template for azd: its parameters, with or without a default, what it gives azuredeploy.json, and its outputs.
+/// The template for azd: its parameters, what it gives azuredeploy.json, and its outputs.
+#[derive(Default)]
 struct Bicep {
     module: String,
-    parameters: BTreeMap<String, bool>,
+    parameters: BTreeSet<String>,
     given: BTreeMap<String, String>,
     outputs: BTreeMap<String, String>,
 }
 
 impl Bicep {
     fn read(text: &str) -> Self {
-        let mut bicep = Self {
-            module: String::new(),
-            parameters: BTreeMap::new(),
-            given: BTreeMap::new(),
-            outputs: BTreeMap::new(),
-        };
+        let mut bicep = Self::default();
         for line in text.lines() {
             let words: Vec<_> = line.split_whitespace().collect();
             match words[..] {
-                ["param", name, _, ref rest @ ..] => {
-                    bicep.parameters.insert(name.to_owned(), !rest.is_empty());
+                ["param", name, ..] => {
+                    bicep.parameters.insert(name.to_owned());
                 }
                 ["module", _, path, "=", "{"] => path.trim_matches('\'').clone_into(&mut bicep.module),
                 ["output", name, _, "=", value] => {
@@ -164,7 +129,7 @@ fn ensure(is_right: bool, problem: impl FnOnce() -> String) -> Result<(), String
 fn knows(object: &Value, of: &str) -> Result<(), String> {
     let (_, known) = MEMBERS.iter().find(|(name, _)| *name == of).ok_or(format!("what is a {of}?"))?;
     let members = object.as_object().ok_or(format!("{object} has no members"))?;
-    match members.keys().find(|name| !known.contains(&name.as_str())) {
+    match members.keys().find(|name| !known.split(' ').any(|known| known == *name)) {
         Some(name) => Err(format!("azd knows no {name} in {of}")),
         None => Ok(()),
     }
@@ -210,7 +175,7 @@ impl Project {
 
     fn check(&self) -> Result<(), String> {
         let project = yaml(&self.yaml)?;
-        knows(&project, "")?;
+        knows(&project, "project")?;
         knows(&project["infra"], "infra")?;
         ensure(project["name"].is_string(), || "the project has no name".to_owned())?;
         let is_there = |path: &str| root().join(path).exists();
@@ -266,7 +231,7 @@ impl Project {
             }
             ensure(!value.is_empty(), || format!("nothing is given for {name}"))?;
         }
-        for name in bicep.parameters.keys() {
+        for name in &bicep.parameters {
             let is_used = bicep.given.values().any(|value| value.contains(name.as_str()));
             ensure(is_used || name == "workspaceName", || format!("{name} is given to nobody"))?;
         }
@@ -285,12 +250,12 @@ impl Project {
         let values = values["parameters"].as_object().ok_or("no values")?;
         let mut known: BTreeSet<_> = ENVIRONMENT.map(str::to_owned).into();
         for (name, value) in values {
-            ensure(bicep.parameters.contains_key(name), || format!("main.bicep has no parameter {name}"))?;
+            ensure(bicep.parameters.contains(name), || format!("main.bicep has no parameter {name}"))?;
             let value = value["value"].as_str().unwrap_or_default();
             let variable = value.strip_prefix("${").and_then(|value| value.strip_suffix('}'));
             known.insert(variable.ok_or(format!("{value} is no variable"))?.to_owned());
         }
-        for name in bicep.parameters.keys() {
+        for name in &bicep.parameters {
             ensure(values.contains_key(name), || format!("azd has no way to be told {name}"))?;
         }
         known.extend(bicep.outputs.keys().cloned());

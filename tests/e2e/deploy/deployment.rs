@@ -409,7 +409,7 @@ fn check_plan(way: Way, resources: &[Resource]) -> Result<(), String> {
 fn check_outputs(way: Way, outputs: &Value) -> Result<(), String> {
     let credential = if way == Way::Federated {
         json!({
-            "name": "mdatp-forward-k3v7q2m5x4b6a",
+            "name": "mdatp-forward-k3v7q2m5x4b6a-defender",
             "issuer": format!("https://login.microsoftonline.com/{IDENTITY_TENANT}/v2.0"),
             "subject": IDENTITY_PRINCIPAL,
             "audiences": ["api://AzureADTokenExchange"],
