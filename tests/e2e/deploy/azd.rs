@@ -63,12 +63,12 @@ fn map(lines: &mut &[(usize, &str)], indent: usize) -> Result<Value, String> {
         *lines = rest;
         let value = match value.trim() {
             "" => map(lines, lines.first().map_or(0, |(at, _)| *at).max(indent + 1))?,
-            // In a plain text these begin something else.
-            plain if plain.contains(": ") || plain.contains(" #") && !plain.starts_with('"') => {
-                return Err(format!("{line} needs quotes"));
-            }
             quoted if quoted.starts_with('"') => {
                 serde_json::from_str(quoted).map_err(|error| format!("{line}: {error}"))?
+            }
+            // In a plain text these begin something else.
+            plain if [": ", " #"].iter().any(|part| plain.contains(part)) => {
+                return Err(format!("{line} needs quotes"));
             }
             plain => json!(plain),
         };
@@ -303,6 +303,7 @@ fn a_mistake_in_what_azd_is_told_is_found() {
         ),
         ("\n  mdatp-forward:", "\n  forwarder:", "the app is not tagged forwarder"),
         ("name: mdatp-forward", "name mdatp-forward", "names nothing"),
+        ("azd: \">= 1.20.0\"", "azd: the newest: 1.20.0", "needs quotes"),
     ] {
         assert!(right.yaml.contains(from), "{from} is not in azure.yaml");
         let wrong = Project { yaml: right.yaml.replace(from, to), ..right.clone() };
