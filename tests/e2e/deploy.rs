@@ -13,7 +13,7 @@ mod way;
 use std::{collections::BTreeSet, fs, path::Path};
 
 use mdatp_forward::{
-    config::Config,
+    config::{Config, Identity, SourceIdentity},
     schema::{Shape, check::Document},
 };
 use serde_json::{Value, json};
@@ -184,6 +184,16 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "[if(variables('isFlex'), createObject('name'",
         "which is not deployed",
     ),
+    (
+        "reference(variables('identityId'), '2023-01-31').clientId",
+        "reference(variables('identityId'), '2023-01-31').principalId",
+        "reads Defender as",
+    ),
+    (
+        "\"MDATP_TENANT_ID\": \"[parameters('tenantId')]\"",
+        "\"MDATP_TENANT_ID\": \"[parameters('clientId')]\"",
+        "reads Defender as",
+    ),
     (".principalId, 'audiences'", ".clientId, 'audiences'", "the outputs are"),
     (
         "\"audience\": \"api://AzureADTokenExchange\"",
@@ -326,6 +336,12 @@ fn the_federated_credential_is_for_the_cloud_that_is_chosen() {
         let platform = ("IDENTITY_ENDPOINT".to_owned(), "http://127.0.0.1:8081/msi/token".to_owned());
         let config = Config::parse(&settings.into_iter().chain([platform]).collect()).expect("settings");
         let issuer = format!("{}/{IDENTITY_TENANT}/v2.0", config.authority.as_str());
+        let SourceIdentity::Separate(Identity::TrustsManagedIdentity { audience: asked_for, .. }) =
+            config.source
+        else {
+            panic!("{cloud}: reads Defender as {:?}", config.source)
+        };
+        assert_eq!(asked_for, audience, "{cloud}");
         assert_eq!(
             (&credential["issuer"], &credential["audiences"]),
             (&json!(issuer), &json!([audience])),

@@ -8,15 +8,15 @@ use std::{
 };
 
 use mdatp_forward::config::{
-    Config, Identity, SinkConfig, StateConfig, reference::Vault, settings::Settings,
+    Config, Identity, SinkConfig, SourceIdentity, StateConfig, reference::Vault, settings::Settings,
 };
 use serde_json::{Value, json};
 
 use super::{
     template::{Resource, Template},
     way::{
-        ACTION_GROUP, ENDPOINT, EXISTING, GROUP, IDENTITY_PRINCIPAL, IDENTITY_TENANT, PRINCIPAL, REGION,
-        RULE_ID, Way, deployed,
+        ACTION_GROUP, CLIENT, DEFENDER_TENANT, ENDPOINT, EXISTING, GROUP, IDENTITY_CLIENT,
+        IDENTITY_PRINCIPAL, IDENTITY_TENANT, PRINCIPAL, REGION, RULE_ID, Way, deployed,
     },
 };
 use crate::queries::workspace::schema;
@@ -181,6 +181,20 @@ impl Deployment {
         let config = Config::parse(&given).map_err(|error| format!("{way:?}: {error}"))?;
         let own = matches!(config.identity, Identity::ManagedIdentity { client: None });
         ensure(own, || format!("{way:?}: signs in as {:?}", config.identity))?;
+        let source = match (&config.source, way) {
+            (SourceIdentity::Own, Way::Flex | Way::Consumption) => true,
+            (SourceIdentity::Separate(Identity::ClientSecret { tenant, client, .. }), Way::Secret) => {
+                (&**tenant, &**client) == (DEFENDER_TENANT, CLIENT)
+            }
+            (
+                SourceIdentity::Separate(Identity::TrustsManagedIdentity { tenant, client, managed, .. }),
+                Way::Federated,
+            ) => {
+                (&**tenant, &**client, managed.as_deref()) == (DEFENDER_TENANT, CLIENT, Some(IDENTITY_CLIENT))
+            }
+            _ => false,
+        };
+        ensure(source, || format!("{way:?}: reads Defender as {:?}", config.source))?;
         let SinkConfig::LogsIngestion { endpoint, rule, stream, .. } = &config.sink else {
             return Err("the sink is not Logs Ingestion".to_owned());
         };
