@@ -1,20 +1,38 @@
 #!/usr/bin/env bash
-# Makes dist/mdatp-forward.zip, the package to deploy: host.json, the function's folder and the binary.
+# Makes dist/mdatp-forward.zip, the package to deploy: host.json, the function's folder and the binary; and dist/app, the
+# folder of the same three, for `func azure functionapp publish`.
 #
-# Which glibc the platform has is not published, so the binary needs none newer than 2.17. Zig links it; what
-# that takes is installed under target/. Debian names of what must be there: python3-venv, binutils, zip.
+# Runs on Linux x86-64 with Rust; Debian names of what else must be there: python3-venv, binutils, zip. Elsewhere it says
+# how it runs in a container. Which glibc the platform has is not published, so the binary needs none newer than 2.17. Zig
+# links it; what that takes is installed under target/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+system=$(uname -sm)
+if [[ $system != "Linux x86_64" ]]; then
+  cat >&2 <<EOF
+$0 runs on Linux x86-64, and this is $system. Take mdatp-forward.zip from the release and put it into the folder dist,
+or build it in a container:
+  docker run --rm --platform linux/amd64 -v "\$PWD:/src" -w /src rust:1-bookworm bash -c \\
+    "apt-get update -q && apt-get install -qy python3-venv binutils zip && deploy/package.sh"
+EOF
+  exit 1
+fi
 
 glibc=2.17
 target=x86_64-unknown-linux-gnu
 build=$PWD/target/package
-app=$build/app
+app=$PWD/dist/app
 package=$PWD/dist/mdatp-forward.zip
 
+missing=()
 for tool in cargo python3 readelf zip; do
-  command -v "$tool" >/dev/null || { echo "$tool is needed and not installed" >&2; exit 1; }
+  command -v "$tool" >/dev/null || missing+=("$tool")
 done
+if ((${#missing[@]})); then
+  echo "not installed, and needed: ${missing[*]} (Rust: https://rustup.rs; Debian: python3-venv binutils zip)" >&2
+  exit 1
+fi
 
 [[ -x $build/python/bin/pip ]] || python3 -m venv "$build/python"
 "$build/python/bin/pip" install --quiet --disable-pip-version-check --require-hashes \

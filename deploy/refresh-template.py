@@ -58,7 +58,8 @@ by_comment = {resource["comments"]: resource for resource in template["resources
 for comment, arguments in (("table", []), ("health table", ["--health"])):
     table = json.loads(printed("--format", "table", *arguments))["properties"]
     table["schema"]["columns"] = [ordered(column) for column in table["schema"]["columns"]]
-    by_comment[comment]["properties"] = table
+    # How long its rows are kept is for whoever deploys it to say, by parameters.
+    by_comment[comment]["properties"] |= table
 
 rule = json.loads(printed("--format", "dcr", "--health", "--location", "[parameters('location')]"))["properties"]
 for stream in rule["streamDeclarations"].values():

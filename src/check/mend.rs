@@ -6,6 +6,7 @@ use crate::{
         Identity, IdentitySettings, Owner, StateConfig,
         storage::{BlobAccess, BlobAccount},
     },
+    schema::rule::API_VERSION,
     state::rejection::Reason,
 };
 
@@ -128,7 +129,8 @@ impl Who {
         self.assign(
             "Monitoring Metrics Publisher",
             &format!(
-                "az monitor data-collection rule list --query \"[?immutableId=='{rule}'].id\" --output tsv"
+                "az rest --url \"{RULES}?api-version={API_VERSION}\" --query \
+                 \"value[?properties.immutableId=='{rule}'].id\" --output tsv"
             ),
         )
     }
@@ -185,13 +187,26 @@ impl Who {
 pub const WORKSPACE_KEYS: &str =
     "az monitor log-analytics workspace get-shared-keys --resource-group GROUP --workspace-name WORKSPACE";
 
+/// The data collection rules of the subscription that the Azure CLI has chosen. The client itself fills in the braces and
+/// the cloud's address; its commands for rules are an extension that a fresh client does not have.
+const RULES: &str = "/subscriptions/{subscriptionId}/providers/Microsoft.Insights/dataCollectionRules";
+
 /// Shows what `MDATP_DCR_ID` and `MDATP_INGESTION_ENDPOINT` must be.
-pub const RULE: &str = "az monitor data-collection rule show --resource-group GROUP --name mdatp-forward --query \
-     \"[immutableId, endpoints.logsIngestion]\"";
+pub fn rule() -> String {
+    show_rule("immutableId")
+}
 
 /// Shows which data collection endpoint the rule belongs to.
-pub const RULE_ENDPOINT: &str = "az monitor data-collection rule show --resource-group GROUP --name mdatp-forward \
-     --query \"[dataCollectionEndpointId, endpoints.logsIngestion]\"";
+pub fn rule_endpoint() -> String {
+    show_rule("dataCollectionEndpointId")
+}
+
+fn show_rule(property: &str) -> String {
+    format!(
+        "az rest --url \"{RULES}?api-version={API_VERSION}\" --query \"value[?name=='mdatp-forward'].\
+         [properties.{property}, properties.endpoints.logsIngestion]\""
+    )
+}
 
 #[cfg(test)]
 mod tests {
@@ -243,8 +258,9 @@ mod tests {
         told.learn(&Claims { oid: Some("o1".to_owned()), ..Claims::default() });
         assert_eq!(
             told.publish("dcr-0f"),
-            "az role assignment create --role \"Monitoring Metrics Publisher\" --assignee o1 --scope \"$(az monitor \
-             data-collection rule list --query \"[?immutableId=='dcr-0f'].id\" --output tsv)\""
+            "az role assignment create --role \"Monitoring Metrics Publisher\" --assignee o1 --scope \"$(az rest --url \
+             \"/subscriptions/{subscriptionId}/providers/Microsoft.Insights/dataCollectionRules?api-version=2023-03-11\" \
+             --query \"value[?properties.immutableId=='dcr-0f'].id\" --output tsv)\""
         );
         let access = BlobAccess::Identity(None);
         let endpoint = Endpoint::parse("https://acme.blob.core.windows.net").expect("a URL");

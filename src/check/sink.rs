@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     finding::Finding,
-    mend::{RULE, RULE_ENDPOINT, WORKSPACE_KEYS, Who},
+    mend::{self, WORKSPACE_KEYS, Who},
     trouble,
 };
 use crate::{
@@ -106,15 +106,15 @@ pub fn judge(
 fn command(sink: &SinkConfig, who: &Who, refusal: &Refusal) -> Option<String> {
     match (sink, refusal.reason.code.as_deref(), refusal.status.as_u16()) {
         (SinkConfig::LogsIngestion { .. }, Some(INVALID_BINDING | "NetworkAccessDenied"), _) => {
-            Some(RULE_ENDPOINT.to_owned())
+            Some(mend::rule_endpoint())
         }
         (SinkConfig::LogsIngestion { .. }, Some("InvalidStream" | "InvalidDcrImmutableId"), _) => {
-            Some(RULE.to_owned())
+            Some(mend::rule())
         }
         _ if refusal.reason.is_page => None,
         (SinkConfig::LogsIngestion { rule, .. }, _, 403) if refusal.lacks_role() => Some(who.publish(rule)),
-        (SinkConfig::LogsIngestion { .. }, _, 403) => Some(RULE_ENDPOINT.to_owned()),
-        (SinkConfig::LogsIngestion { .. }, _, 404) => Some(RULE.to_owned()),
+        (SinkConfig::LogsIngestion { .. }, _, 403) => Some(mend::rule_endpoint()),
+        (SinkConfig::LogsIngestion { .. }, _, 404) => Some(mend::rule()),
         (SinkConfig::DataCollector { .. }, _, 403) => Some(WORKSPACE_KEYS.to_owned()),
         _ => None,
     }

@@ -91,11 +91,11 @@ mod tests {
 
     #[test]
     fn the_mend_is_said_once_and_followed_by_the_command() {
-        let finding = of_call("sink", &refused(403), |_| Some("az it".to_owned()));
+        let finding = of_call("sink", &refused(403), |_| Some("az login".to_owned()));
         assert_eq!(
             finding.to_string(),
             "failure  sink               the Data Collector API answered 403 to POST /api/logs (InvalidAuthorization); \
-             mend: check that MDATP_WORKSPACE_KEY is a key of MDATP_WORKSPACE_ID and that the clock is right: az it"
+             mend: check that MDATP_WORKSPACE_KEY is a key of MDATP_WORKSPACE_ID and that the clock is right: az login"
         );
         let finding = of_call("sink", &refused(418), |_| None);
         assert_eq!(
@@ -104,7 +104,7 @@ mod tests {
         );
         let (what, service) = ("POST /api/logs".to_owned(), Service::DataCollector);
         let silent = CallError::Unreachable { what, service, error: ExchangeError::TimedOut };
-        let finding = of_call("sink", &silent, |_| Some("az it".to_owned()));
+        let finding = of_call("sink", &silent, |_| Some("az login".to_owned()));
         assert_eq!(
             finding.message,
             "the Data Collector API gave no whole reply to POST /api/logs: no whole reply in time"

@@ -23,7 +23,7 @@ fn parse(bytes: &[u8]) -> Result<Value, String> {
         return Err("it is empty: the command that should have written it has printed nothing".to_owned());
     }
     let document = serde_json::from_str(&text)
-        .map_err(|error| format!("it is no JSON: {error}; az prints JSON with --output json"))?;
+        .map_err(|error| format!("it is no JSON: {error}; with --output json the Azure CLI prints JSON"))?;
     only(document)
 }
 

@@ -24,7 +24,7 @@ pub struct MigrateArgs {
 pub fn migrate(args: &MigrateArgs) -> ExitCode {
     let table = document::read(&args.table).and_then(|document| {
         Table::from_json(document).map_err(|error| {
-            format!("it is no table as az monitor log-analytics workspace table show prints it: {error}")
+            format!("it is no table as `az monitor log-analytics workspace table show` prints it: {error}")
         })
     });
     let log_name = |table: &Table| match table.schema.name.strip_suffix("_CL") {

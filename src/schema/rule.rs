@@ -81,7 +81,8 @@ pub fn stream(log_name: &str) -> String {
     format!("Custom-{}", table::name(log_name))
 }
 
-/// A rule as `az monitor data-collection rule show` prints it, or as the API does, with `properties` around.
+/// A rule as the API has it, with `properties` around (`az rest --url ID`), or without, as an extension of the Azure CLI
+/// prints it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rule {

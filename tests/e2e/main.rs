@@ -1,6 +1,7 @@
 //! The real binary, started as the Functions host starts it, against the simulated cloud over real
 //! HTTP. Each module tells one kind of story.
 
+mod az;
 mod backfill;
 #[cfg(feature = "external-tools")]
 mod blob_identity;

@@ -19,15 +19,12 @@ use session::{Done, Replaced, STAND_INS, Session};
 const REPLACED: [Replaced; 3] = [
     (
         "deploy/package.sh",
-        "mkdir -p dist && cp host.json dist/mdatp-forward.zip",
+        "mkdir -p dist/app && cp -r host.json MdatpForward dist/app && : >dist/app/mdatp-forward && cp host.json \
+         dist/mdatp-forward.zip",
         "builds for minutes: tests/package runs it",
     ),
     ("mdatp-forward set-aside show ID", "mdatp-forward set-aside show kept", "ID is one that list shows"),
-    (
-        "mdatp-forward set-aside replay [ID…]",
-        "mdatp-forward set-aside replay kept",
-        "ID is one that list shows",
-    ),
+    ("mdatp-forward set-aside replay ID", "mdatp-forward set-aside replay kept", "ID is one that list shows"),
 ];
 
 /// A clone to begin in, the simulated cloud, a first run, and the names that README's commands have set.
@@ -120,11 +117,14 @@ async fn a_command_that_is_wrong_or_unaccounted_for_is_told() {
         ("az group delete -n security", "az group delete -n security"),
         ("az deployment group create -g security --file deploy/azuredeploy.json", "(--file)"),
         ("az deployment group create -f deploy/azuredeploy.json", "no --resource-group"),
+        ("az monitor data-collection rule show -g g -n mdatp-forward", "no command of the client"),
+        ("az functionapp restart -n app", "no --resource-group"),
+        ("func azure functionapp publish app --custom --no-build", "no folder of a package"),
         ("az deployment group create -g security -f deploy/template.json", "no file deploy/template.json"),
         ("az deployment group create -g g -f deploy/azuredeploy.json -p plam=Flex", "no parameter plam"),
         ("az deployment group show -g g -n n --query properties.outputs.app.value", "properties.outputs.app"),
         ("az functionapp restart -g \"$GROUPS_NAME\" -n app", "GROUPS_NAME"),
-        ("az rest --method put --body @none.json --url https://management.azure.com/x", "az rest"),
+        ("az rest --method put --body @none.json --url /subscriptions/s/x", "/subscriptions/s/x"),
         ("cd fuzz && cargo fuzz run page seeds/page_union", "cargo fuzz run page"),
     ] {
         let clone = Session::new().then(&AS_IN_README[..2], &[], &mut BTreeSet::new());

@@ -27,6 +27,12 @@ async fn the_package_is_all_that_a_function_app_needs() {
     names.sort_unstable();
     assert_eq!(names, ["MdatpForward/function.json", "host.json", "mdatp-forward"]);
 
+    // The same three lie in a folder, for the Functions Core Tools.
+    let mut folder: Vec<String> =
+        lines(Command::new("find").args(["-type", "f"]).current_dir(root.join("dist/app")));
+    folder.sort_unstable();
+    assert_eq!(folder, ["./MdatpForward/function.json", "./host.json", "./mdatp-forward"]);
+
     let app = tempfile::tempdir().expect("a folder");
     output(Command::new("unzip").arg("-q").arg(&package).arg("-d").arg(app.path()));
     for name in ["host.json", "MdatpForward/function.json"] {
@@ -35,6 +41,9 @@ async fn the_package_is_all_that_a_function_app_needs() {
         assert_eq!(mode(&app.path().join(name)) & 0o111, 0, "{name}");
     }
     let binary = app.path().join("mdatp-forward");
+    assert!(
+        fs::read(&binary).expect("a file") == fs::read(root.join("dist/app/mdatp-forward")).expect("a file")
+    );
     assert_eq!(mode(&binary) & 0o111, 0o111);
     assert_eq!(newer_than(GLIBC, &versions(&binary)), [""; 0]);
     assert_eq!(needed_beyond_glibc(&binary), [""; 0]);

@@ -1,53 +1,121 @@
 #!/usr/bin/env bash
-# Stands in for the Azure CLI before deploy/grant-roles.sh: one app, one Defender, and what was assigned, a line
-# each in $ASSIGNED. $TROUBLE says what is wrong.
+# Stands in for the Azure CLI before deploy/grant-roles.sh and deploy/publish.sh: one app, one Defender, and what was
+# assigned, a line each in $ASSIGNED. $TROUBLE names what is wrong, in words; each is told $TIMES times, without it for ever.
+# Which subscription each command is for goes to $SUBSCRIPTIONS.
 set -euo pipefail
+. "${BASH_SOURCE%/*}/../../fixtures/az/parse.sh"
 
-# The value after an option.
-option() {
-  local name=$1
-  shift
-  while (($#)); do
-    [[ $1 == "$name" ]] && { echo "$2"; return; }
-    shift
-  done
-}
-
-refuse() {
+fail() {
   echo "ERROR: $*" >&2
   exit 1
 }
 
-query=$(option --query "$@")
-url=$(option --url "$@")
-case "$1 $2 $3" in
-  "cloud show --query") echo https://graph.microsoft.us/ ;;
-  "functionapp identity show")
-    [[ $(option --resource-group "$@") == security && $(option --name "$@") == forwarder ]] || refuse ResourceNotFound
-    [[ ${TROUBLE-} == no-identity ]] || echo principal-1
+refuse() {
+  fail "not what the stand-in for az takes: $*"
+}
+
+# True while this is wrong.
+trouble() {
+  [[ " ${TROUBLE-} " == *" $1 "* ]] || return 1
+  [[ ${TIMES-} ]] || return 0
+  local told
+  told=$(grep -cx "$1" "$ASSIGNED.told" 2>/dev/null) || true
+  ((${told:-0} < TIMES)) && echo "$1" >>"$ASSIGNED.told"
+}
+
+# The client's form of a refusal of Microsoft Graph: HTTP's reason, and the body.
+graph() {
+  fail "$1({\"error\":{\"code\":\"$2\",\"message\":\"$3\",\"innerError\":{\"date\":\"2026-11-28T06:00:00\"}}})"
+}
+
+# What any call to Graph may get.
+busy() {
+  trouble throttled && graph "Too Many Requests" TooManyRequests "Too many requests."
+  trouble unavailable && graph "Service Unavailable" ServiceUnavailable "The service is unavailable."
+  trouble expired && fail "AADSTS700082: The refresh token has expired. Interactive authentication is needed. Please run: az login"
+  return 0
+}
+
+# A deployment that the site has taken (azure-cli 2.91.0, enable_zip_deploy_flex).
+taken() {
+  {
+    echo "WARNING: Getting scm site credentials for zip deployment"
+    echo "WARNING: Starting zip deployment. This operation can take a while to complete ..."
+    echo "WARNING: Deployment endpoint responded with status code 202 for deployment id \"d1\""
+  } >&2
+}
+
+# A deployment whose package did not get into the storage account (Azure/azure-dev#8026, Azure/azure-functions-core-tools#4346).
+not_uploaded() {
+  taken
+  fail "Zip deployment failed. {'id': 'd1', 'status': 3, 'status_text': ''}. These are the deployment logs:
+[{\"message\": \"InaccessibleStorageException: Failed to access storage account for deployment: BlobUploadFailedException: \
+Failed to upload blob to storage account: Response status code does not indicate success: 403 ($1).\"}]"
+}
+
+parse "$@"
+query=${given[--query]-}
+url=${given[--uri]-}
+if [[ $command != cloud\ * && ${SUBSCRIPTIONS-} ]]; then
+  echo "${given[--subscription]-}" >>"$SUBSCRIPTIONS"
+fi
+if [[ ${WARN-} ]]; then
+  echo "WARNING: You have 2 update(s) available. Consider updating your CLI installation with 'az upgrade'" >&2
+fi
+case "$command ${given[--method]-}" in
+  "cloud show ") echo https://graph.microsoft.us/ ;;
+  "functionapp identity show ")
+    trouble signed-out && fail "Please run 'az login' to setup account."
+    [[ ${given[--resource-group]} == security && ${given[--name]} == forwarder ]] ||
+      fail "(ResourceNotFound) The Resource 'Microsoft.Web/sites/${given[--name]}' was not found."
+    # Without an identity, and for a while after it was made, it prints nothing.
+    trouble no-identity || printf 'principal-1%s\n' "${RETURN-}"
     ;;
-  "rest --method get")
-    [[ ${TROUBLE-} == no-defender ]] && refuse "Not Found({\"error\":{\"code\":\"Request_ResourceNotFound\"}})"
+  "rest get")
+    busy
+    trouble no-defender && graph "Not Found" Request_ResourceNotFound "Resource 'fc780465' does not exist."
     [[ $url == "https://graph.microsoft.us/v1.0/servicePrincipals(appId='fc780465-2017-40d4-a0c5-307022471b92')" ]] || refuse "$url"
     case $query in
-      id) echo defender-1 ;;
+      id) printf 'defender-1%s\n' "${RETURN-}" ;;
       "appRoles[?value=='Alert.Read.All' && contains(allowedMemberTypes, 'Application')].id | [0]") echo alert-role ;;
       "appRoles[?value=='Machine.Read.All' && contains(allowedMemberTypes, 'Application')].id | [0]")
-        [[ ${TROUBLE-} == no-role ]] || echo machine-role
+        trouble no-role || echo machine-role
         ;;
       *) refuse "$query" ;;
     esac
     ;;
-  "rest --method post")
-    [[ ${TROUBLE-} == denied ]] && refuse "Forbidden({\"error\":{\"code\":\"Authorization_RequestDenied\"}})"
-    [[ ${TROUBLE-} == new ]] && refuse "Not Found({\"error\":{\"code\":\"Request_ResourceNotFound\"}})"
-    [[ ${TROUBLE-} == other ]] && refuse "Service Unavailable"
+  "rest post")
+    busy
+    trouble denied && graph Forbidden Authorization_RequestDenied "Insufficient privileges to complete the operation."
+    # microsoftgraph/msgraph-bicep-types#193: either answer, for a principal that one replica does not know yet.
+    trouble no-reference && graph "Bad Request" Request_BadRequest "Not a valid reference update."
+    trouble no-principal && graph "Not Found" Request_ResourceNotFound "Resource 'principal-1' does not exist."
+    trouble wrong && graph "Bad Request" Request_BadRequest "Invalid GUID."
     [[ $url == https://graph.microsoft.us/v1.0/servicePrincipals/defender-1/appRoleAssignedTo ]] || refuse "$url"
-    body=$(option --body "$@")
+    body=${given[--body]}
     if grep -qxF "$body" "$ASSIGNED"; then
-      refuse "Bad Request({\"error\":{\"message\":\"Permission being assigned already exists on the object\"}})"
+      graph "Bad Request" Request_BadRequest "Permission being assigned already exists on the object"
     fi
     echo "$body" >>"$ASSIGNED"
+    # The answer is lost, the role is granted.
+    trouble lost && graph "Gateway Timeout" UnknownError ""
+    echo '{"principalDisplayName": "forwarder"}'
+    ;;
+  "functionapp deployment source config-zip ")
+    [[ -s ${given[--src]} ]] || refuse "no file ${given[--src]}"
+    trouble signed-out && fail "Please run 'az login' to setup account."
+    trouble no-storage-role && not_uploaded "This request is not authorized to perform this operation using this permission."
+    trouble firewall && not_uploaded "This request is not authorized to perform this operation."
+    # Azure/functions-action#390
+    trouble no-site && fail "An error occured during deployment. Status Code: 503, Details: Site Unavailable"
+    trouble ongoing && fail "There may be an ongoing deployment. Please track your deployment in https://forwarder.scm.azurewebsites.net/api/deployments/latest"
+    trouble classic && fail "Could not find a 'AzureWebJobsStorage' application setting"
+    taken
+    # check_flex_app_after_deployment, while the host of the app cannot read its storage yet.
+    trouble no-host-key && fail "Failed to fetch host key to check for function app status"
+    trouble unhealthy && fail "Deployment was successful but the app appears to be unhealthy. Please check the app logs."
+    echo "${given[--src]}" >>"$ASSIGNED.published"
+    echo '"Deployment was successful."'
     ;;
   *) refuse "az $*" ;;
 esac

@@ -8,27 +8,33 @@ use std::{
 };
 
 use mdatp_forward::config::{
-    Config, Identity, SinkConfig, StateConfig, reference::Vault, settings::Settings,
+    Config, Identity, SinkConfig, SourceIdentity, StateConfig, reference::Vault, settings::Settings,
 };
 use serde_json::{Value, json};
 
 use super::{
     template::{Resource, Template},
-    way::{ENDPOINT, EXISTING, PRINCIPAL, RULE_ID, Way, deployed},
+    way::{
+        ACTION_GROUP, CLIENT, DEFENDER_TENANT, ENDPOINT, EXISTING, GROUP, IDENTITY_CLIENT,
+        IDENTITY_PRINCIPAL, IDENTITY_TENANT, PRINCIPAL, REGION, RULE_ID, Way, deployed,
+    },
 };
 use crate::queries::workspace::schema;
 
 /// Types and versions that exist: in the generated types of Bicep's repository.
-const VERSIONS: [(&str, &str); 13] = [
+const VERSIONS: [(&str, &str); 16] = [
     ("Microsoft.Authorization/roleAssignments", "2022-04-01"),
     ("Microsoft.Insights/components", "2020-02-02"),
     ("Microsoft.Insights/dataCollectionRules", "2023-03-11"),
     ("Microsoft.Insights/diagnosticSettings", "2021-05-01-preview"),
+    ("Microsoft.Insights/metricAlerts", "2018-03-01"),
     ("Microsoft.Insights/scheduledQueryRules", "2023-12-01"),
     ("Microsoft.Insights/workbooks", "2023-06-01"),
+    ("Microsoft.ManagedIdentity/userAssignedIdentities", "2023-01-31"),
     ("Microsoft.OperationalInsights/workspaces/providers/alertRules", "2024-09-01"),
     ("Microsoft.OperationalInsights/workspaces/savedSearches", "2023-09-01"),
     ("Microsoft.OperationalInsights/workspaces/tables", "2023-09-01"),
+    ("Microsoft.Resources/deployments", "2022-09-01"),
     ("Microsoft.Storage/storageAccounts", "2023-05-01"),
     ("Microsoft.Storage/storageAccounts/blobServices/containers", "2023-05-01"),
     ("Microsoft.Web/serverfarms", "2024-04-01"),
@@ -37,6 +43,23 @@ const VERSIONS: [(&str, &str); 13] = [
 
 const TABLE: &str = "Microsoft.OperationalInsights/workspaces/tables";
 const RULE: &str = "Microsoft.Insights/dataCollectionRules";
+const APP: &str = "Microsoft.Web/sites";
+const APP_SETTINGS: &str = "Microsoft.Web/sites/config";
+const ROLE: &str = "Microsoft.Authorization/roleAssignments";
+const IDENTITY: &str = "Microsoft.ManagedIdentity/userAssignedIdentities";
+const METRIC_ALERT: &str = "Microsoft.Insights/metricAlerts";
+const QUERY_ALERT: &str = "Microsoft.Insights/scheduledQueryRules";
+
+/// How long a table may keep its rows beyond the 730 days that may be any number, in days (Azure Monitor's
+/// documentation, "Manage data retention in a Log Analytics workspace", configure table-level retention).
+const YEARS: [i64; 10] = [1095, 1460, 1826, 2191, 2556, 2922, 3288, 3653, 4018, 4383];
+
+/// The metrics of a data collection rule that count what was lost, with the dimensions of each (Azure Monitor's
+/// documentation, "Supported metrics for Microsoft.Insights/datacollectionrules").
+const METRICS: [(&str, &[&str]); 2] = [
+    ("RowsDropped_Count", &["InputStreamId"]),
+    ("TransformationErrors_Count", &["InputStreamId", "ErrorType"]),
+];
 
 /// Where the columns are in a table, and in the rule.
 pub const COLUMNS: &str = "/properties/schema/columns";
@@ -90,20 +113,26 @@ impl Deployment {
     pub fn check(&self) -> Result<(), String> {
         let document: Value = serde_json::from_str(&self.template).map_err(|error| error.to_string())?;
         self.check_what_is_printed(&document)?;
+        let mut unused: Option<BTreeSet<String>> = None;
         for way in Way::ALL {
             let parameters = way.parameters();
             let template = Template::new(&document, &parameters, &EXISTING, deployed(RULE_ID, ENDPOINT))?;
             let resources = template.resources()?;
-            let outputs = template.outputs()?;
-            ensure(outputs["principalId"]["value"] == PRINCIPAL, || format!("the outputs are {outputs}"))?;
-            ensure(template.unused().is_empty(), || format!("{:?} is not used", template.unused()))?;
+            check_outputs(way, &template.outputs(&resources)?)?;
+            let here: BTreeSet<_> = template.unused().into_iter().collect();
+            unused = Some(unused.map_or(here.clone(), |before| &before & &here));
             check_versions(&resources)?;
             check_flows(&resources)?;
             check_roles(way, &resources)?;
+            check_order(&resources)?;
             check_plan(way, &resources)?;
+            check_regions(way, &resources)?;
+            check_retention(way, &resources)?;
+            check_alerts(way, &resources)?;
             self.check_settings(way, &resources)?;
         }
-        Ok(())
+        let unused = unused.unwrap_or_default();
+        ensure(unused.is_empty(), || format!("{unused:?} is not used"))
     }
 
     /// The tables, the rule and the functions are those that the binary prints, before they are evaluated.
@@ -113,8 +142,8 @@ impl Deployment {
             resources.filter(|resource| resource["type"] == kind).collect()
         };
         let [table, health] = of(TABLE)[..] else { return Err("not two tables".to_owned()) };
-        same("table", &[COLUMNS], table, &self.table, &["properties"])?;
-        same("health table", &[COLUMNS], health, &self.health, &["properties"])?;
+        same("table", &[COLUMNS], &without_retention(table), &self.table, &["properties"])?;
+        same("health table", &[COLUMNS], &without_retention(health), &self.health, &["properties"])?;
         let [rule] = of(RULE)[..] else { return Err("not one rule".to_owned()) };
         same("rule", &STREAMS, rule, &self.rule, &["kind", "location", "properties"])?;
         ensure(document["variables"]["ruleName"] == self.rule["name"], || {
@@ -138,9 +167,12 @@ impl Deployment {
     fn check_settings(&self, way: Way, resources: &[Resource]) -> Result<(), String> {
         let settings = settings(resources)?;
         let names: BTreeSet<&str> = settings.keys().map(String::as_str).collect();
+        // The Functions host signs in to its own storage with these, where they are set.
+        let stray = names.iter().find(|name| name.starts_with("AZURE_"));
+        ensure(stray.is_none(), || format!("{way:?}: {stray:?} is for no deployed app"))?;
         equal(&format!("{way:?}: the settings"), &names, &way.settings())?;
         let known = settings_table(&self.readme);
-        for name in names.iter().filter(|name| name.starts_with("MDATP_") || name.starts_with("AZURE_")) {
+        for name in names.iter().filter(|name| name.starts_with("MDATP_")) {
             ensure(known.contains(name), || format!("README does not know the setting {name}"))?;
         }
 
@@ -152,19 +184,28 @@ impl Deployment {
         };
         let given: Settings = settings.clone().into_iter().map(resolved).chain(platform).collect();
         let config = Config::parse(&given).map_err(|error| format!("{way:?}: {error}"))?;
-        let identity = match (&config.identity, way) {
-            (Identity::ClientSecret { client, .. }, Way::Secret) => *client == settings["AZURE_CLIENT_ID"],
-            (Identity::ManagedIdentity { client: None }, Way::Flex | Way::Consumption) => true,
+        let own = matches!(config.identity, Identity::ManagedIdentity { client: None });
+        ensure(own, || format!("{way:?}: signs in as {:?}", config.identity))?;
+        let source = match (&config.source, way) {
+            (SourceIdentity::Own, Way::Flex | Way::Consumption) => true,
+            (SourceIdentity::Separate(Identity::ClientSecret { tenant, client, .. }), Way::Secret) => {
+                (&**tenant, &**client) == (DEFENDER_TENANT, CLIENT)
+            }
+            (
+                SourceIdentity::Separate(Identity::TrustsManagedIdentity { tenant, client, managed, .. }),
+                Way::Federated,
+            ) => {
+                (&**tenant, &**client, managed.as_deref()) == (DEFENDER_TENANT, CLIENT, Some(IDENTITY_CLIENT))
+            }
             _ => false,
         };
-        ensure(identity, || format!("{way:?}: signs in as {:?}", config.identity))?;
+        ensure(source, || format!("{way:?}: reads Defender as {:?}", config.source))?;
         let SinkConfig::LogsIngestion { endpoint, rule, stream, .. } = &config.sink else {
             return Err("the sink is not Logs Ingestion".to_owned());
         };
         let sink = (endpoint.as_str(), rule.as_str());
         ensure(sink == (ENDPOINT, RULE_ID), || format!("the sink is {:?}", config.sink))?;
-        let one = |kind| resources.iter().find(|resource| resource.kind == kind).ok_or(format!("no {kind}"));
-        let streams = &one(RULE)?.properties()["streamDeclarations"];
+        let streams = &one(resources, RULE)?.properties()["streamDeclarations"];
         ensure(streams.get(stream).is_some(), || format!("the rule does not declare {stream}"))?;
         let health = config.health;
         ensure(health == way.tells_health(), || format!("{way:?}: MDATP_HEALTH is on: {health}"))?;
@@ -172,12 +213,21 @@ impl Deployment {
         let StateConfig::Blob { account, container, .. } = &config.state else {
             return Err("the state is not in the storage account".to_owned());
         };
-        let storage = one("Microsoft.Storage/storageAccounts")?.name();
+        let storage = one(resources, "Microsoft.Storage/storageAccounts")?.name();
         let place = format!("{storage}/default/{container}");
         ensure(account.name == storage && resources.iter().any(|resource| resource.name() == place), || {
             format!("there is no container {place}")
         })
     }
+}
+
+/// A table of the template without what is for whoever deploys it to say.
+fn without_retention(table: &Value) -> Value {
+    let mut table = table.clone();
+    if let Some(properties) = table["properties"].as_object_mut() {
+        properties.retain(|name, _| !["retentionInDays", "totalRetentionInDays"].contains(&name.as_str()));
+    }
+    table
 }
 
 fn differs(what: &str) -> String {
@@ -226,54 +276,174 @@ fn check_flows(resources: &[Resource]) -> Result<(), String> {
     Ok(())
 }
 
+fn one<'a>(resources: &'a [Resource], kind: &str) -> Result<&'a Resource, String> {
+    resources.iter().find(|resource| resource.kind == kind).ok_or(format!("no {kind}"))
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
 fn check_roles(way: Way, resources: &[Resource]) -> Result<(), String> {
     let mut roles = BTreeSet::new();
-    let kind = "Microsoft.Authorization/roleAssignments";
-    for resource in resources.iter().filter(|resource| resource.kind == kind && resource.deployed) {
+    for resource in resources.iter().filter(|resource| resource.kind == ROLE && resource.deployed) {
         let properties = resource.properties();
-        ensure(properties["principalType"] == "ServicePrincipal", || format!("{properties}"))?;
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let who = text(&properties["principalId"]);
+        let kind = if who == GROUP { "Group" } else { "ServicePrincipal" };
+        ensure(properties["principalType"] == kind, || format!("{properties}"))?;
+        // An assignment is of one principal for good: one of the same name and another principal is refused
+        // (RoleAssignmentUpdateNotPermitted), so a new app of an old name needs assignments of new names.
+        ensure(resource.name().contains(who), || format!("{} does not name {who}", resource.name()))?;
         let role = text(&properties["roleDefinitionId"]);
         let role =
             role.split_once("/providers/Microsoft.Authorization/roleDefinitions/").unwrap_or_default().1;
         let scope = text(&resource.body["scope"]);
         let on =
             scope.rsplit_once('/').and_then(|(on, _)| on.rsplit_once("/providers/")).unwrap_or_default().1;
-        roles.insert((text(&properties["principalId"]), role.to_owned(), on.to_owned()));
+        roles.insert((who, role, on));
+    }
+    equal(&format!("{way:?}: the roles"), &roles, &way.roles())
+}
+
+/// The host starts, and App Service resolves references to secrets, when the settings are there: by then the app's
+/// identity has all its roles.
+fn check_order(resources: &[Resource]) -> Result<(), String> {
+    let settings = one(resources, APP_SETTINGS)?;
+    let is_late = |role: &&Resource| {
+        let granted = role.within.as_ref().unwrap_or(&role.id);
+        role.kind == ROLE
+            && role.properties()["principalId"] == PRINCIPAL
+            && !settings.depends_on.contains(granted)
+    };
+    match resources.iter().find(is_late) {
+        Some(role) => Err(format!("the app's settings do not wait for {}", role.name())),
+        None => Ok(()),
+    }
+}
+
+/// What the workspace needs in its own region is there, all else is with the app.
+fn check_regions(way: Way, resources: &[Resource]) -> Result<(), String> {
+    for Resource { kind, body, id, .. } in resources {
+        let is_about_the_workspace =
+            text(&body["properties"]["scopes"][0]).contains("/Microsoft.OperationalInsights/workspaces/");
+        let region = match kind.as_str() {
+            METRIC_ALERT => "global",
+            RULE => REGION,
+            QUERY_ALERT if is_about_the_workspace => REGION,
+            _ => way.app_region(),
+        };
+        let given = body.get("location");
+        ensure(given.is_none_or(|given| given == region), || format!("{way:?}: {id} is not in {region}"))?;
+    }
+    Ok(())
+}
+
+fn check_retention(way: Way, resources: &[Resource]) -> Result<(), String> {
+    for table in resources.iter().filter(|resource| resource.kind == TABLE) {
+        let kept = ["retentionInDays", "totalRetentionInDays"].map(|name| table.properties()[name].clone());
+        ensure(kept == way.retention(), || format!("{way:?}: {} keeps its rows {kept:?}", table.name()))?;
+        let [queried, all] = kept.map(|days| days.as_i64());
+        let fits = queried.is_none_or(|days| (4..=730).contains(&days))
+            && all.is_none_or(|days| (4..=730).contains(&days) || YEARS.contains(&days));
+        ensure(fits && (queried <= all || all.is_none()), || {
+            format!("no table keeps rows {queried:?}, {all:?}")
+        })?;
+        ensure(table.properties()["plan"] == "Analytics", || format!("{} cannot be queried", table.name()))?;
+    }
+    Ok(())
+}
+
+/// Every alert rule tells the action group, and what it looks at is there.
+fn check_alerts(way: Way, resources: &[Resource]) -> Result<(), String> {
+    let told = if way == Way::Secret { json!([ACTION_GROUP]) } else { json!([]) };
+    let mut scopes = BTreeSet::new();
+    for alert in resources.iter().filter(|alert| [METRIC_ALERT, QUERY_ALERT].contains(&alert.kind.as_str())) {
+        let properties = alert.properties();
+        let groups = if alert.kind == METRIC_ALERT {
+            let groups = properties["actions"].as_array().into_iter().flatten();
+            groups.map(|action| action["actionGroupId"].clone()).collect()
+        } else {
+            properties["actions"]["actionGroups"].clone()
+        };
+        ensure(groups == told, || format!("{way:?}: {} tells {groups}", alert.name()))?;
+        // The service takes only one of the two.
+        let is_silenced = properties.get("muteActionsDuration").is_some();
+        ensure(!is_silenced || properties["autoMitigate"] == false, || {
+            format!("{} is silenced and resolves itself", alert.name())
+        })?;
+        let scope = text(&properties["scopes"][0]);
+        for condition in properties["criteria"]["allOf"].as_array().into_iter().flatten() {
+            let Some(metric) = condition.get("metricName") else { continue };
+            let dimensions = condition["dimensions"].as_array().into_iter().flatten();
+            let mut dimensions = dimensions.map(|dimension| text(&dimension["name"]));
+            let known = METRICS.iter().find(|(name, _)| metric == name && scope.contains(RULE));
+            let (_, known) = known.ok_or(format!("{scope} has no metric {metric}"))?;
+            ensure(dimensions.all(|name| known.contains(&name)), || {
+                format!("{metric} has no such dimension")
+            })?;
+        }
+        scopes.insert((alert.kind.as_str(), scope.rsplit('/').nth(1).unwrap_or_default().to_owned()));
     }
     let wanted =
-        way.roles().into_iter().map(|(who, role, on)| (who.to_owned(), role.to_owned(), on.to_owned()));
-    let wanted: BTreeSet<_> = wanted.collect();
-    equal(&format!("{way:?}: the roles"), &roles, &wanted)
+        [(METRIC_ALERT, "dataCollectionRules"), (QUERY_ALERT, "components"), (QUERY_ALERT, "workspaces")];
+    equal("the alerts are about", &scopes, &wanted.map(|(kind, on)| (kind, on.to_owned())).into())
 }
 
 fn check_plan(way: Way, resources: &[Resource]) -> Result<(), String> {
-    let one = |kind| resources.iter().find(|resource| resource.kind == kind).ok_or(format!("no {kind}"));
-    let (plan, app) = (one("Microsoft.Web/serverfarms")?, one("Microsoft.Web/sites")?);
+    let (plan, app) = (one(resources, "Microsoft.Web/serverfarms")?, one(resources, APP)?);
     let config = &app.properties()["functionAppConfig"];
-    let (sku, right) = match way {
-        Way::Consumption => (json!({"name": "Y1", "tier": "Dynamic"}), config.is_null()),
-        Way::Flex | Way::Secret => {
-            let runtime = config["runtime"] == json!({"name": "custom", "version": "1.0"});
-            let storage = one("Microsoft.Storage/storageAccounts")?.name();
-            let place = format!("https://{storage}.blob.core.windows.net/package");
-            (
-                json!({"name": "FC1", "tier": "FlexConsumption"}),
-                runtime && config["deployment"]["storage"]["value"] == place,
-            )
-        }
+    let (sku, right) = if way == Way::Consumption {
+        (json!({"name": "Y1", "tier": "Dynamic"}), config.is_null())
+    } else {
+        let runtime = config["runtime"] == json!({"name": "custom", "version": "1.0"});
+        let storage = one(resources, "Microsoft.Storage/storageAccounts")?.name();
+        let place = format!("https://{storage}.blob.core.windows.net/package");
+        (
+            json!({"name": "FC1", "tier": "FlexConsumption"}),
+            runtime && config["deployment"]["storage"]["value"] == place,
+        )
     };
     ensure(plan.body["sku"] == sku && right && app.properties()["serverFarmId"] == plan.id, || {
         format!("{way:?}: the plan is {} and the app {}", plan.body, app.body)
-    })
+    })?;
+
+    // Its own identity sends, and has the app registration's beside it where that one has no secret.
+    let identity = one(resources, IDENTITY)?;
+    let identities = if way == Way::Federated {
+        json!({"type": "SystemAssigned, UserAssigned", "userAssignedIdentities": {identity.id.as_str(): {}}})
+    } else {
+        json!({"type": "SystemAssigned"})
+    };
+    ensure(app.body["identity"] == identities && identity.deployed == (way == Way::Federated), || {
+        format!("{way:?}: the app's identity is {}", app.body["identity"])
+    })?;
+    let tagged = way.parameters().into_iter().find(|(name, _)| *name == "tags");
+    let tags = tagged.map_or(json!({}), |(_, tags)| tags);
+    ensure(app.body["tags"] == tags, || format!("{way:?}: the app's tags are {}", app.body["tags"]))
+}
+
+/// What the next commands take from the deployment. A federated credential with something wrong in it is made without
+/// complaint, and fails when it is used (Microsoft Entra's documentation, "Configure an application to trust a managed
+/// identity").
+fn check_outputs(way: Way, outputs: &Value) -> Result<(), String> {
+    let credential = if way == Way::Federated {
+        json!({
+            "name": "mdatp-forward-k3v7q2m5x4b6a-defender",
+            "issuer": format!("https://login.microsoftonline.com/{IDENTITY_TENANT}/v2.0"),
+            "subject": IDENTITY_PRINCIPAL,
+            "audiences": ["api://AzureADTokenExchange"],
+        })
+    } else {
+        json!({})
+    };
+    let right =
+        outputs["principalId"]["value"] == PRINCIPAL && outputs["federatedCredential"]["value"] == credential;
+    ensure(right, || format!("{way:?}: the outputs are {outputs}"))
 }
 
 /// The app's settings.
 pub fn settings(resources: &[Resource]) -> Result<BTreeMap<String, String>, String> {
-    let app = resources
-        .iter()
-        .find(|resource| resource.kind == "Microsoft.Web/sites/config")
-        .ok_or("no settings")?;
+    let app = resources.iter().find(|resource| resource.kind == APP_SETTINGS).ok_or("no settings")?;
     serde_json::from_value(app.properties().clone()).map_err(|error| error.to_string())
 }
 

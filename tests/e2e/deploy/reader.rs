@@ -53,6 +53,18 @@ const RESOURCE: &[&str] = &[
     "metadata",
 ];
 
+/// The properties of a nested deployment, of the published type.
+const DEPLOYMENT: &[&str] = &[
+    "mode",
+    "template",
+    "templateLink",
+    "parameters",
+    "parametersLink",
+    "expressionEvaluationOptions",
+    "onErrorDeployment",
+    "debugSetting",
+];
+
 /// Reads a template, and the ones that its deployments and its resources hold.
 pub fn read(template: &Value) -> Result<(), String> {
     knows(template, TEMPLATE, "Template")?;
@@ -68,6 +80,7 @@ fn resources(list: &Value) -> Result<(), String> {
         resources(&resource["resources"])?;
         let kind = resource["type"].as_str().unwrap_or_default().to_ascii_lowercase();
         if kind == "microsoft.resources/deployments" {
+            knows(&resource["properties"], DEPLOYMENT, "DeploymentProperties")?;
             read(&resource["properties"]["template"])?;
         }
         // What exists is saved over only with this; without it, deploying again answers 409.
@@ -107,6 +120,9 @@ mod tests {
         }
         let lower = json!({"parameters": {"p": {"type": "string", "default": 1}}, "resources": []});
         assert!(read(&lower).expect_err("a parameter has a defaultValue").contains("TemplateInputParameter"));
+        let scope = json!({"expressionEvaluationOption": {"scope": "inner"}, "template": {"resources": []}});
+        let outer = json!({"resources": [{"type": "Microsoft.Resources/deployments", "properties": scope}]});
+        assert!(read(&outer).expect_err("a letter is missing").contains("DeploymentProperties"));
         let odd = json!({"resource": [], "resources": []});
         assert!(read(&odd).expect_err("a letter is missing").contains("'resource'"));
     }

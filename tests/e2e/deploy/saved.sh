@@ -2,6 +2,7 @@
 # Stands in for the Azure CLI before deploy/asim-hook.sh: a workspace with its saved functions, a folder for each in
 # $SAVED, which holds a file for each of its properties. $TROUBLE says what is wrong.
 set -euo pipefail
+. "${BASH_SOURCE%/*}/../../fixtures/az/parse.sh"
 
 # The value after an option.
 option() {
@@ -24,6 +25,7 @@ member() {
   printf '%b' "${BASH_REMATCH[1]}"
 }
 
+parse "$@"
 workspace=${WORKSPACE_RESOURCE:-/subscriptions/s/resourceGroups/security/providers/Microsoft.OperationalInsights/workspaces/sentinel}
 url=$(option --url "$@")
 case "$1 $2 $3" in

@@ -1,22 +1,25 @@
 //! The shell scripts: `ShellCheck` has nothing against them, and the roles are granted once.
 
 use std::{
+    collections::BTreeSet,
     fs,
-    os::unix::fs::symlink,
+    os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Command, Output},
 };
 
 use tempfile::TempDir;
 
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 #[test]
 fn shellcheck_has_nothing_against_the_scripts() {
-    let mut scripts: Vec<_> = fs::read_dir(root().join("deploy"))
-        .expect("the folder is in the repository")
+    let folders = ["deploy", "deploy/azd"].map(|folder| fs::read_dir(root().join(folder)));
+    let mut scripts: Vec<_> = folders
+        .into_iter()
+        .flat_map(|folder| folder.expect("the folder is in the repository"))
         .map(|entry| entry.expect("an entry").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "sh"))
         .collect();
@@ -24,7 +27,9 @@ fn shellcheck_has_nothing_against_the_scripts() {
     scripts.extend(
         ["tests/e2e/deploy/az.sh", "tests/e2e/deploy/saved.sh", ".ci/run"].map(|name| root().join(name)),
     );
-    scripts.extend(["az", "cargo", "func", "git"].map(|name| root().join("tests/e2e/readme/bin").join(name)));
+    scripts.extend(
+        ["az", "cargo", "func", "git", "sleep"].map(|name| root().join("tests/e2e/readme/bin").join(name)),
+    );
     let output = Command::new("shellcheck")
         .args(["-x", "-P", "SCRIPTDIR"])
         .args(&scripts)
@@ -33,40 +38,78 @@ fn shellcheck_has_nothing_against_the_scripts() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
-/// A tenant before deploy/grant-roles.sh.
-struct Tenant {
+/// A tenant before deploy/grant-roles.sh and deploy/publish.sh, in which nobody sleeps.
+pub struct Tenant {
     folder: TempDir,
 }
 
 impl Tenant {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        symlink(root().join("tests/e2e/deploy/az.sh"), folder.path().join("az")).expect("linked");
-        fs::write(folder.path().join("assigned"), "").expect("written");
+        let az = format!("exec {}/tests/e2e/deploy/az.sh \"$@\"", root().display());
+        for (name, command) in [("az", az.as_str()), ("sleep", "echo \"$1\" >>\"$SLEPT\"")] {
+            let program = folder.path().join(name);
+            fs::write(&program, format!("#!/usr/bin/env bash\n{command}\n")).expect("written");
+            fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("a program");
+        }
+        for name in ["assigned", "slept", "assigned.published"] {
+            fs::write(folder.path().join(name), "").expect("written");
+        }
         Self { folder }
     }
 
     fn grant(&self, arguments: &[&str], trouble: &str) -> Output {
-        let path = format!("{}:{}", self.folder.path().display(), std::env!("PATH"));
-        let mut command = Command::new(root().join("deploy/grant-roles.sh"));
-        command.args(arguments).env_clear().env("PATH", path).env("TROUBLE", trouble);
-        command.env("ASSIGNED", self.folder.path().join("assigned")).output().expect("bash is installed")
+        self.run("deploy/grant-roles.sh", arguments, &[("TROUBLE", trouble)])
     }
 
-    fn assigned(&self) -> String {
-        fs::read_to_string(self.folder.path().join("assigned")).expect("a file")
+    /// Runs a script of the repository, with this in its environment.
+    pub fn run(&self, script: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+        let path = format!("{}:{}", self.folder.path().display(), std::env!("PATH"));
+        let mut command = Command::new(root().join(script));
+        command.args(arguments).env_clear().env("PATH", path).envs(environment.iter().copied());
+        command.env("ASSIGNED", self.folder.path().join("assigned"));
+        command.env("SUBSCRIPTIONS", self.folder.path().join("subscriptions"));
+        command.env("SLEPT", self.folder.path().join("slept"));
+        command.output().expect("bash is installed")
+    }
+
+    pub fn assigned(&self) -> String {
+        self.read("assigned")
+    }
+
+    /// How long the scripts would have slept, in seconds.
+    fn slept(&self) -> u32 {
+        self.read("slept").lines().map(|line| line.parse::<u32>().expect("seconds")).sum()
+    }
+
+    /// A package to publish.
+    fn package(&self) -> String {
+        let package = self.folder.path().join("package.zip");
+        fs::write(&package, "a zip").expect("written");
+        package.to_str().expect("text").to_owned()
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.path().join(name)).expect("a file")
+    }
+
+    /// The subscriptions that the commands were for; empty for the one that the client has chosen.
+    pub fn subscriptions(&self) -> BTreeSet<String> {
+        let lines = fs::read_to_string(self.folder.path().join("subscriptions")).expect("a file");
+        lines.lines().map(str::to_owned).collect()
     }
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("text")
 }
+
+const ASSIGNED: &str = "{\"principalId\":\"principal-1\",\"resourceId\":\"defender-1\",\"appRoleId\":\"alert-role\"}\n\
+    {\"principalId\":\"principal-1\",\"resourceId\":\"defender-1\",\"appRoleId\":\"machine-role\"}\n";
 
 #[test]
 fn both_roles_are_granted_and_a_second_time_changes_nothing() {
     let tenant = Tenant::new();
-    let assigned = "{\"principalId\":\"principal-1\",\"resourceId\":\"defender-1\",\"appRoleId\":\"alert-role\"}\n\
-                    {\"principalId\":\"principal-1\",\"resourceId\":\"defender-1\",\"appRoleId\":\"machine-role\"}\n";
     for told in [
         "Alert.Read.All: granted to forwarder\nMachine.Read.All: granted to forwarder\n",
         "Alert.Read.All: granted before\nMachine.Read.All: granted before\n",
@@ -74,26 +117,152 @@ fn both_roles_are_granted_and_a_second_time_changes_nothing() {
         let output = tenant.grant(&["security", "forwarder"], "");
         assert_eq!((text(&output.stdout), text(&output.stderr)), (told.to_owned(), String::new()));
         assert!(output.status.success());
-        assert_eq!(tenant.assigned(), assigned);
+        assert_eq!(tenant.assigned(), ASSIGNED);
+    }
+    assert_eq!(tenant.slept(), 0);
+}
+
+/// What the directory answers while it does not know everywhere what a deployment has just made, and a busy one.
+#[test]
+fn right_after_a_deployment_the_roles_are_granted_once_the_directory_knows_the_app() {
+    for trouble in [
+        "no-identity",
+        "no-reference",
+        "no-principal",
+        "no-defender",
+        "no-role",
+        "throttled",
+        "unavailable",
+        "lost",
+        "no-identity no-reference no-principal",
+    ] {
+        let tenant = Tenant::new();
+        let environment = [("TROUBLE", trouble), ("TIMES", "3"), ("WARN", "yes")];
+        let output = tenant.run("deploy/grant-roles.sh", &["security", "forwarder"], &environment);
+        assert!(output.status.success(), "{trouble}: {output:?}");
+        assert_eq!(tenant.assigned(), ASSIGNED, "{trouble}");
+        let told = text(&output.stderr);
+        assert!(told.contains("trying again for up to 2 minutes"), "{trouble}: {told}");
+        assert!((20..=180).contains(&tenant.slept()), "{trouble}: {} s", tenant.slept());
     }
 }
 
 #[test]
+fn a_warning_or_the_line_end_of_windows_does_not_get_into_what_is_granted() {
+    let tenant = Tenant::new();
+    let environment = [("WARN", "yes"), ("RETURN", "\r")];
+    let output = tenant.run("deploy/grant-roles.sh", &["security", "forwarder"], &environment);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(tenant.assigned(), ASSIGNED);
+}
+
+/// (arguments, trouble, exit code, what is told, whether it waited about two minutes for it to pass)
+const IN_THE_WAY: [(&[&str], &str, i32, &str, bool); 12] = [
+    (&["security"], "", 64, "usage: ", false),
+    (&["security", "nobody"], "", 1, "nobody was not read: sign in with az login", false),
+    (&["security", "forwarder"], "signed-out", 1, "Please run 'az login'", false),
+    (&["security", "forwarder"], "expired", 1, "AADSTS700082", false),
+    (&["security", "forwarder"], "no-identity", 1, "az functionapp identity assign", true),
+    (&["security", "forwarder"], "no-defender", 1, "set Defender for Endpoint up", true),
+    (&["security", "forwarder"], "no-role", 1, "no application role Machine.Read.All", true),
+    (&["security", "forwarder"], "denied", 77, "Alert.Read.All: you may not grant it", false),
+    (&["security", "forwarder"], "no-reference", 1, "run this again in some minutes", true),
+    (&["security", "forwarder"], "no-principal", 1, "run this again in some minutes", true),
+    (&["security", "forwarder"], "wrong", 1, "Alert.Read.All: ERROR: Bad Request", false),
+    (&["security", "forwarder"], "unavailable", 1, "ServiceUnavailable", true),
+];
+
+#[test]
 fn what_is_in_the_way_is_told_with_its_mend() {
-    for (arguments, trouble, code, told) in [
-        (&["security"][..], "", 64, "usage: "),
-        (&["security", "nobody"], "", 1, "nobody was not read: sign in with az login"),
-        (&["security", "forwarder"], "no-identity", 1, "az functionapp identity assign"),
-        (&["security", "forwarder"], "no-defender", 1, "set Defender for Endpoint up"),
-        (&["security", "forwarder"], "no-role", 1, "no application role Machine.Read.All"),
-        (&["security", "forwarder"], "denied", 1, "Alert.Read.All: you may not grant it"),
-        (&["security", "forwarder"], "new", 1, "run this again in a minute"),
-        (&["security", "forwarder"], "other", 1, "Alert.Read.All: ERROR: Service Unavailable"),
-    ] {
+    for (arguments, trouble, code, told, waits) in IN_THE_WAY {
         let tenant = Tenant::new();
         let output = tenant.grant(arguments, trouble);
         assert_eq!(output.status.code(), Some(code), "{trouble}: {output:?}");
         assert!(text(&output.stderr).contains(told), "{trouble}: {output:?}");
+        let seconds = if waits { 110..=130 } else { 0..=0 };
+        assert!(seconds.contains(&tenant.slept()), "{trouble}: {} s", tenant.slept());
+    }
+}
+
+/// What `config-zip` answers until the roles of a new app work; two of the answers come after it has succeeded.
+#[test]
+fn right_after_a_deployment_the_package_is_published_once_the_roles_work() {
+    for (trouble, reason) in [
+        ("no-storage-role", "may not write the package yet"),
+        ("no-host-key", "may not read its storage yet"),
+        ("unhealthy", "may not read its storage yet"),
+        ("no-site", "not ready yet"),
+        ("ongoing", "another deployment is under way"),
+        ("no-site no-storage-role no-host-key unhealthy", "not ready yet"),
+    ] {
+        let tenant = Tenant::new();
+        let environment = [("TROUBLE", trouble), ("TIMES", "2")];
+        let package = tenant.package();
+        let output = tenant.run("deploy/publish.sh", &["security", "forwarder", &package], &environment);
+        assert!(output.status.success(), "{trouble}: {output:?}");
+        assert_eq!(tenant.read("assigned.published"), format!("{package}\n"), "{trouble}");
+        let told = text(&output.stderr);
+        assert!(told.contains(reason) && told.contains("deploying again in 30 seconds"), "{trouble}: {told}");
+        let times = 2 * trouble.split(' ').count();
+        assert_eq!((told.lines().count(), tenant.slept()), (times, 30 * u32::try_from(times).expect("few")));
+    }
+}
+
+#[test]
+fn what_keeps_the_package_out_is_told_with_its_mend() {
+    for (package, trouble, code, told, waited) in [
+        (None, "", 64, "usage: ", 0),
+        (Some("/nowhere/package.zip"), "", 1, "make it with deploy/package.sh", 0),
+        (Some(""), "signed-out", 1, "Please run 'az login'", 0),
+        (Some(""), "firewall", 1, "the network rules of the app's storage account", 0),
+        (Some(""), "classic", 1, "on the classic Consumption plan", 0),
+        (Some(""), "no-storage-role", 1, "after ten minutes", 600),
+        (Some(""), "unhealthy", 1, "appears to be unhealthy", 600),
+    ] {
+        let tenant = Tenant::new();
+        let made = tenant.package();
+        let package = package.map(|package| if package.is_empty() { made.as_str() } else { package });
+        let arguments: Vec<&str> =
+            ["security"].into_iter().chain(package.map(|_| "forwarder")).chain(package).collect();
+        let output = tenant.run("deploy/publish.sh", &arguments, &[("TROUBLE", trouble)]);
+        assert_eq!(output.status.code(), Some(code), "{trouble}: {output:?}");
+        assert!(text(&output.stderr).contains(told), "{trouble}: {output:?}");
+        assert_eq!((tenant.slept(), tenant.read("assigned.published")), (waited, String::new()), "{trouble}");
+    }
+}
+
+/// A machine on which the binary cannot be built is told so at once, and how to go on.
+#[test]
+fn the_package_script_says_where_it_runs() {
+    for (system, runs) in [
+        ("Darwin arm64", false),
+        ("MINGW64_NT-10.0 x86_64", false),
+        ("Linux aarch64", false),
+        ("Linux x86_64", true),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let uname = folder.path().join("uname");
+        fs::write(&uname, format!("#!/bin/sh\necho {system}\n")).expect("written");
+        fs::set_permissions(&uname, fs::Permissions::from_mode(0o755)).expect("a program");
+        let tools = Command::new("bash").args(["-c", "command -v dirname bash cat"]).output().expect("bash");
+        for tool in text(&tools.stdout).lines().map(Path::new) {
+            let here = folder.path().join(tool.file_name().expect("a name"));
+            std::os::unix::fs::symlink(tool, here).expect("linked");
+        }
+        let mut script = Command::new(root().join("deploy/package.sh"));
+        let output = script.env("PATH", folder.path()).output().expect("bash is installed");
+        assert_eq!(output.status.code(), Some(1), "{system}: {output:?}");
+        let told = text(&output.stderr);
+        if runs {
+            // It has got as far as the tools, all of which it names.
+            for tool in ["cargo", "python3", "readelf", "zip"] {
+                assert!(told.contains(tool) && !told.contains("docker"), "{told}");
+            }
+        } else {
+            for part in [system, "docker run", "--platform linux/amd64", "mdatp-forward.zip"] {
+                assert!(told.contains(part), "{system}: {told}");
+            }
+        }
     }
 }
 

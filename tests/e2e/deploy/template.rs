@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
+    mem,
 };
 
 use serde_json::{Map, Value, json};
@@ -14,10 +15,15 @@ use super::{
 
 const GROUP: &str = "/subscriptions/5d6a1a0e-9a3b-4c61-8a53-2d1e7f4b9c10/resourceGroups/security";
 
+const DEPLOYMENT: &str = "Microsoft.Resources/deployments";
+
+/// The longest name of a deployment.
+const DEPLOYMENT_NAME: usize = 64;
+
 /// A template with values for its parameters.
 pub struct Template<'a> {
     document: &'a Value,
-    parameters: BTreeMap<&'a str, Value>,
+    parameters: BTreeMap<String, Value>,
     /// Types of which instances exist beside the template's own.
     existing: &'a [&'a str],
     /// What `reference()` finds, by type.
@@ -32,6 +38,17 @@ struct Seen {
     variables: BTreeSet<String>,
     /// Ids of resources that were named.
     ids: BTreeSet<String>,
+    /// Those of them that were asked for their state.
+    asked: BTreeSet<String>,
+}
+
+/// When an expression is evaluated. `reference()` asks a resource for its state, which is possible only in a
+/// resource's `properties` and in outputs: names, scopes, conditions, variables and defaults are known before (Azure
+/// Resource Manager's documentation, "Resource functions for ARM templates", reference).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    Before,
+    Deploying,
 }
 
 /// A resource as it is deployed.
@@ -42,8 +59,19 @@ pub struct Resource {
     pub id: String,
     pub deployed: bool,
     pub body: Value,
+    /// The ids of what it waits for.
     pub depends_on: BTreeSet<String>,
+    /// The id of the nested deployment that it is part of.
+    pub within: Option<String>,
     needs: BTreeSet<String>,
+    asks: BTreeSet<String>,
+}
+
+/// The resources of one template, and what they name that is not among them: by whom, and its id.
+#[derive(Default)]
+struct Listed {
+    resources: Vec<Resource>,
+    outside: Vec<(String, String)>,
 }
 
 impl Resource {
@@ -65,44 +93,109 @@ impl<'a> Template<'a> {
     ) -> Result<Self, String> {
         reader::read(document)?;
         let declared = document["parameters"].as_object().ok_or("no parameters")?;
-        let parameters: BTreeMap<_, _> = given.iter().cloned().collect();
-        for name in parameters.keys() {
-            if !declared.contains_key(*name) {
-                return Err(format!("there is no parameter {name}"));
-            }
+        let parameters: BTreeMap<String, _> =
+            given.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        if let Some(name) = parameters.keys().find(|name| !declared.contains_key(*name)) {
+            return Err(format!("there is no parameter {name}"));
         }
         Ok(Self { document, parameters, existing, deployed, seen: RefCell::default() })
     }
 
-    /// All resources, also those whose condition is false, in order.
+    /// All resources, those of nested deployments and those whose condition is false among them, in order.
     pub fn resources(&self) -> Result<Vec<Resource>, String> {
-        let mut resources = Vec::new();
-        for resource in self.document["resources"].as_array().ok_or("no resources")? {
-            resources
-                .push(self.resource(resource).map_err(|problem| format!("{}: {problem}", resource["type"]))?);
+        let Listed { resources, outside } = self.list(&self.document["resources"], When::Before)?;
+        if let Some((who, id)) = outside.into_iter().find(|(_, id)| !self.exists(id)) {
+            return Err(format!("{who} names {id}, which is not declared"));
         }
-        let declared: BTreeSet<_> = resources.iter().map(|resource| &resource.id).collect();
-        if declared.len() < resources.len() {
-            return Err("a resource is declared twice".to_owned());
+        let ids: BTreeSet<_> = resources.iter().map(|resource| &resource.id).collect();
+        if ids.len() == resources.len() {
+            Ok(resources)
+        } else {
+            Err("a resource is declared twice".to_owned())
         }
-        for resource in &resources {
-            if let Some(nowhere) = resource.depends_on.iter().find(|id| !declared.contains(id)) {
-                return Err(format!("{} depends on {nowhere}, which is not declared", resource.id));
-            }
-            for id in resource.needs.iter().filter(|id| **id != resource.id) {
-                if declared.contains(id) && !resource.depends_on.contains(id) {
-                    return Err(format!("{} does not depend on {id}, which it names", resource.id));
-                }
-                if !declared.contains(id) && !self.exists(id) {
-                    return Err(format!("{} names {id}, which is not declared", resource.id));
-                }
-            }
-        }
-        Ok(resources)
     }
 
-    pub fn outputs(&self) -> Result<Value, String> {
-        self.value(&self.document["outputs"])
+    fn list(&self, declared: &Value, when: When) -> Result<Listed, String> {
+        let mut listed = Listed::default();
+        let mut nested = Listed::default();
+        for resource in declared.as_array().ok_or("no resources")? {
+            let problem = |problem| format!("{}: {problem}", resource["type"]);
+            let mut outer = self.resource(resource, when).map_err(problem)?;
+            if outer.kind == DEPLOYMENT {
+                let inner = self.nested(resource, &outer).map_err(problem)?;
+                // What it names outside is for the deployment to wait for.
+                outer.needs.extend(inner.outside.into_iter().map(|(_, id)| id));
+                nested.resources.extend(inner.resources);
+            }
+            listed.resources.push(outer);
+        }
+        let ids: BTreeMap<_, _> =
+            listed.resources.iter().map(|resource| (&resource.id, resource.deployed)).collect();
+        if ids.len() < listed.resources.len() {
+            return Err("a resource is declared twice".to_owned());
+        }
+        for Resource { id: own, depends_on, needs, asks, deployed, .. } in &listed.resources {
+            if let Some(nowhere) = depends_on.iter().find(|id| !ids.contains_key(id)) {
+                return Err(format!("{own} depends on {nowhere}, which is not declared"));
+            }
+            for id in needs.iter().filter(|id| *id != own) {
+                match ids.get(id) {
+                    None => listed.outside.push((own.clone(), id.clone())),
+                    Some(_) if !depends_on.contains(id) => {
+                        return Err(format!("{own} does not depend on {id}, which it names"));
+                    }
+                    Some(is_there) if asks.contains(id) && *deployed && !is_there => {
+                        return Err(format!("{own} asks for the state of {id}, which is not deployed"));
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+        listed.resources.extend(nested.resources);
+        Ok(listed)
+    }
+
+    /// The resources of a nested deployment. Its expressions are those of the template around it, or with
+    /// `expressionEvaluationOptions` its own (Azure Resource Manager's documentation, "Using linked and nested
+    /// templates", expression evaluation scope).
+    fn nested(&self, resource: &Value, deployment: &Resource) -> Result<Listed, String> {
+        if deployment.name().len() > DEPLOYMENT_NAME {
+            return Err(format!("the name {} is too long", deployment.name()));
+        }
+        let properties = &resource["properties"];
+        let template = &properties["template"];
+        let mut listed = match properties["expressionEvaluationOptions"]["scope"].as_str() {
+            Some("inner") => {
+                let given = deployment.properties()["parameters"].as_object().into_iter().flatten();
+                let given: Vec<_> =
+                    given.map(|(name, given)| (name.as_str(), given["value"].clone())).collect();
+                let inner = Template::new(template, &given, self.existing, self.deployed.clone())?;
+                let listed = inner.list(&template["resources"], When::Before)?;
+                match &inner.unused()[..] {
+                    [] => listed,
+                    unused => return Err(format!("{unused:?} is not used")),
+                }
+            }
+            None | Some("outer") => self.list(&template["resources"], When::Deploying)?,
+            Some(scope) => return Err(format!("{scope} is no scope")),
+        };
+        for inner in &mut listed.resources {
+            inner.deployed &= deployment.deployed;
+            inner.within = Some(deployment.id.clone());
+        }
+        Ok(listed)
+    }
+
+    pub fn outputs(&self, resources: &[Resource]) -> Result<Value, String> {
+        self.take_seen();
+        let outputs = self.value(&self.document["outputs"], When::Deploying)?;
+        let (_, asked) = self.take_seen();
+        match resources.iter().find(|resource| asked.contains(&resource.id) && !resource.deployed) {
+            Some(Resource { id, .. }) => {
+                Err(format!("the outputs ask for the state of {id}, which is not deployed"))
+            }
+            None => Ok(outputs),
+        }
     }
 
     /// Declared parameters and variables that nothing has used.
@@ -120,24 +213,31 @@ impl<'a> Template<'a> {
             .collect()
     }
 
-    fn resource(&self, resource: &Value) -> Result<Resource, String> {
+    fn resource(&self, resource: &Value, when: When) -> Result<Resource, String> {
         let text = |name: &str| resource[name].as_str().map(str::to_owned).ok_or(format!("no {name}"));
         let (kind, api_version) = (text("type")?, text("apiVersion")?);
-        let Value::String(name) = self.value(&resource["name"])? else { return Err("no name".to_owned()) };
-        let deployed =
-            resource.get("condition").map_or(Ok(json!(true)), |condition| self.value(condition))?;
-        let depends_on = resource.get("dependsOn").map_or(Ok(json!([])), |list| self.value(list))?;
+        let depends_on = resource.get("dependsOn").map_or(Ok(json!([])), |list| self.value(list, when))?;
         let depends_on = serde_json::from_value(depends_on).map_err(|error| error.to_string())?;
 
         // What the resource itself names it has to wait for.
-        self.seen.borrow_mut().ids.clear();
-        let mut body = resource.clone();
-        if let Some(body) = body.as_object_mut() {
-            body.remove("dependsOn");
+        self.take_seen();
+        let mut body = Map::new();
+        for (name, value) in resource.as_object().into_iter().flatten() {
+            let value = match name.as_str() {
+                "dependsOn" => continue,
+                "properties" if kind == DEPLOYMENT => {
+                    let parameters = self.value(&value["parameters"], When::Deploying)?;
+                    json!({"mode": value["mode"], "parameters": parameters})
+                }
+                "properties" => self.value(value, When::Deploying)?,
+                _ => self.value(value, when)?,
+            };
+            body.insert(name.clone(), value);
         }
-        let body = self.value(&body)?;
+        let body = Value::Object(body);
+        let (mut needs, asks) = self.take_seen();
+        let name = body["name"].as_str().ok_or("no name")?;
         let scope = body["scope"].as_str();
-        let mut needs = self.seen.borrow().ids.clone();
         if let (None, Some((parent, _)), Some((parent_kind, _))) =
             (scope, name.rsplit_once('/'), kind.rsplit_once('/'))
         {
@@ -148,9 +248,16 @@ impl<'a> Template<'a> {
             };
             needs.insert(id(GROUP, parent_kind, parent)?);
         }
-        let id = id(scope.unwrap_or(GROUP), &kind, &name)?;
-        let deployed = deployed.as_bool().ok_or("the condition is neither true nor false")?;
-        Ok(Resource { kind, api_version, id, deployed, body, depends_on, needs })
+        let id = id(scope.unwrap_or(GROUP), &kind, name)?;
+        let deployed = body.get("condition").map_or(Some(true), Value::as_bool);
+        let deployed = deployed.ok_or("the condition is neither true nor false")?;
+        Ok(Resource { kind, api_version, id, deployed, body, depends_on, within: None, needs, asks })
+    }
+
+    /// The ids that were named, and asked for their state, since this was called last.
+    fn take_seen(&self) -> (BTreeSet<String>, BTreeSet<String>) {
+        let mut seen = self.seen.borrow_mut();
+        (mem::take(&mut seen.ids), mem::take(&mut seen.asked))
     }
 
     fn exists(&self, id: &str) -> bool {
@@ -164,49 +271,65 @@ impl<'a> Template<'a> {
     }
 
     /// A value of the template with every expression in it evaluated.
-    fn value(&self, value: &Value) -> Result<Value, String> {
+    fn value(&self, value: &Value, when: When) -> Result<Value, String> {
         Ok(match value {
             Value::String(text) => match expression::read(text) {
-                Some(expression) => self.evaluate(&expression?)?,
+                Some(expression) => self.evaluate(&expression?, when)?,
                 None => json!(text.strip_prefix('[').filter(|rest| rest.starts_with('[')).unwrap_or(text)),
             },
-            Value::Array(values) => values.iter().map(|value| self.value(value)).collect::<Result<_, _>>()?,
-            Value::Object(members) => Value::Object(
-                members.iter().map(|(name, value)| Ok((name.clone(), self.value(value)?))).collect::<Result<
-                    _,
-                    String,
-                >>(
-                )?,
-            ),
+            Value::Array(values) => {
+                values.iter().map(|value| self.value(value, when)).collect::<Result<_, _>>()?
+            }
+            Value::Object(members) => {
+                let members =
+                    members.iter().map(|(name, value)| Ok((name.clone(), self.value(value, when)?)));
+                Value::Object(members.collect::<Result<_, String>>()?)
+            }
             other => other.clone(),
         })
     }
 
-    fn evaluate(&self, expression: &Expression) -> Result<Value, String> {
+    fn evaluate(&self, expression: &Expression, when: When) -> Result<Value, String> {
         match expression {
             Expression::Text(text) => Ok(json!(text)),
             Expression::Number(number) => Ok(json!(number)),
             Expression::Member { of, name } => {
-                let (of, name) = (self.evaluate(of)?, self.evaluate(name)?);
+                let (of, name) = (self.evaluate(of, when)?, self.evaluate(name, when)?);
                 let name = name.as_str().ok_or("a member's name is no text")?;
                 of.get(name).cloned().ok_or(format!("there is no {name} in {of}"))
             }
+            // Only what is chosen is evaluated.
+            Expression::Call { function, arguments } if function == "if" => {
+                let [condition, yes, no] = &arguments[..] else {
+                    return Err("if() has three arguments".to_owned());
+                };
+                match self.evaluate(condition, when)? {
+                    Value::Bool(true) => self.evaluate(yes, when),
+                    Value::Bool(false) => self.evaluate(no, when),
+                    other => Err(format!("if(): {other} is neither true nor false")),
+                }
+            }
             Expression::Call { function, arguments } => {
-                let arguments: Vec<_> =
-                    arguments.iter().map(|argument| self.evaluate(argument)).collect::<Result<_, _>>()?;
-                self.call(function, &arguments).map_err(|problem| format!("{function}(): {problem}"))
+                let arguments: Vec<_> = arguments
+                    .iter()
+                    .map(|argument| self.evaluate(argument, when))
+                    .collect::<Result<_, _>>()?;
+                self.call(function, &arguments, when).map_err(|problem| format!("{function}(): {problem}"))
             }
         }
     }
 
-    fn call(&self, function: &str, arguments: &[Value]) -> Result<Value, String> {
+    fn call(&self, function: &str, arguments: &[Value], when: When) -> Result<Value, String> {
         Ok(match (function, arguments) {
             ("parameters", [Value::String(name)]) => self.parameter(name)?,
             ("variables", [Value::String(name)]) => {
                 let variable =
                     self.document["variables"].get(name).ok_or(format!("there is no variable {name}"))?;
                 self.seen.borrow_mut().variables.insert(name.clone());
-                self.value(variable)?
+                self.value(variable, When::Before)?
+            }
+            ("reference", _) if when == When::Before => {
+                return Err("only in properties and outputs".to_owned());
             }
             ("reference", [Value::String(id), options @ ..]) => self.reference(id, options)?,
             ("resourceId", [Value::String(kind), names @ ..]) => {
@@ -241,16 +364,9 @@ impl<'a> Template<'a> {
             }
             ("string", [value]) => json!(value.to_string()),
             ("uniqueString", [_, ..]) => json!("k3v7q2m5x4b6a"),
-            ("empty", [value]) => json!(matches!(value.as_str(), Some(""))),
+            ("empty", [Value::String(text)]) => json!(text.is_empty()),
             ("not", [Value::Bool(value)]) => json!(!value),
             ("equals", [one, other]) => json!(one == other),
-            ("if", [Value::Bool(condition), yes, no]) => {
-                if *condition {
-                    yes.clone()
-                } else {
-                    no.clone()
-                }
-            }
             ("null", []) => Value::Null,
             ("createArray", values) => json!(values),
             ("createObject", members) => {
@@ -282,7 +398,8 @@ impl<'a> Template<'a> {
         let declared =
             self.document["parameters"].get(name).ok_or(format!("there is no parameter {name}"))?;
         self.seen.borrow_mut().parameters.insert(name.to_owned());
-        let default = || self.value(declared.get("defaultValue").ok_or(format!("{name} has no value"))?);
+        let default = declared.get("defaultValue").ok_or(format!("{name} has no value"));
+        let default = || self.value(default?, When::Before);
         let value = self.parameters.get(name).cloned().map_or_else(default, Ok)?;
         let fits = match declared["type"].as_str().map(str::to_lowercase).as_deref() {
             Some("string") => value.is_string(),
@@ -291,7 +408,11 @@ impl<'a> Template<'a> {
             _ => false,
         };
         let allowed = declared["allowedValues"].as_array().is_none_or(|values| values.contains(&value));
-        if fits && allowed { Ok(value) } else { Err(format!("{name} cannot be {value}")) }
+        let size = value.as_i64().or(value.as_str().and_then(|text| text.len().try_into().ok()));
+        let bound = |names: [&str; 2]| names.iter().find_map(|name| declared[*name].as_i64());
+        let within = bound(["minValue", "minLength"]).is_none_or(|least| size >= Some(least))
+            && bound(["maxValue", "maxLength"]).is_none_or(|most| size <= Some(most));
+        if fits && allowed && within { Ok(value) } else { Err(format!("{name} cannot be {value}")) }
     }
 
     /// What a resource says of itself; only its whole has an identity.
@@ -303,6 +424,7 @@ impl<'a> Template<'a> {
             .flatten()
             .find(|(kind, _)| id.contains(&format!("/providers/{kind}/")));
         let (_, answer) = kind.ok_or(format!("{id} has nothing to be asked for"))?;
+        self.seen.borrow_mut().asked.insert(id.to_owned());
         match options {
             [] | [Value::String(_)] => Ok(answer["properties"].clone()),
             [Value::String(_), Value::String(full)] if full == "full" => Ok(answer.clone()),

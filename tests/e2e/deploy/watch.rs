@@ -16,8 +16,8 @@ use crate::queries::{
     workspaces,
 };
 
-/// Where a Function App's log lines are, seen from the workspace and from Application Insights, and what a rule
-/// dropped; the columns that matter here.
+/// Where a Function App's log lines are, seen from the workspace and from Application Insights, what befell the
+/// workspace, and what a rule dropped; the columns that matter here.
 const APP_TRACES: [(&str, &str); 5] = [
     ("TimeGenerated", "datetime"),
     ("Message", "string"),
@@ -30,6 +30,13 @@ const TRACES: [(&str, &str); 4] = [
     ("message", "string"),
     ("severityLevel", "int"),
     ("cloud_RoleName", "string"),
+];
+const LOG_OPERATION: [(&str, &str); 5] = [
+    ("TimeGenerated", "datetime"),
+    ("Category", "string"),
+    ("Operation", "string"),
+    ("Level", "string"),
+    ("Detail", "string"),
 ];
 const DCR_LOG_ERRORS: [(&str, &str); 4] = [
     ("TimeGenerated", "datetime"),
@@ -151,6 +158,7 @@ fn watched(workspace: Workspace) -> Workspace {
         .with_table("AppTraces", &APP_TRACES)
         .with_table("traces", &TRACES)
         .with_table("DCRLogErrors", &DCR_LOG_ERRORS)
+        .with_table("_LogOperation", &LOG_OPERATION)
 }
 
 #[test]
@@ -181,6 +189,8 @@ fn a_column_misspelt_in_a_query_is_found() {
         ("AppTraces", "AppTrace"),
         ("message", "mesage"),
         ("DCRLogErrors", "DcrErrors"),
+        ("_LogOperation", "_LogOperations"),
+        ("Detail", "Detial"),
         ("Health_CL", "Helth_CL"),
         ("LagMinutes = LagSeconds", "LagSecs"),
     ];

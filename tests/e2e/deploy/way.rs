@@ -37,25 +37,48 @@ pub const ROLES: [(&str, &str); 5] = [
     ("0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3", "Microsoft.Storage/storageAccounts"),
 ];
 
-/// The same with a client secret: of the app's own identity and of the app registration.
-pub const ROLES_FOR_A_SECRET: [(&str, &str, &str); 3] = [
+/// The same where a secret is in a Key Vault, of the app's own identity, and a group runs commands from a shell.
+pub const ROLES_WITH_VAULT_AND_GROUP: [(&str, &str, &str); 3] = [
     (PRINCIPAL, "4633458b-17de-408a-b874-0445c86b69e6", "Microsoft.KeyVault/vaults"),
-    ("client-object", "3913510d-42f4-4e42-8a64-420c390055eb", "Microsoft.Insights/dataCollectionRules"),
-    ("client-object", "b7e6dc6d-f1e8-4753-8033-0f276bb0955b", "Microsoft.Storage/storageAccounts"),
+    (GROUP, "3913510d-42f4-4e42-8a64-420c390055eb", "Microsoft.Insights/dataCollectionRules"),
+    (GROUP, "b7e6dc6d-f1e8-4753-8033-0f276bb0955b", "Microsoft.Storage/storageAccounts"),
 ];
 
+/// The app's own, system-assigned identity.
 pub const PRINCIPAL: &str = "app-principal";
+
+/// Who runs commands from a shell.
+pub const GROUP: &str = "group-of-analysts";
+
+/// The app registration that reads Defender, and the tenant it does that in.
+pub const DEFENDER_TENANT: &str = "5b1c8a3e-7d2f-4e60-9a4b-1c8d7e6f5a40";
+pub const CLIENT: &str = "a1b2c3d4-0000-4e60-9a4b-1c8d7e6f5a41";
+
+/// The identity that it trusts: of the tenant of the subscription, not of Defender's.
+pub const IDENTITY_CLIENT: &str = "c0ffee00-0000-4e60-9a4b-1c8d7e6f5a42";
+pub const IDENTITY_PRINCIPAL: &str = "c0ffee00-0000-4e60-9a4b-1c8d7e6f5a43";
+pub const IDENTITY_TENANT: &str = "c0ffee00-0000-4e60-9a4b-1c8d7e6f5a44";
+
+pub const ACTION_GROUP: &str =
+    "/subscriptions/s/resourceGroups/g/providers/Microsoft.Insights/actionGroups/a";
+
+/// Where the workspace is, and where the app is when that is elsewhere.
+pub const REGION: &str = "westeurope";
+pub const APP_REGION: &str = "northeurope";
 
 /// A way to deploy the template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     Flex,
     Consumption,
+    /// Another tenant's Defender by a secret in a Key Vault; with all that may be told and granted besides.
     Secret,
+    /// Another tenant's Defender without a secret; from another region, and with rows that are kept for long.
+    Federated,
 }
 
 impl Way {
-    pub const ALL: [Way; 3] = [Way::Flex, Way::Consumption, Way::Secret];
+    pub const ALL: [Way; 4] = [Way::Flex, Way::Consumption, Way::Secret, Way::Federated];
 
     pub fn parameters(self) -> Vec<(&'static str, Value)> {
         let mut parameters = vec![("workspaceName", json!("sentinel"))];
@@ -65,14 +88,21 @@ impl Way {
             Way::Secret => parameters.extend([
                 ("keyVaultName", json!("vault")),
                 ("secretName", json!("defender")),
-                ("tenantId", json!("5b1c8a3e-7d2f-4e60-9a4b-1c8d7e6f5a40")),
-                ("clientId", json!("a1b2c3d4-0000-4e60-9a4b-1c8d7e6f5a41")),
-                ("clientObjectId", json!("client-object")),
+                ("tenantId", json!(DEFENDER_TENANT)),
+                ("clientId", json!(CLIENT)),
+                ("principalId", json!(GROUP)),
+                ("principalType", json!("Group")),
                 ("health", json!("on")),
-                (
-                    "actionGroupId",
-                    json!("/subscriptions/s/resourceGroups/g/providers/Microsoft.Insights/actionGroups/a"),
-                ),
+                ("actionGroupId", json!(ACTION_GROUP)),
+                ("retentionInDays", json!(4)),
+                ("tags", json!({"azd-service-name": "mdatp-forward"})),
+            ]),
+            Way::Federated => parameters.extend([
+                ("tenantId", json!(DEFENDER_TENANT)),
+                ("clientId", json!(CLIENT)),
+                ("appLocation", json!(APP_REGION)),
+                ("retentionInDays", json!(730)),
+                ("totalRetentionInDays", json!(4383)),
             ]),
         }
         parameters
@@ -83,26 +113,44 @@ impl Way {
         self == Way::Secret
     }
 
+    pub fn app_region(self) -> &'static str {
+        if self == Way::Federated { APP_REGION } else { REGION }
+    }
+
+    /// How long the tables keep their rows for queries, and in all.
+    pub fn retention(self) -> [Value; 2] {
+        match self {
+            Way::Flex | Way::Consumption => [Value::Null, Value::Null],
+            Way::Secret => [json!(4), Value::Null],
+            Way::Federated => [json!(730), json!(4383)],
+        }
+    }
+
     pub fn settings(self) -> BTreeSet<&'static str> {
         let more: &[&str] = match self {
             Way::Flex => &[],
             Way::Consumption => &["FUNCTIONS_WORKER_RUNTIME", "WEBSITE_RUN_FROM_PACKAGE"],
-            Way::Secret => &["AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_TENANT_ID"],
+            Way::Secret => &["MDATP_CLIENT_ID", "MDATP_CLIENT_SECRET", "MDATP_TENANT_ID"],
+            Way::Federated => &["MDATP_CLIENT_ID", "MDATP_MANAGED_IDENTITY_CLIENT_ID", "MDATP_TENANT_ID"],
         };
         SETTINGS.iter().chain(more).chain(&["MDATP_START"]).copied().collect()
     }
 
     pub fn roles(self) -> BTreeSet<(&'static str, &'static str, &'static str)> {
-        let more = if self == Way::Secret { &ROLES_FOR_A_SECRET[..] } else { &[] };
+        let more = if self == Way::Secret { &ROLES_WITH_VAULT_AND_GROUP[..] } else { &[] };
         ROLES.iter().map(|(role, on)| (PRINCIPAL, *role, *on)).chain(more.iter().copied()).collect()
     }
 }
+
 /// What the template's own resources say once they are there.
 pub fn deployed(rule: &str, endpoint: &str) -> Value {
     json!({
         "Microsoft.Insights/components": {"properties": {"ConnectionString": "InstrumentationKey=k"}},
         "Microsoft.Insights/dataCollectionRules": {"properties": {
             "immutableId": rule, "endpoints": {"logsIngestion": endpoint}
+        }},
+        "Microsoft.ManagedIdentity/userAssignedIdentities": {"properties": {
+            "clientId": IDENTITY_CLIENT, "principalId": IDENTITY_PRINCIPAL, "tenantId": IDENTITY_TENANT
         }},
         "Microsoft.Web/sites": {"properties": {}, "identity": {"principalId": PRINCIPAL}}
     })

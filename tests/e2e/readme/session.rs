@@ -20,9 +20,9 @@ use crate::stage::{Stage, WORKSPACE};
 pub const STAND_INS: [&str; 4] = ["az", "cargo", "func", "git"];
 
 /// What else commands and scripts may use.
-const TOOLS: [&str; 15] = [
-    "basename", "bash", "cat", "cp", "dirname", "env", "grep", "ln", "mkdir", "mv", "rm", "sed", "tail",
-    "tee", "timeout",
+const TOOLS: [&str; 18] = [
+    "basename", "bash", "cat", "cp", "dirname", "env", "find", "grep", "ln", "mkdir", "mktemp", "mv", "rm",
+    "sed", "sort", "tail", "tee", "timeout",
 ];
 
 /// How long the commands of a document may take.
@@ -111,6 +111,9 @@ impl Session {
             .env("SIMULATOR", simulator())
             .env("PORT", port.to_string())
             .env("ASSIGNED", at("assigned"))
+            // What a deployment has made just now is not known everywhere.
+            .env("TROUBLE", "no-identity no-reference no-principal no-storage-role unhealthy")
+            .env("TIMES", "1")
             .env("WORKSPACE_RESOURCE", WORKSPACE)
             .stdin(Stdio::null())
             .kill_on_drop(true);

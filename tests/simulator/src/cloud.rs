@@ -203,7 +203,7 @@ impl Cloud {
     }
 
     /// Deploys a data collection rule: a `dataCollectionRules` resource of kind Direct, as a template or
-    /// `az monitor data-collection rule show` has it. From then on its streams are the only ones, and of each
+    /// the API has it, with or without `properties` around. From then on its streams are the only ones, and of each
     /// record the table gets what the rule declares; the answer to a post does not tell. Until then there is
     /// [`tenant::STREAM`], which takes any column.
     ///

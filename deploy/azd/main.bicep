@@ -1,0 +1,55 @@
+// For azd: azuredeploy.json in the region of the workspace, with the tag by which azd finds the app.
+targetScope = 'resourceGroup'
+
+@description('The Log Analytics workspace that gets the alerts. It exists already, in this resource group.')
+param workspaceName string
+
+@description('The region of the Function App and what belongs to it, where the workspace\'s has no Flex Consumption.')
+param appLocation string = ''
+
+@description('When to forward, as NCRONTAB in UTC.')
+param schedule string = '0 */5 * * * *'
+
+@description('Where the very first run begins: an RFC 3339 time, or a duration back from then.')
+param start string = '24h'
+
+@description('on: a row about each run goes to the table MDATPAlertsHealth_CL.')
+@allowed([
+  'on'
+  'off'
+])
+param health string = 'off'
+
+@description('Defender\'s tenant, when an app registration reads it in place of the app\'s own identity.')
+param tenantId string = ''
+
+@description('With tenantId: the app registration\'s application (client) id.')
+param clientId string = ''
+
+@description('The resource id of the action group that the alert rules call.')
+param actionGroupId string = ''
+
+resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' existing = {
+  name: workspaceName
+}
+
+module forwarder '../azuredeploy.json' = {
+  name: 'mdatp-forward'
+  params: {
+    workspaceName: workspaceName
+    location: workspace.location
+    appLocation: empty(appLocation) ? workspace.location : appLocation
+    schedule: schedule
+    start: start
+    health: health
+    tenantId: tenantId
+    clientId: clientId
+    actionGroupId: actionGroupId
+    tags: {
+      'azd-service-name': 'mdatp-forward'
+    }
+  }
+}
+
+// The hooks in azure.yaml have this in their environment.
+output AZURE_FUNCTION_APP_NAME string = forwarder.outputs.appName
