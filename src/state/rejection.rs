@@ -248,6 +248,25 @@ mod tests {
     }
 
     #[test]
+    fn the_detail_about_a_token_is_told_and_that_about_a_signature_is_not() {
+        let detailed = |code: &str| {
+            xml(code).replace(
+                "</Error>",
+                "<AuthenticationErrorDetail>the detail</AuthenticationErrorDetail></Error>",
+            )
+        };
+        let told = |status, code| rejection(status, None, &detailed(code)).expect("a rejection").to_string();
+        assert_eq!(
+            told(401, "InvalidAuthenticationInfo"),
+            "Blob Storage answered 401 InvalidAuthenticationInfo (the detail)"
+        );
+        assert_eq!(
+            told(403, "AuthenticationFailed"),
+            "Blob Storage answered 403 AuthenticationFailed (What is wrong.)"
+        );
+    }
+
+    #[test]
     fn a_status_without_a_code_says_nothing_about_blobs() {
         for status in [302, 403, 404, 409, 412] {
             let found = rejection(status, None, "<html>Blocked</html>").expect("a rejection");
