@@ -23,7 +23,7 @@ fail() {
   exit 1
 }
 
-command -v az >/dev/null || fail "az is not installed: https://aka.ms/install-azure-cli"
+command -v az >/dev/null || fail "the Azure CLI is not installed: https://aka.ms/install-azure-cli"
 
 id=$(az monitor log-analytics workspace show --resource-group "$group" --workspace-name "$workspace" \
   --query id --output tsv) ||

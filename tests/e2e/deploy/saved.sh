@@ -2,22 +2,13 @@
 # Stands in for the Azure CLI before deploy/asim-hook.sh: a workspace with its saved functions, a folder for each in
 # $SAVED, which holds a file for each of its properties. $TROUBLE says what is wrong.
 set -euo pipefail
-. "${BASH_SOURCE%/*}/../../fixtures/az/parse.sh"
-
-# The value after an option.
-option() {
-  local name=$1
-  shift
-  while (($#)); do
-    [[ $1 == "$name" ]] && { echo "$2"; return; }
-    shift
-  done
-}
 
 refuse() {
   echo "ERROR: $*" >&2
   exit 1
 }
+
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../fixtures/az/parse.sh"
 
 # A member of the JSON in $body that is text without quotes in it.
 member() {
@@ -25,26 +16,26 @@ member() {
   printf '%b' "${BASH_REMATCH[1]}"
 }
 
-parse "$@"
 workspace=${WORKSPACE_RESOURCE:-/subscriptions/s/resourceGroups/security/providers/Microsoft.OperationalInsights/workspaces/sentinel}
-url=$(option --url "$@")
-case "$1 $2 $3" in
-  "monitor log-analytics workspace")
-    [[ $(option --resource-group "$@") == security && $(option --workspace-name "$@") == sentinel ]] || refuse ResourceNotFound
+parse "$@"
+url=${given[--uri]-}
+case "$command ${given[--method]-}" in
+  "monitor log-analytics workspace show ")
+    [[ ${given[--resource-group]} == security && ${given[--name]} == sentinel ]] || refuse ResourceNotFound
     echo "$workspace"
     ;;
-  "rest --method get")
+  "rest get")
     [[ $url == "$workspace/savedSearches?api-version=2023-09-01" ]] || refuse "$url"
     [[ ${TROUBLE-} == unreadable ]] && refuse "Forbidden({\"error\":{\"code\":\"AuthorizationFailed\"}})"
-    query=$(option --query "$@")
+    query=${given[--query]}
     [[ $query =~ ^value\[\?properties\.functionAlias==\'([A-Za-z_]+)\'\]\.properties\.(query|functionParameters)' | [0]'$ ]] || refuse "$query"
     alias=${BASH_REMATCH[1]} property=${BASH_REMATCH[2]}
     # Somebody makes it between the look and the making.
     [[ ${TROUBLE-} == race && $alias == Im_AlertEventCustom ]] && exit
     if [[ -d $SAVED/$alias ]]; then cat "$SAVED/$alias/$property"; fi
     ;;
-  "rest --method put")
-    body=$(option --body "$@")
+  "rest put")
+    body=${given[--body]}
     [[ $url =~ ^"$workspace/savedSearches/"([A-Za-z_]+)"?api-version=2023-09-01"$ ]] || refuse "$url"
     name=${BASH_REMATCH[1]}
     [[ ${TROUBLE-} == denied ]] && refuse "Forbidden({\"error\":{\"code\":\"AuthorizationFailed\"}})"

@@ -20,9 +20,9 @@ use crate::stage::{Stage, WORKSPACE};
 pub const STAND_INS: [&str; 4] = ["az", "cargo", "func", "git"];
 
 /// What else commands and scripts may use.
-const TOOLS: [&str; 18] = [
-    "basename", "bash", "cat", "cp", "dirname", "env", "find", "grep", "ln", "mkdir", "mktemp", "mv", "rm",
-    "sed", "sort", "tail", "tee", "timeout",
+const TOOLS: [&str; 19] = [
+    "basename", "bash", "cat", "cp", "dirname", "env", "find", "grep", "ln", "mkdir", "mktemp", "mv",
+    "readlink", "rm", "sed", "sort", "tail", "tee", "timeout",
 ];
 
 /// How long the commands of a document may take.
