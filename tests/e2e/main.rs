@@ -15,6 +15,7 @@ mod happy_path;
 mod health;
 mod host_contract;
 mod machines;
+mod migration;
 mod nothing_lost;
 mod odd_pages;
 mod paging;

@@ -74,6 +74,7 @@ fn pure_files_touch_no_clock_environment_or_network() {
         "scan",
         "schema",
         "schema/check",
+        "schema/conversion",
         "schema/functions",
         "schema/health",
         "schema/migration",

@@ -26,6 +26,7 @@ use crate::reaction::{Outcome, Reaction};
 use crate::refusal::Refusal;
 use crate::request::Request;
 use crate::role::Role;
+use crate::rule::Tables;
 use crate::service::Service;
 use crate::tenant;
 use crate::token::Tokens;
@@ -37,6 +38,7 @@ pub(crate) struct World {
     pub tokens: Tokens,
     pub held: Vec<Role>,
     pub streams: Streams,
+    pub tables: Tables,
     pub quirks: BTreeSet<Quirk>,
     pub page_cap: Option<usize>,
     pub faults: Faults,
@@ -56,6 +58,7 @@ impl World {
             tokens: Tokens::new(seed.wrapping_add(1)),
             held: vec![Role::AlertRead, Role::MachineRead, Role::MetricsPublisher],
             streams: Streams::from([(tenant::STREAM.to_owned(), None)]),
+            tables: Tables::new(),
             quirks: BTreeSet::from([Quirk::DeflateReplies]),
             page_cap: None,
             faults: Faults::default(),
