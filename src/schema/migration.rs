@@ -86,34 +86,7 @@ pub fn plan(log_name: &str, table: &Table) -> Result<String, Vec<Difference>> {
             &[show.clone(), make, compare.clone()],
         );
     }
-    steps.add(
-        "Deploy the data collection rule, in the region of the workspace. Keep immutableId and \
-         endpoints.logsIngestion of what it prints.",
-        &[format!(
-            "az rest --method put --body @dcr.json --url \"https://management.azure.com/subscriptions/\
-             SUBSCRIPTION/resourceGroups/GROUP/providers/Microsoft.Insights/dataCollectionRules/\
-             mdatp-forward?api-version={API_VERSION}\""
-        )],
-    );
-    steps.add(
-        "Let the app send to it. The role takes up to 30 minutes to work; until then runs fail with 403, and \
-         nothing is lost.",
-        &["az role assignment create --role \"Monitoring Metrics Publisher\" --assignee-principal-type \
-           ServicePrincipal --assignee-object-id PRINCIPAL_ID --scope RULE_RESOURCE_ID"
-            .to_owned()],
-    );
-    steps.add(
-        "Tell the app, and start it. The checkpoint goes on where it is: no alert is sent twice or left out.",
-        &[
-            format!(
-                "az functionapp config appsettings set --resource-group GROUP --name APP --settings \
-                 MDATP_SINK=logs-ingestion MDATP_RECORD_SHAPE=classic MDATP_LOG_NAME={log_name} \
-                 MDATP_STREAM={} MDATP_DCR_ID=IMMUTABLE_ID MDATP_INGESTION_ENDPOINT=ENDPOINT",
-                stream(log_name)
-            ),
-            "az functionapp start --resource-group GROUP --name APP".to_owned(),
-        ],
-    );
+    steps.switch_over(log_name);
     steps.add(
         "Compare the table and the rule with what is sent.",
         &[show, "mdatp-forward schema --shape classic --check table.json".to_owned(), compare],
@@ -183,6 +156,38 @@ struct Steps {
 }
 
 impl Steps {
+    /// From the rule that is made to the app that sends to it.
+    fn switch_over(&mut self, log_name: &str) {
+        self.add(
+            "Deploy the data collection rule, in the region of the workspace. Keep immutableId and \
+             endpoints.logsIngestion of what it prints.",
+            &[format!(
+                "az rest --method put --body @dcr.json --url \"https://management.azure.com/subscriptions/\
+                 SUBSCRIPTION/resourceGroups/GROUP/providers/Microsoft.Insights/dataCollectionRules/\
+                 mdatp-forward?api-version={API_VERSION}\""
+            )],
+        );
+        self.add(
+            "Let the app send to it. The role takes up to 30 minutes to work; until then runs fail with 403, and \
+             nothing is lost.",
+            &["az role assignment create --role \"Monitoring Metrics Publisher\" --assignee-principal-type \
+               ServicePrincipal --assignee-object-id PRINCIPAL_ID --scope RULE_RESOURCE_ID"
+                .to_owned()],
+        );
+        self.add(
+            "Tell the app, and start it. The checkpoint goes on where it is: no alert is sent twice or left out.",
+            &[
+                format!(
+                    "az functionapp config appsettings set --resource-group GROUP --name APP --settings \
+                     MDATP_SINK=logs-ingestion MDATP_RECORD_SHAPE=classic MDATP_LOG_NAME={log_name} \
+                     MDATP_STREAM={} MDATP_DCR_ID=IMMUTABLE_ID MDATP_INGESTION_ENDPOINT=ENDPOINT",
+                    stream(log_name)
+                ),
+                "az functionapp start --resource-group GROUP --name APP".to_owned(),
+            ],
+        );
+    }
+
     fn add(&mut self, what: &str, commands: &[String]) {
         self.count += 1;
         let _ = writeln!(self.text, "{}. {what}", self.count);

@@ -7,7 +7,7 @@ mod expression;
 mod reader;
 mod scripts;
 mod template;
-mod watch;
+pub mod watch;
 mod way;
 
 use std::{collections::BTreeSet, fs, path::Path};

@@ -24,6 +24,7 @@ mod queries;
 mod readme;
 mod rejections;
 mod repository;
+mod request_id;
 mod resume;
 mod schema;
 mod secrets;

@@ -187,10 +187,10 @@ fn the_steps_are_in_an_order_in_which_nothing_fails_too_late() {
                 let is_made = words.contains(&"dcr") && !is_check;
                 let is_of_table = words.contains(&"--table");
                 match words[..] {
-                    ["az", "monitor", "log-analytics", "workspace", "table", verb, ..] => verb.to_owned(),
                     ["az", "rest", ..] => "rule".to_owned(),
-                    ["az", "functionapp", verb, ..] => verb.to_owned(),
-                    ["az", verb, ..] => verb.to_owned(),
+                    ["az", "monitor", "log-analytics", "workspace", "table", verb, ..]
+                    | ["az", "functionapp", verb, ..]
+                    | ["az", verb, ..] => verb.to_owned(),
                     _ if is_made && is_of_table => "make".to_owned(),
                     _ if is_check && is_of_table => "compare".to_owned(),
                     _ => "check".to_owned(),

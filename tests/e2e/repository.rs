@@ -84,6 +84,7 @@ fn pure_files_touch_no_clock_environment_or_network() {
         "shape",
         "shape/value",
         "shrink",
+        "sink/request_id",
         "sink/signature",
         "spare",
         "state/rejection",
