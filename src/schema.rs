@@ -7,6 +7,7 @@
 
 pub mod asim;
 pub mod check;
+pub mod conversion;
 pub mod functions;
 pub mod health;
 pub mod migration;

@@ -2,6 +2,7 @@
 
 pub mod data_collector;
 pub mod logs_ingestion;
+pub mod request_id;
 pub mod signature;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::{
 };
 use data_collector::DataCollector;
 use logs_ingestion::LogsIngestion;
+use request_id::RequestId;
 
 /// So much is told of an error that comes with a status of success, in characters.
 const LONGEST_ERROR: usize = 200;
@@ -59,6 +61,22 @@ pub enum Blame {
     Span,
     /// Nothing that is in it.
     None,
+}
+
+/// A post that was accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// The bytes that went over the wire.
+    pub bytes: usize,
+    /// The id under which the service knows it; none where the service knows no such id.
+    pub request_id: Option<RequestId>,
+}
+
+impl Sent {
+    /// How the id is told at the end of a line; empty where there is none.
+    pub fn told_id(&self) -> String {
+        self.request_id.map_or_else(String::new, |id| format!(", request {id}"))
+    }
 }
 
 /// A sink. It takes JSON arrays of records, and has accepted all of one or none.
@@ -133,8 +151,8 @@ impl Sink {
     }
 
     /// Sends `body`, a JSON array: what has to be done with it before begins at once, and the post when the
-    /// result is awaited, which is the bytes sent once the service has accepted them.
-    pub fn send<'a>(&'a self, body: Bytes, caller: &'a Caller) -> BoxFuture<'a, Result<usize, CallError>> {
+    /// result is awaited, once the service has accepted it.
+    pub fn send<'a>(&'a self, body: Bytes, caller: &'a Caller) -> BoxFuture<'a, Result<Sent, CallError>> {
         match self {
             Self::DataCollector(sink) => sink.send(body, caller).boxed(),
             Self::LogsIngestion(sink) => sink.send(body, caller).boxed(),

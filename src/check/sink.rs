@@ -16,6 +16,7 @@ use crate::{
     config::SinkConfig,
     object::Object,
     schema::Shape,
+    sink::Sent,
     union::union,
 };
 
@@ -68,7 +69,7 @@ pub fn judge(
     sink: &SinkConfig,
     who: &Who,
     marked: Option<&Marked>,
-    sent: &Result<usize, CallError>,
+    sent: &Result<Sent, CallError>,
 ) -> Finding {
     let (name, place, took) = match sink {
         SinkConfig::DataCollector { log_name, .. } => {

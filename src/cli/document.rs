@@ -4,6 +4,8 @@ use std::{borrow::Cow, fs, io::Read, path::Path};
 
 use serde_json::Value;
 
+use crate::schema::table::Table;
+
 /// How many names of a list are told.
 const NAMED: usize = 5;
 
@@ -15,6 +17,17 @@ pub fn read(file: &Path) -> Result<Value, String> {
         false => fs::read(file),
     };
     parse(&read.map_err(|error| format!("it cannot be read: {error}"))?)
+}
+
+/// The table in a file, or on stdin for `-`; the problem names the file.
+pub fn read_table(file: &Path) -> Result<Table, String> {
+    let table = read(file).and_then(|document| {
+        Table::from_json(document).map_err(|error| {
+            format!("it is no table as az monitor log-analytics workspace table show prints it: {error}")
+        })
+    });
+    let table = table.and_then(|table| table.log_name().map(drop).map(|()| table));
+    table.map_err(|problem| format!("{}: {problem}", file.display()))
 }
 
 fn parse(bytes: &[u8]) -> Result<Value, String> {

@@ -6,7 +6,7 @@ use clap::Args;
 use tracing::error;
 
 use super::{EXIT_USAGE, document, print_line};
-use crate::schema::{migration, table::Table};
+use crate::schema::migration;
 
 /// The options of `migrate`.
 #[derive(Debug, Args)]
@@ -22,19 +22,24 @@ pub struct MigrateArgs {
 
 /// Prints the plan.
 pub fn migrate(args: &MigrateArgs) -> ExitCode {
-    let table = document::read(&args.table).and_then(|document| {
-        Table::from_json(document).map_err(|error| {
-            format!("it is no table as `az monitor log-analytics workspace table show` prints it: {error}")
-        })
-    });
-    let log_name = |table: &Table| match table.schema.name.strip_suffix("_CL") {
-        Some(name) => Ok(name.to_owned()),
-        None => Err("schema.name is not that of a custom log, which ends in _CL".to_owned()),
+    let table = match document::read_table(&args.table) {
+        Ok(table) => table,
+        Err(problem) => {
+            error!("{problem}");
+            return ExitCode::from(EXIT_USAGE);
+        }
     };
-    match table.and_then(|table| Ok((log_name(&table)?, table))) {
-        Ok((name, table)) => {
-            print_line(migration::plan(&name, &table).trim_end().as_bytes());
+    match table.log_name().map(|name| migration::plan(name, &table)) {
+        Ok(Ok(plan)) => {
+            print_line(plan.trim_end().as_bytes());
             ExitCode::SUCCESS
+        }
+        Ok(Err(problems)) => {
+            for problem in problems {
+                error!("{} cannot take what is sent in the classic shape: {problem}", table.schema.name);
+            }
+            error!("there is no plan for this table: let the app send to a new one (MDATP_LOG_NAME)");
+            ExitCode::FAILURE
         }
         Err(problem) => {
             error!("{}: {problem}", args.table.display());

@@ -7,17 +7,17 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::{EXIT_USAGE, document, print_line};
 use crate::{
     config::{Problem, log_name, settings::Settings},
     schema::{
         Column, Shape, asim,
-        check::Document,
+        check::{Difference, Document},
         columns, functions, health,
-        rule::{self, Place, TEMPLATE_LOCATION, TEMPLATE_WORKSPACE},
-        table,
+        rule::{self, Place, TEMPLATE_LOCATION, TEMPLATE_WORKSPACE, Ways},
+        table::{self, Table},
     },
 };
 
@@ -34,6 +34,10 @@ pub struct SchemaArgs {
     /// sends. The exit code is 1 when records would lose something. `-` reads stdin.
     #[arg(long, value_name = "FILE", conflicts_with = "format")]
     pub check: Option<PathBuf>,
+    /// The table that the rule sends to, as `az … table show` prints it: the rule of `--format dcr` is made for its
+    /// columns, and a rule of `--check` is compared with them. `-` reads stdin. It also says the log's name.
+    #[arg(long, value_name = "FILE", conflicts_with = "log_name")]
+    pub table: Option<PathBuf>,
     /// The custom log's name without `_CL`; `MDATP_LOG_NAME` or `MDATPAlerts` when it is not given.
     #[arg(long, value_name = "NAME")]
     pub log_name: Option<String>,
@@ -68,32 +72,75 @@ pub enum Format {
 
 /// Prints, or compares.
 pub fn schema(args: &SchemaArgs, settings: &Settings) -> ExitCode {
-    let (name, stream) = match names(args, settings) {
-        Ok(names) => names,
+    match prepared(args, settings) {
+        Ok(Prepared { name, stream, table }) => match &args.check {
+            Some(file) => check(file, args.shape, &stream, table.as_ref()),
+            None => print(args, &name, &stream, table.as_ref()),
+        },
         Err(problem) => {
             error!("{problem}");
-            return ExitCode::from(EXIT_USAGE);
+            ExitCode::from(EXIT_USAGE)
         }
-    };
-    if let Some(file) = &args.check {
-        return check(file, args.shape, &stream);
     }
+}
+
+/// What the options and the settings come to.
+struct Prepared {
+    /// The log's name.
+    name: String,
+    /// Its stream's.
+    stream: String,
+    /// The table that is given.
+    table: Option<Table>,
+}
+
+fn prepared(args: &SchemaArgs, settings: &Settings) -> Result<Prepared, String> {
+    if args.table.is_some() && args.check.is_none() && args.format != Format::Dcr {
+        return Err("--table goes with --format dcr or with --check".to_owned());
+    }
+    let table = match &args.table {
+        Some(file) if args.check.as_ref() == Some(file) && file.as_os_str() == "-" => {
+            return Err("--check and --table cannot both read stdin".to_owned());
+        }
+        Some(file) => Some(document::read_table(file)?),
+        None => None,
+    };
+    let read = |name| settings.read(name).map_err(|unresolved| Problem::from(unresolved).to_string());
+    let name = match (&table, &args.log_name) {
+        (Some(table), _) => Some(table.log_name()?.to_owned()),
+        (None, Some(name)) => Some(name.clone()),
+        (None, None) => read("MDATP_LOG_NAME")?,
+    };
+    let name = log_name(name.as_deref().unwrap_or("MDATPAlerts"));
+    let name = name.map_err(|problem| format!("the log's name {problem}"))?;
+    let stream = read("MDATP_STREAM")?.unwrap_or_else(|| rule::stream(&name));
+    Ok(Prepared { name, stream, table })
+}
+
+fn print(args: &SchemaArgs, name: &str, stream: &str, table: Option<&Table>) -> ExitCode {
     let json = |document| serde_json::to_string_pretty(&document).expect("texts can be written as JSON");
-    let place = Place { workspace: &args.workspace, location: &args.location };
     let text = match (args.format, args.health) {
         (Format::Columns, false) => list(columns(args.shape)),
         (Format::Columns, true) => list(health::columns()),
-        (Format::Table, false) => json(table::document(&name, columns(args.shape))),
-        (Format::Table, true) => json(health::table(&name)),
+        (Format::Table, false) => json(table::document(name, columns(args.shape))),
+        (Format::Table, true) => json(health::table(name)),
         (Format::Dcr, with_health) => {
-            let mut document = rule::document(&name, &stream, args.shape, place);
+            let ways = match table {
+                None => plain_ways(args.shape),
+                Some(table) => match ways(args.shape, table) {
+                    Some(ways) => ways,
+                    None => return ExitCode::FAILURE,
+                },
+            };
+            let place = Place { workspace: &args.workspace, location: &args.location };
+            let mut document = rule::document(name, stream, &ways, place);
             if with_health {
-                rule::add_health(&mut document, &name);
+                rule::add_health(&mut document, name);
             }
             json(document)
         }
-        (Format::Kql, false) => functions::document(&name, &args.also),
-        (Format::Asim, false) => asim::document(&name),
+        (Format::Kql, false) => functions::document(name, &args.also),
+        (Format::Asim, false) => asim::document(name),
         (Format::Kql | Format::Asim, true) => {
             error!("there are no saved functions for the rows about runs");
             return ExitCode::from(EXIT_USAGE);
@@ -103,17 +150,39 @@ pub fn schema(args: &SchemaArgs, settings: &Settings) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The names of the log and of its stream.
-fn names(args: &SchemaArgs, settings: &Settings) -> Result<(String, String), String> {
-    let read = |name| settings.read(name).map_err(|unresolved| Problem::from(unresolved).to_string());
-    let name = match &args.log_name {
-        Some(name) => Some(name.clone()),
-        None => read("MDATP_LOG_NAME")?,
-    };
-    let name = log_name(name.as_deref().unwrap_or("MDATPAlerts"));
-    let name = name.map_err(|problem| format!("the log's name {problem}"))?;
-    let stream = read("MDATP_STREAM")?.unwrap_or_else(|| rule::stream(&name));
-    Ok((name, stream))
+fn plain_ways(shape: Shape) -> Ways {
+    if shape == Shape::Classic {
+        info!(
+            "this rule is for a table of schema --shape classic --format table; for one that the Data Collector API made, \
+             give the table with --table, since its columns with _g are guid"
+        );
+    }
+    Ways::plain(columns(shape))
+}
+
+/// The ways into the columns of a table; none when it cannot take all that is sent. What is to be done before is said
+/// on stderr.
+fn ways(shape: Shape, table: &Table) -> Option<Ways> {
+    let (mut missing, mut is_fit) = (Vec::new(), true);
+    for difference in Document::Table(table.clone()).compare(shape, "", None) {
+        match difference {
+            Difference::Missing(name, _) => missing.push(name),
+            failure if failure.is_failure() => {
+                error!("{} cannot take all that is sent: {failure}", table.schema.name);
+                is_fit = false;
+            }
+            _ => {}
+        }
+    }
+    if !missing.is_empty() {
+        warn!(
+            "{} lacks columns that this rule puts out: add them before it is used (mdatp-forward migrate --plan prints \
+             how), or their values are lost: {}",
+            table.schema.name,
+            missing.join(", ")
+        );
+    }
+    is_fit.then(|| Ways::into_table(shape, table))
 }
 
 fn list(columns: &[Column]) -> String {
@@ -127,7 +196,7 @@ fn list(columns: &[Column]) -> String {
     lines.join("\n")
 }
 
-fn check(file: &Path, shape: Shape, stream: &str) -> ExitCode {
+fn check(file: &Path, shape: Shape, stream: &str, table: Option<&Table>) -> ExitCode {
     let document = document::read(file).and_then(Document::from_json);
     let document = match document {
         Ok(document) => document,
@@ -136,18 +205,25 @@ fn check(file: &Path, shape: Shape, stream: &str) -> ExitCode {
             return ExitCode::from(EXIT_USAGE);
         }
     };
-    let differences = document.compare(shape, stream);
+    if table.is_some() && matches!(document, Document::Table(_)) {
+        error!(
+            "{}: this is a table; --table says which one a rule sends to, so --check takes a rule",
+            file.display()
+        );
+        return ExitCode::from(EXIT_USAGE);
+    }
+    let differences = document.compare(shape, stream, table);
     for difference in &differences {
         print_line(difference.to_string().as_bytes());
     }
-    let losses = differences.iter().filter(|difference| difference.loses()).count();
-    match losses {
+    let failures = differences.iter().filter(|difference| difference.is_failure()).count();
+    match failures {
         0 => {
             info!("{} takes all that is sent", file.display());
             ExitCode::SUCCESS
         }
-        losses => {
-            error!("{} would lose what is in {losses} places of the records", file.display());
+        failures => {
+            error!("{} does not take all that is sent, for {failures} reasons", file.display());
             ExitCode::FAILURE
         }
     }

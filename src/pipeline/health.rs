@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::plan::Plan;
 use crate::{call::Caller, cause::chain, report::RunReport, schema::health, services::Services};
@@ -24,10 +24,11 @@ pub(super) async fn send_row(services: &Services, plan: &Plan, caller: &Caller, 
     let caller = Caller::new(http, clock, deadline, plan.quota_share);
     let ended = sink.wants_time_generated().then(|| clock.now());
     let rows = Bytes::from(health::rows(report, ended));
-    if let Err(error) = sink.send(rows, &caller).await {
-        warn!(
+    match sink.send(rows, &caller).await {
+        Ok(sent) => debug!("sent the row about this run{}", sent.told_id()),
+        Err(error) => warn!(
             "the row about this run is not sent (MDATP_HEALTH needs what mdatp-forward schema --health prints): {}",
             chain(&error)
-        );
+        ),
     }
 }

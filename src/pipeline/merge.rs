@@ -30,6 +30,7 @@ use crate::{
     schema::{Shape, extras},
     services::Services,
     set_aside::SENT_SHORTENED,
+    sink::Sent,
     timestamp,
     union::union,
     walk::{Pages, Window},
@@ -62,7 +63,7 @@ pub(super) struct Outgoing<'a> {
     /// Its records.
     pub batch: Batch,
     /// The bytes sent, once the sink has accepted it. It is made ready at once, and posted when this is awaited.
-    pub sent: BoxFuture<'a, Result<usize, CallError>>,
+    pub sent: BoxFuture<'a, Result<Sent, CallError>>,
     /// Its share of [`SENT_BESIDE`], which falls free with it.
     _room: OwnedSemaphorePermit,
 }

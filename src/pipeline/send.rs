@@ -19,7 +19,7 @@ use crate::{
     object::{Object, text_of},
     report::RunReport,
     services::Services,
-    sink::{Blame, logs_ingestion::LONGEST_SPAN},
+    sink::{Blame, Sent, logs_ingestion::LONGEST_SPAN},
 };
 
 /// So many records refused one by one before any was accepted mean that the settings are at fault.
@@ -89,9 +89,9 @@ impl<'a, 'l> SendStage<'a, 'l> {
             let sending =
                 sent.take().unwrap_or_else(|| self.services.sink.send(batch.body.clone(), self.caller));
             let refusal = match sending.await {
-                Ok(bytes) => {
+                Ok(sent) => {
                     let reached = reached.filter(|_| waiting.is_empty() && suspects.is_empty());
-                    self.acknowledge(&batch, bytes, reached).await?;
+                    self.acknowledge(&batch, sent, reached).await?;
                     continue;
                 }
                 Err(CallError::Refused(refusal)) => refusal,
@@ -171,21 +171,22 @@ impl<'a, 'l> SendStage<'a, 'l> {
     async fn acknowledge(
         &mut self,
         batch: &Batch,
-        bytes: usize,
+        sent: Sent,
         reached: Option<OffsetDateTime>,
     ) -> Result<(), RunError> {
         let records = batch.deliveries.len();
         self.services.sink_has_accepted.store(true, Ordering::Relaxed);
         self.live.update(|report| {
             report.alerts_sent += records as u64;
-            report.bytes_sent += bytes as u64;
+            report.bytes_sent += sent.bytes as u64;
         });
         self.ledger.acknowledge(batch, reached).await?;
         (self.progress)(&self.live.now(), self.ledger.checkpoint());
+        let (bytes, id) = (sent.bytes, sent.told_id());
         // A backfill tells of its progress itself.
         match self.ledger.is_timer() {
-            true => info!("sent a batch of {records} records, {bytes} bytes"),
-            false => debug!("sent a batch of {records} records, {bytes} bytes"),
+            true => info!("sent a batch of {records} records, {bytes} bytes{id}"),
+            false => debug!("sent a batch of {records} records, {bytes} bytes{id}"),
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
 //! What is wrong between what this program sends and what a table or a data collection rule takes. Both drop
-//! without a word what they do not declare.
+//! without a word what they do not declare; and the service rejects a rule that puts out other types than its table has.
 
 use std::fmt;
 
@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::{
     Column, ColumnType, Shape, columns,
-    rule::Rule,
+    conversion::{Conversion, Function, normalized, stream_takes},
+    rule::{Flow, Rule, Stream},
     table::{Declared, Table},
 };
 
@@ -27,18 +28,63 @@ pub enum Difference {
     },
     /// A column that this program does not fill.
     Extra(String),
+    /// The table has a column in another type than is sent, which holds all values once the rule converts them.
+    ToConvert {
+        /// The column.
+        name: &'static str,
+        /// The type it has.
+        declared: String,
+        /// The type that is sent.
+        sent: ColumnType,
+    },
+    /// The rule converts a column, and loses nothing by it.
+    Converted(String, &'static str),
+    /// The rule converts a column, and values that the function makes nothing of are lost.
+    ConvertedWithLoss(String, &'static str),
+    /// The rule puts a column out in another type than the table has: the service rejects such a rule.
+    Rejected {
+        /// The column.
+        name: String,
+        /// The type that the rule makes.
+        produced: String,
+        /// The type that the table has.
+        declared: String,
+    },
+    /// The rule puts out a column that the table does not have.
+    NotInTable(String),
+    /// The same, in a table that gets the columns it lacks after its migration.
+    ToAdd(String),
+    /// The rule sends to another table, or nowhere that it says.
+    OtherTable {
+        /// The output stream of the rule.
+        output: String,
+        /// The table that it is compared with.
+        table: String,
+    },
     /// The stream is not declared.
     NoStream(String),
     /// The rule does not send the stream anywhere.
     NoFlow(String),
     /// Records are changed on the way, by something this program cannot judge.
     Transform(String),
+    /// The table has the plan Basic.
+    Basic,
+    /// The table has the plan Auxiliary.
+    Auxiliary,
 }
 
 impl Difference {
-    /// True when records would lose something.
-    pub fn loses(&self) -> bool {
-        !matches!(self, Self::Extra(_) | Self::Transform(_))
+    /// True when records would lose something, or what is sent would not be of use.
+    pub fn is_failure(&self) -> bool {
+        !matches!(
+            self,
+            Self::Extra(_)
+                | Self::ToConvert { .. }
+                | Self::Converted(..)
+                | Self::ToAdd(_)
+                | Self::Transform(_)
+                | Self::Basic
+        )
     }
 }
 
@@ -50,6 +96,29 @@ impl fmt::Display for Difference {
                 write!(f, "too narrow: {name} is {declared}, and must be {}", needed.name())
             }
             Self::Extra(name) => write!(f, "extra: {name}, which is not filled"),
+            Self::ToConvert { name, declared, sent } => write!(
+                f,
+                "to be converted: {name} is {declared}, and {} is sent; the rule that mdatp-forward schema --format dcr \
+                 --table prints for this table does so",
+                sent.name()
+            ),
+            Self::Converted(name, function) => {
+                write!(f, "converted: {name} by {function}(), as in the rules that mdatp-forward prints; nothing is lost")
+            }
+            Self::ConvertedWithLoss(name, function) => write!(
+                f,
+                "lost: the rule's {function}({name}) makes null of each text that is no GUID, and {name} can have such texts"
+            ),
+            Self::Rejected { name, produced, declared } => write!(
+                f,
+                "rejected: {name} is {declared} in the table, and the rule puts out {produced}; the service answers \
+                 InvalidTransformOutput. Make the rule from the table: mdatp-forward schema --format dcr --table"
+            ),
+            Self::NotInTable(name) => write!(f, "missing in the table: {name}, which the rule puts out"),
+            Self::ToAdd(name) => write!(f, "to be added to the table once it is migrated: {name}"),
+            Self::OtherTable { output, table } => {
+                write!(f, "another table: the rule sends to {output}, and the table is {table}")
+            }
             Self::NoStream(stream) => {
                 write!(f, "missing: the rule declares no stream {stream} (MDATP_STREAM)")
             }
@@ -57,6 +126,15 @@ impl fmt::Display for Difference {
             Self::Transform(text) => {
                 write!(f, "changed on the way: the rule's transformKql is not ours, so look at it: {text}")
             }
+            Self::Basic => f.write_str(
+                "plan: Basic; saved functions such as MDATPAlerts and analytics rules do not read such a table, alert rules \
+                 only as simple log alerts. Fix: az monitor log-analytics workspace table update --resource-group GROUP \
+                 --workspace-name WORKSPACE --name TABLE --plan Analytics",
+            ),
+            Self::Auxiliary => f.write_str(
+                "plan: Auxiliary; no alert rule, analytics rule or saved function reads such a table, and its plan cannot be \
+                 changed. Use a table with the plan Analytics (another MDATP_LOG_NAME)",
+            ),
         }
     }
 }
@@ -84,68 +162,113 @@ impl Document {
             .map_err(neither)
     }
 
-    /// The differences to what this program sends in `shape` to `stream`, those that lose something first.
-    pub fn compare(&self, shape: Shape, stream: &str) -> Vec<Difference> {
+    /// The differences to what this program sends in `shape` to `stream`, failures first. A rule is compared with the
+    /// `table` it sends to as well, where that is known.
+    pub fn compare(&self, shape: Shape, stream: &str, table: Option<&Table>) -> Vec<Difference> {
         let mut differences = match self {
-            Self::Table(table) => {
-                let declared: Vec<_> = table.all_columns().collect();
-                let mut found = losses(columns(shape), &declared);
-                found.extend(extras(columns(shape), table.columns()));
-                found
-            }
-            Self::Rule(rule) => compare_rule(rule, shape, stream),
+            Self::Table(table) => compare_table(table, shape),
+            Self::Rule(rule) => compare_rule(rule, shape, stream, table),
         };
-        differences.sort_by_key(|difference| !difference.loses());
+        differences.sort_by_key(|difference| !difference.is_failure());
         differences
     }
 }
 
-fn compare_rule(rule: &Rule, shape: Shape, stream: &str) -> Vec<Difference> {
+fn compare_table(table: &Table, shape: Shape) -> Vec<Difference> {
+    let difference = |column: &'static Column| {
+        let name = &*column.name;
+        let Some(known) = table.all_columns().find(|known| known.name == name) else {
+            return Some(Difference::Missing(name, column.kind));
+        };
+        let declared = known.kind.clone();
+        match Conversion::into_table(column, &declared) {
+            None => Some(Difference::Narrow { name, declared, needed: column.kind }),
+            Some(conversion) if conversion == Conversion::none(column) => None,
+            Some(_) => Some(Difference::ToConvert { name, declared, sent: column.kind }),
+        }
+    };
+    let mut found: Vec<_> = columns(shape).iter().filter_map(difference).collect();
+    found.extend(extras(columns(shape), table.columns()));
+    found.extend(of_plan(table));
+    found
+}
+
+/// What a table's plan keeps from working (documentation pages "Select a table plan based on data usage in a Log
+/// Analytics workspace" and "Query data in a Basic and Auxiliary table in Azure Monitor Logs"). Other plans may come.
+fn of_plan(table: &Table) -> Option<Difference> {
+    match table.plan.as_deref()?.to_ascii_lowercase().as_str() {
+        "basic" => Some(Difference::Basic),
+        "auxiliary" => Some(Difference::Auxiliary),
+        _ => None,
+    }
+}
+
+fn compare_rule(rule: &Rule, shape: Shape, stream: &str, table: Option<&Table>) -> Vec<Difference> {
     let Some(declared) = rule.stream_declarations.get(stream) else {
         return vec![Difference::NoStream(stream.to_owned())];
     };
-    let mut found = losses(columns(shape), &declared.columns.iter().collect::<Vec<_>>());
+    let difference = |column: &'static Column| {
+        let name = &*column.name;
+        match declared.columns.iter().find(|known| known.name == name) {
+            None => Some(Difference::Missing(name, column.kind)),
+            Some(known) if stream_takes(&known.kind, column) => None,
+            Some(known) => {
+                Some(Difference::Narrow { name, declared: known.kind.clone(), needed: column.kind })
+            }
+        }
+    };
+    let mut found: Vec<_> = columns(shape).iter().filter_map(difference).collect();
     found.extend(extras(columns(shape), &declared.columns));
     match rule.flow(stream) {
         None => found.push(Difference::NoFlow(stream.to_owned())),
-        Some(flow) if Rule::is_plain(flow) => {}
         Some(flow) => {
-            found.push(Difference::Transform(flow.transform_kql.clone().unwrap_or_default()));
+            found.extend(changes(flow, shape));
+            found.extend(table.into_iter().flat_map(|table| against(flow, declared, table)));
         }
     }
     found
 }
 
-/// What of the columns would be lost.
-fn losses(columns: &'static [Column], declared: &[&Declared]) -> Vec<Difference> {
-    let loss = |column: &'static Column| {
-        let known = declared.iter().find(|known| known.name == column.name);
-        match known {
-            None => Some(Difference::Missing(&column.name, column.kind)),
-            Some(known) if holds(&known.kind, column) => None,
-            Some(known) => Some(Difference::Narrow {
-                name: &column.name,
-                declared: known.kind.clone(),
-                needed: column.kind,
-            }),
+/// What the transformation changes.
+fn changes(flow: &Flow, shape: Shape) -> Vec<Difference> {
+    let Some(conversions) = flow.conversions() else {
+        return vec![Difference::Transform(flow.transform_kql.clone().unwrap_or_default())];
+    };
+    let change = |(name, function): (&str, Function)| {
+        let column = columns(shape).iter().find(|column| column.name == name);
+        match column.is_none_or(|column| function.keeps(column)) {
+            true => Difference::Converted(name.to_owned(), function.name()),
+            false => Difference::ConvertedWithLoss(name.to_owned(), function.name()),
         }
     };
-    columns.iter().filter_map(loss).collect()
+    conversions.into_iter().map(change).collect()
+}
+
+/// The differences that the service finds between what a rule puts out and its table when the rule is deployed, and
+/// the columns that it then drops without a word.
+fn against(flow: &Flow, stream: &Stream, table: &Table) -> Vec<Difference> {
+    let mut found: Vec<_> = of_plan(table).into_iter().collect();
+    let output = flow.output_stream.as_deref().unwrap_or_default();
+    if output.strip_prefix("Custom-") != Some(&table.schema.name) {
+        let (output, table) = (output.to_owned(), table.schema.name.clone());
+        found.push(Difference::OtherTable { output, table });
+    }
+    for (name, produced) in flow.outputs(&stream.columns).unwrap_or_default() {
+        match table.all_columns().find(|known| known.name == name) {
+            Some(known) if normalized(&known.kind) == produced => {}
+            Some(known) => found.push(Difference::Rejected {
+                name: name.to_owned(),
+                produced,
+                declared: known.kind.clone(),
+            }),
+            None if table.is_classic() => found.push(Difference::ToAdd(name.to_owned())),
+            None => found.push(Difference::NotInTable(name.to_owned())),
+        }
+    }
+    found
 }
 
 fn extras(columns: &[Column], declared: &[Declared]) -> Vec<Difference> {
     let is_extra = |known: &&Declared| columns.iter().all(|column| column.name != known.name);
     declared.iter().filter(is_extra).map(|known| Difference::Extra(known.name.clone())).collect()
-}
-
-/// Whether a declared type holds every value of a column. A `dynamic` holds anything. What is sent as text
-/// arrives in a text only: a `guid` column of an old table is kept as one (documentation page on migrating
-/// from the Data Collector API).
-fn holds(declared: &str, column: &Column) -> bool {
-    let declared = declared.to_ascii_lowercase();
-    match (declared.as_str(), column.kind) {
-        ("dynamic", _) | ("bool", ColumnType::Boolean) => true,
-        ("guid", ColumnType::String) => column.name.ends_with("_g"),
-        (declared, needed) => declared == needed.name(),
-    }
 }

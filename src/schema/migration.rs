@@ -4,34 +4,65 @@
 use std::fmt::Write;
 
 use super::{
-    Shape,
+    ColumnType, Shape,
     check::{Difference, Document},
     columns,
     rule::{API_VERSION, stream},
     table::{Declared, Table},
 };
 
-/// What is to be done with a table, as text. `log_name` is its name without `_CL`.
-pub fn plan(log_name: &str, table: &Table) -> String {
+/// What is to be done with a table, as text. `log_name` is its name without `_CL`. Every command is one that bash and
+/// zsh run as it is printed, once the words in capitals are replaced.
+///
+/// # Errors
+///
+/// Why the table cannot take what is sent, whatever is done.
+pub fn plan(log_name: &str, table: &Table) -> Result<String, Vec<Difference>> {
     let name = super::table::name(log_name);
+    let differences = Document::Table(table.clone()).compare(Shape::Classic, "", None);
+    let (mut missing, mut notes, mut failures) = (Vec::new(), Vec::new(), Vec::new());
+    for difference in differences {
+        match difference {
+            Difference::Missing(name, kind) => missing.push((name, kind)),
+            Difference::Basic => notes.push(difference),
+            _ if difference.is_failure() => failures.push(difference),
+            _ => {}
+        }
+    }
+    if !failures.is_empty() {
+        return Err(failures);
+    }
+    // What says nothing of itself is taken for an old one.
+    let is_classic = table.is_classic() || table.schema.table_sub_type.is_none();
     let mut steps = Steps::default();
-    let is_classic = table.schema.table_sub_type.as_deref().is_none_or(|kind| kind == "Classic");
+    let of_table = format!("--resource-group GROUP --workspace-name WORKSPACE --name {name}");
+    let show = format!("az monitor log-analytics workspace table show {of_table} > table.json");
+    let wait = format!("az monitor log-analytics workspace table wait {of_table} --updated");
+    let make =
+        "mdatp-forward schema --shape classic --format dcr --table table.json --location REGION --workspace \
+                WORKSPACE_RESOURCE_ID > dcr.json"
+            .to_owned();
+    let compare = "mdatp-forward schema --shape classic --check dcr.json --table table.json".to_owned();
     if is_classic {
+        steps.add(
+            "Make the data collection rule from the table, and compare the two: its columns with _g are guid, which the \
+             rule must make of texts, or the service rejects it. Go on only when the last command says that the rule \
+             takes all that is sent.",
+            &[show.clone(), make.clone(), compare.clone()],
+        );
         steps.add(
             "Migrate the table to data collection rules. This cannot be undone. Its columns and rows stay, and \
              posts of the Data Collector API go on into the columns there are.",
-            &[format!(
-                "az monitor log-analytics workspace table migrate --resource-group GROUP \
-                 --workspace-name WORKSPACE --table-name {name}"
-            )],
+            &[
+                format!(
+                    "az monitor log-analytics workspace table migrate --resource-group GROUP \
+                     --workspace-name WORKSPACE --table-name {name}"
+                ),
+                wait.clone(),
+            ],
         );
     }
-    let missing = missing(table);
     if !missing.is_empty() {
-        // The update says what the columns are, so those there are must be said again.
-        let all = table.columns().iter().map(|known| (known.name.as_str(), known.kind.to_ascii_lowercase()));
-        let all = all.chain(missing.iter().map(|(name, kind)| (*name, (*kind).to_owned())));
-        let all: Vec<_> = all.map(|(name, kind)| format!("{name}={kind}")).collect();
         steps.add(
             &format!(
                 "Add the {} columns it does not have yet. From here on the Data Collector API can no longer \
@@ -42,61 +73,30 @@ pub fn plan(log_name: &str, table: &Table) -> String {
             &[
                 "az functionapp stop --resource-group GROUP --name APP".to_owned(),
                 format!(
-                    "az monitor log-analytics workspace table update --resource-group GROUP \
-                     --workspace-name WORKSPACE --name {name} --columns {}",
-                    all.join(" ")
+                    "az monitor log-analytics workspace table update {of_table} --columns {}",
+                    all_columns(table, &missing)
                 ),
+                wait,
             ],
         );
     }
-    steps.add(
-        "Deploy the data collection rule, in the region of the workspace. Keep immutableId and \
-         endpoints.logsIngestion of what it prints.",
-        &[
-            format!(
-                "mdatp-forward schema --shape classic --format dcr --log-name {log_name} --location REGION \
-                 --workspace WORKSPACE_RESOURCE_ID > dcr.json"
-            ),
-            format!(
-                "az rest --method put --body @dcr.json --url https://management.azure.com/subscriptions/\
-                 SUBSCRIPTION/resourceGroups/GROUP/providers/Microsoft.Insights/dataCollectionRules/\
-                 mdatp-forward?api-version={API_VERSION}"
-            ),
-        ],
-    );
-    steps.add(
-        "Let the app send to it. The role takes up to 30 minutes to work; until then runs fail with 403, and \
-         nothing is lost.",
-        &["az role assignment create --role \"Monitoring Metrics Publisher\" --assignee-principal-type \
-           ServicePrincipal --assignee-object-id PRINCIPAL_ID --scope RULE_RESOURCE_ID"
-            .to_owned()],
-    );
-    steps.add(
-        "Tell the app, and start it. The checkpoint goes on where it is: no alert is sent twice or left out.",
-        &[
-            format!(
-                "az functionapp config appsettings set --resource-group GROUP --name APP --settings \
-                 MDATP_SINK=logs-ingestion MDATP_RECORD_SHAPE=classic MDATP_LOG_NAME={log_name} \
-                 MDATP_STREAM={} MDATP_DCR_ID=IMMUTABLE_ID MDATP_INGESTION_ENDPOINT=ENDPOINT",
-                stream(log_name)
-            ),
-            "az functionapp start --resource-group GROUP --name APP".to_owned(),
-        ],
-    );
+    if !is_classic {
+        steps.add(
+            "Make the data collection rule from the table, and compare the two.",
+            &[show.clone(), make, compare.clone()],
+        );
+    }
+    steps.switch_over(log_name);
     steps.add(
         "Compare the table and the rule with what is sent.",
-        &[
-            format!(
-                "az monitor log-analytics workspace table show --resource-group GROUP \
-                 --workspace-name WORKSPACE --name {name} > table.json"
-            ),
-            "mdatp-forward schema --shape classic --check table.json".to_owned(),
-            "mdatp-forward schema --shape classic --check dcr.json".to_owned(),
-        ],
+        &[show, "mdatp-forward schema --shape classic --check table.json".to_owned(), compare],
     );
 
     let mut text = format!("Migration of {name}, which has {} columns of its own", table.columns().len());
     text.push_str(if is_classic { ".\n\n" } else { " and is migrated already.\n\n" });
+    for note in notes {
+        let _ = writeln!(text, "{note}\n");
+    }
     text.push_str(&steps.text);
     text.push_str(&unfilled(table));
     text.push_str(
@@ -109,20 +109,18 @@ pub fn plan(log_name: &str, table: &Table) -> String {
          in such rows the alert's id is gone. Queries that take id_s for the machine must use machineId_s, which \
          holds the machine's id in both.\n",
     );
-    text
+    Ok(text)
 }
 
-/// The columns of the classic shape that the table lacks.
-fn missing(table: &Table) -> Vec<(&'static str, &'static str)> {
-    let differences = Document::Table(table.clone()).compare(Shape::Classic, "");
-    let missing = differences.into_iter().filter_map(|difference| match difference {
-        Difference::Missing(name, kind) => Some((name, kind.name())),
-        _ => None,
-    });
-    missing.collect()
+/// All columns of the table with those it lacks, as `az` takes them. An update says what the columns are, so those there
+/// are must be said again.
+fn all_columns(table: &Table, missing: &[(&str, ColumnType)]) -> String {
+    let known = table.columns().iter().map(|known| (&*known.name, known.kind.to_ascii_lowercase()));
+    let missing = missing.iter().map(|(name, kind)| (*name, kind.name().to_owned()));
+    known.chain(missing).map(|(name, kind)| format!("{name}={kind}")).collect::<Vec<_>>().join(" ")
 }
 
-/// Which of the table's own columns get no values any more, and which cannot take theirs.
+/// Which of the table's own columns get no values any more.
 fn unfilled(table: &Table) -> String {
     let mut text = String::new();
     let is_filled =
@@ -141,16 +139,6 @@ fn unfilled(table: &Table) -> String {
             None => writeln!(text, "   {}; such values are in additionalFields_s", known.name),
         };
     }
-    for difference in Document::Table(table.clone()).compare(Shape::Classic, "") {
-        if let Difference::Narrow { name, declared, needed } = difference {
-            let _ = writeln!(
-                text,
-                "{name} is {declared} here and would have to be {}: a column cannot change its type, so its \
-                 values would be lost. Use another table.",
-                needed.name()
-            );
-        }
-    }
     text
 }
 
@@ -168,6 +156,38 @@ struct Steps {
 }
 
 impl Steps {
+    /// From the rule that is made to the app that sends to it.
+    fn switch_over(&mut self, log_name: &str) {
+        self.add(
+            "Deploy the data collection rule, in the region of the workspace. Keep immutableId and \
+             endpoints.logsIngestion of what it prints.",
+            &[format!(
+                "az rest --method put --body @dcr.json --url \"https://management.azure.com/subscriptions/\
+                 SUBSCRIPTION/resourceGroups/GROUP/providers/Microsoft.Insights/dataCollectionRules/\
+                 mdatp-forward?api-version={API_VERSION}\""
+            )],
+        );
+        self.add(
+            "Let the app send to it. The role takes up to 30 minutes to work; until then runs fail with 403, and \
+             nothing is lost.",
+            &["az role assignment create --role \"Monitoring Metrics Publisher\" --assignee-principal-type \
+               ServicePrincipal --assignee-object-id PRINCIPAL_ID --scope RULE_RESOURCE_ID"
+                .to_owned()],
+        );
+        self.add(
+            "Tell the app, and start it. The checkpoint goes on where it is: no alert is sent twice or left out.",
+            &[
+                format!(
+                    "az functionapp config appsettings set --resource-group GROUP --name APP --settings \
+                     MDATP_SINK=logs-ingestion MDATP_RECORD_SHAPE=classic MDATP_LOG_NAME={log_name} \
+                     MDATP_STREAM={} MDATP_DCR_ID=IMMUTABLE_ID MDATP_INGESTION_ENDPOINT=ENDPOINT",
+                    stream(log_name)
+                ),
+                "az functionapp start --resource-group GROUP --name APP".to_owned(),
+            ],
+        );
+    }
+
     fn add(&mut self, what: &str, commands: &[String]) {
         self.count += 1;
         let _ = writeln!(self.text, "{}. {what}", self.count);

@@ -43,6 +43,9 @@ pub struct Declared {
 pub struct Table {
     /// What is in it.
     pub schema: TableSchema,
+    /// `Analytics`, `Basic` or `Auxiliary`.
+    #[serde(default)]
+    pub plan: Option<String>,
 }
 
 /// The schema of a [`Table`].
@@ -70,6 +73,22 @@ impl Table {
             document = properties.take();
         }
         serde_json::from_value(document)
+    }
+
+    /// The name of its log.
+    ///
+    /// # Errors
+    ///
+    /// The table is not that of a custom log.
+    pub fn log_name(&self) -> Result<&str, String> {
+        let name = self.schema.name.strip_suffix("_CL").filter(|name| !name.is_empty());
+        name.ok_or_else(|| "schema.name is not that of a custom log, which ends in _CL".to_owned())
+    }
+
+    /// True for a table of the Data Collector API that is not migrated: no rule can send to it, and its columns cannot
+    /// be changed.
+    pub fn is_classic(&self) -> bool {
+        self.schema.table_sub_type.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("Classic"))
     }
 
     /// Its own columns.

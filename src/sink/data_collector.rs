@@ -11,7 +11,7 @@ use http::{
 };
 use tracing::warn;
 
-use super::{accepted, signature::SigningKey};
+use super::{Sent, accepted, signature::SigningKey};
 use crate::{
     advice::Service,
     call::{CallError, Caller, Effort, Target},
@@ -70,8 +70,8 @@ impl DataCollector {
     }
 
     /// Posts `body`, signed anew at each try with that moment's date. A signature refused while the clocks
-    /// differ is made once more with the service's time.
-    pub async fn send(&self, body: Bytes, caller: &Caller) -> Result<usize, CallError> {
+    /// differ is made once more with the service's time. The documentation knows no id of a request here, so none is sent.
+    pub async fn send(&self, body: Bytes, caller: &Caller) -> Result<Sent, CallError> {
         let sent = self.post(body.clone(), caller).await;
         let Err(CallError::Refused(refusal)) = &sent else { return sent };
         let Some(date) = refusal.date.filter(|_| refusal.status == StatusCode::FORBIDDEN) else {
@@ -95,7 +95,7 @@ impl DataCollector {
         *self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn post(&self, body: Bytes, caller: &Caller) -> Result<usize, CallError> {
+    async fn post(&self, body: Bytes, caller: &Caller) -> Result<Sent, CallError> {
         let target = Target {
             service: Service::DataCollector,
             what: "POST /api/logs",
@@ -109,7 +109,7 @@ impl DataCollector {
             Request::post(self.url.clone(), self.headers(&date, &authorization), body.clone())
         };
         caller.call(target, request, accepted).await?;
-        Ok(body.len())
+        Ok(Sent { bytes: body.len(), request_id: None })
     }
 
     fn headers(&self, date: &str, authorization: &str) -> HeaderMap {
@@ -165,7 +165,7 @@ mod tests {
         DataCollector::new("w".to_owned(), key, &url, "MDATPAlerts".to_owned(), Mode::Created)
     }
 
-    async fn send_at(our_time: OffsetDateTime, service: &Arc<Service>) -> Result<usize, CallError> {
+    async fn send_at(our_time: OffsetDateTime, service: &Arc<Service>) -> Result<Sent, CallError> {
         let clock = Clock::Virtual { epoch: our_time, since: tokio::time::Instant::now() };
         let deadline = Deadline::after(std::time::Duration::from_secs(60), StopFlag::default());
         let caller = Caller::new(Http::InProcess(service.clone()), clock, deadline, 1.0);
@@ -178,7 +178,7 @@ mod tests {
             let service =
                 Arc::new(Service { time: "Tue, 24 Nov 2026 06:00:00 GMT", dates: Mutex::default() });
             let sent = send_at(parse_rfc3339(ours).expect("a time"), &service).await;
-            assert_eq!(sent.expect("accepted the second time"), 4);
+            assert_eq!(sent.expect("accepted the second time").bytes, 4);
             let dates = service.dates.lock().expect("no holder panics");
             assert_eq!((dates.len(), dates[1].as_str()), (2, "Tue, 24 Nov 2026 06:00:00 GMT"));
         }

@@ -6,11 +6,11 @@ use std::{io::Write, sync::Arc, time::Duration};
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use http::{
-    HeaderMap, HeaderValue,
+    HeaderMap, HeaderName, HeaderValue,
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
 
-use super::accepted;
+use super::{Sent, accepted, request_id::RequestId};
 use crate::{
     advice::Service,
     call::{CallError, Caller, Effort, Target},
@@ -36,6 +36,8 @@ pub const SPANS_TOO_MUCH: &str = "RecordsTimeRangeIsMoreThan30Minutes";
 
 const API_VERSION: &str = "2023-01-01";
 
+const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
+
 /// A stream of a data collection rule.
 #[derive(Debug)]
 pub struct LogsIngestion {
@@ -59,19 +61,21 @@ impl LogsIngestion {
         Self { url, what: format!("POST {path}"), scope, credential }
     }
 
-    /// Posts `body`, compressed, which begins at once. Returns the compressed size.
+    /// Posts `body`, compressed, which begins at once, under an id that is named wherever the post is.
     pub fn send<'a>(
         &'a self,
         body: Bytes,
         caller: &'a Caller,
-    ) -> impl Future<Output = Result<usize, CallError>> + Send + 'a {
+    ) -> impl Future<Output = Result<Sent, CallError>> + Send + 'a {
         let encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
-        let compressing = caller.http.beside(body.len(), move || gzip(&body, encoder));
+        let compressing =
+            caller.http.beside(body.len(), move || (RequestId::of(&body), gzip(&body, encoder)));
         async move {
-            let zipped = compressing.await;
+            let (request_id, zipped) = compressing.await;
+            let id = request_id.to_string();
             let target = Target {
                 service: Service::LogsIngestion,
-                what: &self.what,
+                what: &format!("{} ({CLIENT_REQUEST_ID} {id})", self.what),
                 token: Some((&self.credential, &self.scope)),
                 api: None,
                 effort: Effort::Full,
@@ -79,10 +83,11 @@ impl LogsIngestion {
             let headers = HeaderMap::from_iter([
                 (CONTENT_TYPE, HeaderValue::from_static("application/json")),
                 (CONTENT_ENCODING, HeaderValue::from_static("gzip")),
+                (CLIENT_REQUEST_ID, HeaderValue::from_str(&id).expect("a GUID is plain text")),
             ]);
             let request = |_| Request::post(self.url.clone(), headers.clone(), zipped.clone());
             caller.call(target, request, accepted).await?;
-            Ok(zipped.len())
+            Ok(Sent { bytes: zipped.len(), request_id: Some(request_id) })
         }
     }
 }

@@ -8,7 +8,7 @@ mod expression;
 mod reader;
 mod scripts;
 mod template;
-mod watch;
+pub mod watch;
 mod way;
 
 use std::{collections::BTreeSet, fs, path::Path};
@@ -442,7 +442,7 @@ async fn what_the_template_makes_forwards_alerts_without_loss() {
     let rule = rule.expect("a rule").body.to_string();
     let document =
         Document::from_json(serde_json::from_str(&rule).expect("JSON")).expect("a rule to compare");
-    assert_eq!(document.compare(Shape::Native, "Custom-MDATPAlerts_CL"), []);
+    assert_eq!(document.compare(Shape::Native, "Custom-MDATPAlerts_CL", None), []);
     stage.cloud.deploy_rule(&rule).expect("a rule that the service takes");
     for name in ["MDATP_SINK", "MDATP_DCR_ID", "MDATP_INGESTION_ENDPOINT", "MDATP_STREAM", "MDATP_LOG_NAME"] {
         stage.unset(name);

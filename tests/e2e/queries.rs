@@ -11,6 +11,8 @@ use std::{collections::BTreeSet, fs, path::Path};
 use parser::{Named, QueryText};
 use workspace::{Workspace, columns};
 
+use crate::deploy::watch::watched;
+
 const NEWER: &str = "MDATPAlerts_CL";
 const OLDER: &str = "MDATPAlertsOld_CL";
 
@@ -54,7 +56,7 @@ fn query(text: &str) -> QueryText {
 fn every_query_is_right_in_every_workspace_it_is_for() {
     for (name, workspace) in workspaces() {
         let own = if matches!(name, "native" | "classic") { files(name) } else { Vec::new() };
-        for query in workspace.check(&[files(""), own].concat()).queries {
+        for query in watched(workspace).check(&[files(""), own].concat()).queries {
             assert!(query.diagnostics.is_empty(), "{name}: {}: {:#?}", query.name, query.diagnostics);
             assert!(!query.columns.is_empty() && !query.open, "{name}: {}: no definite result", query.name);
         }

@@ -8,8 +8,8 @@ use std::{
 
 use azure_core::time::{Duration, OffsetDateTime, to_rfc3339};
 use mdatp_forward::schema::{
-    Shape,
-    rule::{self, Place},
+    Shape, columns,
+    rule::{self, Place, Ways},
 };
 use serde_json::Value;
 use simulator::{
@@ -54,7 +54,12 @@ impl Stage {
         let folder = tempfile::tempdir().expect("a folder");
         if sink == Sink::LogsIngestion {
             let place = Place { workspace: WORKSPACE, location: "westeurope" };
-            let rule = rule::document("MDATPAlerts", &rule::stream("MDATPAlerts"), Shape::Native, place);
+            let rule = rule::document(
+                "MDATPAlerts",
+                &rule::stream("MDATPAlerts"),
+                &Ways::plain(columns(Shape::Native)),
+                place,
+            );
             cloud.deploy_rule(&rule.to_string()).expect("a rule that the service takes");
         }
         let mut settings: BTreeMap<String, String> = served.settings(sink, route).into_iter().collect();

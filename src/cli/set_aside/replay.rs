@@ -116,7 +116,7 @@ impl<'a> Replay<'a> {
             let deadline = Deadline::after(self.budget, StopFlag::default());
             let caller = Caller::new(http.clone(), *clock, deadline, self.quota_share);
             match sink.send(batch.body.clone(), &caller).await {
-                Ok(_) => self.accepted(batch.deliveries.len()).await?,
+                Ok(sent) => self.accepted(batch.deliveries.len(), &sent.told_id()).await?,
                 Err(CallError::Refused(refusal)) => {
                     match (sink.blame(&refusal, batch.body.len()), batch.halves()) {
                         (Blame::None, _) => return Err(CallError::Refused(refusal).into()),
@@ -136,7 +136,7 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    async fn accepted(&mut self, records: usize) -> Result<(), RunError> {
+    async fn accepted(&mut self, records: usize, id: &str) -> Result<(), RunError> {
         let store = &self.services.store;
         self.tally.accepted += records;
         for InHand { name, after } in self.in_hand.drain(..records) {
@@ -145,7 +145,7 @@ impl<'a> Replay<'a> {
                 Some(text) => store.rewrite_set_aside(&name, text).await?,
             }
         }
-        info!("{records} records are accepted");
+        info!("{records} records are accepted{id}");
         Ok(())
     }
 

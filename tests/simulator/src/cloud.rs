@@ -207,12 +207,26 @@ impl Cloud {
     /// record the table gets what the rule declares; the answer to a post does not tell. Until then there is
     /// [`tenant::STREAM`], which takes any column.
     ///
-    /// Refused, in the service's words, is a document that the service would refuse, and a transformation
-    /// other than the two that are known here. The rule that was there stays then.
+    /// Refused, in the service's words, is a document that the service would refuse, also for the types of a table
+    /// that was made with [`Cloud::create_table`], and a transformation of others than the few functions that are
+    /// known here. The rule that was there stays then.
     pub fn deploy_rule(&self, document: &str) -> Result<(), String> {
-        let streams = rule::streams(document)?;
+        let mut world = self.world();
+        let streams = rule::streams(document, &world.tables)?;
         let streams = streams.into_iter().map(|(name, stream)| (name, Some(Arc::new(stream))));
-        self.world().streams = streams.collect();
+        world.streams = streams.collect();
+        Ok(())
+    }
+
+    /// Makes a table, or one anew: a document of the Tables API, or as `az monitor log-analytics workspace table show`
+    /// prints it. Rules that are deployed from then on are held against its columns, and rows have no others.
+    ///
+    /// # Errors
+    ///
+    /// The document is none of a table.
+    pub fn create_table(&self, document: &str) -> Result<(), String> {
+        let (name, table) = rule::Table::parse(document)?;
+        self.world().tables.insert(name, Arc::new(table));
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use http::{HeaderMap, Method};
 use serde_json::{Map, Value};
 
 use crate::counts::Counts;
+use crate::logs_ingestion::REQUEST_ID;
 use crate::post::Record;
 use crate::rule::{LostValue, Stream};
 use crate::service::Service;
@@ -33,6 +34,11 @@ pub struct Received {
 }
 
 impl Received {
+    /// The id that the sender gave the post, by which `DCRLogErrors` would name it.
+    pub fn request_id(&self) -> Option<&str> {
+        self.headers.get(REQUEST_ID)?.to_str().ok()
+    }
+
     fn parsed(&self) -> impl Iterator<Item = Record<'_>> {
         self.records.iter().map(|record| Record::parse(record).expect("only records are accepted"))
     }

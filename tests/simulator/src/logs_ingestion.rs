@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use azure_core::time::{Duration, OffsetDateTime};
 use flate2::read::MultiGzDecoder;
-use http::Method;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderName, Method};
 use serde_json::json;
 
 use crate::answer::Answer;
+use crate::guid::is_guid;
 use crate::ledger::Received;
 use crate::post::{Record, records};
 use crate::refusal::Refusal;
@@ -24,6 +25,9 @@ use crate::token::{Resource, Tokens};
 const MOST_BYTES: usize = 1_048_576;
 /// The most bytes that are kept of a field.
 pub(crate) const MOST_FIELD_BYTES: usize = 64 * 1024;
+
+/// Names a post in `DCRLogErrors`.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
 
 /// The most time between a post's first and last record, where that is limited.
 const LONGEST_TIME_RANGE: Duration = Duration::minutes(30);
@@ -51,6 +55,7 @@ impl Endpoint<'_> {
             return Err(Refusal::new(404, "NotFound", message));
         };
         check_content_type(request)?;
+        check_request_id(request)?;
         let body = decompressed(request)?;
         if !body.trim_start().starts_with('[') {
             return Err(invalid("the body is not a JSON array".to_owned()));
@@ -133,6 +138,17 @@ fn check_content_type(request: &Request) -> Result<(), Refusal> {
             let message = format!("the content type {other:?} is not application/json");
             Err(Refusal::new(400, "ContentTypeNotSupported", message))
         }
+    }
+}
+
+/// The header may be left out; its value is a GUID (documentation page "Logs Ingestion API in Azure Monitor", section
+/// Headers). What the service answers to another value is nowhere written.
+fn check_request_id(request: &Request) -> Result<(), Refusal> {
+    match request.header(REQUEST_ID) {
+        Some(id) if !is_guid(id) => {
+            Err(Refusal::new(400, "InvalidHeader", format!("the {REQUEST_ID} {id:?} is not a GUID")))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -296,6 +312,25 @@ mod tests {
         assert_eq!(caller.status(&target(), &short), 204);
         let refused = caller.send(&caller.post(&target(), long)).expect_err("too long");
         assert_eq!(refused, (400, "the time range of the records is more than 30 minutes".to_owned()));
+    }
+
+    #[test]
+    fn the_id_of_a_post_is_a_guid_or_not_there() {
+        let caller = Caller::new("https://monitor.azure.com");
+        for (id, is_taken) in [
+            ("e10808d4-3975-8c40-8731-053386849f86", true),
+            ("E10808D4-3975-8C40-8731-053386849F86", true),
+            ("e10808d439758c408731053386849f86", false),
+            ("e10808d4-3975-8c40-8731-053386849f8g", false),
+            ("batch-7", false),
+            ("", false),
+        ] {
+            let sent = caller.send(&caller.post(&target(), "[]").with_header("x-ms-client-request-id", id));
+            assert_eq!(sent.is_ok(), is_taken, "{id}");
+            if let Ok(received) = sent {
+                assert_eq!(received.request_id(), Some(id));
+            }
+        }
     }
 
     #[test]

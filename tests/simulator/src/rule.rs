@@ -3,23 +3,30 @@
 //! a forwarder and a rule that disagree show nowhere but in the table. Here they show.
 //!
 //! The checks are those of the documentation pages "Structure of a data collection rule" and "Logs Ingestion
-//! API in Azure Monitor". The table is taken to be what the flow puts out: a table of its own, whose types
-//! could differ, is not known here.
+//! API in Azure Monitor". Where a table was made ([`Cloud::create_table`](crate::Cloud::create_table)), the types of
+//! what a flow puts out must be its own, as the service demands (`InvalidTransformOutput` in Azure/Azure-Sentinel#12384),
+//! and it drops what it has no column for (Azure/Azure-Sentinel#15084). Any other is taken to be what the flow puts out.
 
 mod column;
 mod lost_value;
 mod stream;
+mod table;
 mod transform;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use self::column::{Columns, Declared, is_name};
+use self::column::{Columns, Declared, TIME, Type, is_name};
 pub use self::lost_value::{LostValue, Why};
 pub(crate) use self::stream::Stream;
+pub(crate) use self::table::Table;
 use self::transform::Transform;
+
+/// The tables of the workspace, by name.
+pub(crate) type Tables = BTreeMap<String, Arc<Table>>;
 
 /// The parts of the document that decide over data; whatever else it has is not looked at.
 #[derive(Deserialize)]
@@ -59,7 +66,7 @@ struct Workspace {
 
 /// The streams of a rule's document, which is a resource as a template has it, or as the command line prints
 /// it: without `properties` around its parts.
-pub(crate) fn streams(document: &str) -> Result<BTreeMap<String, Stream>, String> {
+pub(crate) fn streams(document: &str, tables: &Tables) -> Result<BTreeMap<String, Stream>, String> {
     let content = |error| format!("InvalidRequestContent: the request content could not be read: {error}");
     let mut resource: Value = serde_json::from_str(document).map_err(content)?;
     if resource["kind"] != "Direct" {
@@ -73,7 +80,7 @@ pub(crate) fn streams(document: &str) -> Result<BTreeMap<String, Stream>, String
     let rule: Rule = serde_json::from_value(parts).map_err(content)?;
     rule.check_destinations()?;
     rule.check_flows()?;
-    rule.streams()
+    rule.streams(tables)
 }
 
 impl Rule {
@@ -120,7 +127,7 @@ impl Rule {
         Ok(())
     }
 
-    fn streams(&self) -> Result<BTreeMap<String, Stream>, String> {
+    fn streams(&self, tables: &Tables) -> Result<BTreeMap<String, Stream>, String> {
         let stream = |(name, declaration): (&String, &Declaration)| {
             let target = format!("streamDeclarations['{name}']");
             if name.strip_prefix("Custom-").is_none_or(str::is_empty) {
@@ -129,18 +136,52 @@ impl Rule {
             let columns =
                 Columns::checked(&declaration.columns).map_err(|problem| invalid(&target, &problem))?;
             let flows: Vec<_> = self.data_flows.iter().filter(|flow| flow.streams.contains(name)).collect();
-            let transform = match flows[..] {
-                [flow] => Transform::parse(flow.transform_kql.as_deref())?,
+            let (transform, table) = match flows[..] {
+                [flow] => {
+                    let output = flow.output_stream.as_deref().and_then(|name| name.strip_prefix("Custom-"));
+                    let table = output.and_then(|name| tables.get_key_value(name));
+                    (Transform::parse(flow.transform_kql.as_deref())?, table)
+                }
                 [] => return Err(invalid(&target, "no data flow takes this stream")),
                 _ => return Err(invalid(&target, "the simulator knows one data flow a stream")),
             };
-            columns.check_output()?;
-            Ok((name.clone(), Stream::new(columns, transform)))
+            if let Some(refusal) = table.and_then(|(name, table)| table.refusal(name)) {
+                return Err(refusal);
+            }
+            let table = table.map(|(_, table)| Arc::clone(table));
+            check_output(&columns, &transform, table.as_deref())?;
+            Ok((name.clone(), Stream::new(columns, transform, table)))
         };
         if self.stream_declarations.is_empty() {
             return Err(invalid("streamDeclarations", "no stream is declared"));
         }
         self.stream_declarations.iter().map(stream).collect()
+    }
+}
+
+/// Whether the table can take what comes out of a transformation: the service compares type with type, and names
+/// every column that differs.
+fn check_output(columns: &Columns, transform: &Transform, table: Option<&Table>) -> Result<(), String> {
+    if let Some(unknown) = transform.columns().find(|name| columns.get(name).is_none()) {
+        return Err(format!("InvalidTransformQuery: the query has no column '{unknown}'"));
+    }
+    if columns.get(TIME).is_none() {
+        return Err(format!("InvalidTransformOutput: the transform output has no column '{TIME}'"));
+    }
+    let mismatch = |(name, declared): (&str, Type)| {
+        let produced = transform.output(name, declared);
+        let own = table.map_or((name == TIME).then_some(Type::DateTime), |table| table.get(name));
+        own.filter(|own| *own != produced)
+            .map(|own| format!("{name} [produced:'{produced:?}', output:'{own:?}']"))
+    };
+    let mismatches: Vec<_> = columns.iter().filter_map(mismatch).collect();
+    match mismatches[..] {
+        [] => Ok(()),
+        _ => Err(format!(
+            "InvalidTransformOutput: Types of transform output columns do not match the ones defined by the output \
+             stream: {}",
+            mismatches.join(", ")
+        )),
     }
 }
 

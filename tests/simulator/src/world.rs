@@ -26,6 +26,7 @@ use crate::reaction::{Outcome, Reaction};
 use crate::refusal::Refusal;
 use crate::request::Request;
 use crate::role::Role;
+use crate::rule::Tables;
 use crate::service::Service;
 use crate::tenant;
 use crate::token::Tokens;
@@ -39,6 +40,7 @@ pub(crate) struct World {
     /// The tenant whose Defender this is.
     pub defender_tenant: &'static str,
     pub streams: Streams,
+    pub tables: Tables,
     pub quirks: BTreeSet<Quirk>,
     pub page_cap: Option<usize>,
     pub faults: Faults,
@@ -59,6 +61,7 @@ impl World {
             held: vec![Role::AlertRead, Role::MachineRead, Role::MetricsPublisher],
             defender_tenant: tenant::TENANT_ID,
             streams: Streams::from([(tenant::STREAM.to_owned(), None)]),
+            tables: Tables::new(),
             quirks: BTreeSet::from([Quirk::DeflateReplies]),
             page_cap: None,
             faults: Faults::default(),

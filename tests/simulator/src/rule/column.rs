@@ -23,7 +23,7 @@ pub(super) struct Declared {
     pub kind: String,
 }
 
-/// What a column holds. There is no guid.
+/// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Type {
     String,
@@ -33,9 +33,12 @@ pub(super) enum Type {
     Boolean,
     DateTime,
     Dynamic,
+    /// A column of a table may have it, a stream cannot declare it.
+    Guid,
 }
 
 impl Type {
+    /// The type that a stream calls so.
     fn named(name: &str) -> Option<Self> {
         Some(match name {
             "string" => Self::String,
@@ -47,6 +50,15 @@ impl Type {
             "dynamic" => Self::Dynamic,
             _ => return None,
         })
+    }
+
+    /// The type that a table calls so, in whatever case: the Tables API writes `dateTime`.
+    pub fn of_table(name: &str) -> Option<Self> {
+        match name.to_ascii_lowercase().as_str() {
+            "guid" => Some(Self::Guid),
+            "bool" => Some(Self::Boolean),
+            name => Self::named(name),
+        }
     }
 
     /// The value as the column holds it; none when it does not fit. No value is made into one of another
@@ -62,6 +74,7 @@ impl Type {
                 serde_json::from_str(json).ok().filter(|text: &String| is_datetime(text)).map(Value::String)
             }
             Self::Dynamic => serde_json::from_str(json).ok(),
+            Self::Guid => serde_json::from_str(json).ok().and_then(|text: String| as_guid(&text)),
         }
     }
 }
@@ -74,6 +87,19 @@ fn is_datetime(text: &str) -> bool {
     digits <= MOST_FRACTION_DIGITS
         && second != Some("60")
         && parse_rfc3339(text).is_ok_and(|time| time.year() > 0)
+}
+
+/// The GUID that a text is, which may be without its dashes (Kusto's documentation of `toguid()`).
+pub(super) fn as_guid(text: &str) -> Option<Value> {
+    let groups: Vec<_> = text.split('-').map(str::len).collect();
+    let digits: String = text.chars().filter(|c| *c != '-').collect();
+    let is_guid = (groups == [8, 4, 4, 4, 12] || groups == [32])
+        && digits.len() == 32
+        && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_guid.then(|| {
+        let digits = digits.to_ascii_lowercase();
+        [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-").into()
+    })
 }
 
 /// The columns a stream declares.
@@ -106,20 +132,13 @@ impl Columns {
         Ok(Self(columns))
     }
 
-    /// Whether a table can take them, if they come to it as they are.
-    pub fn check_output(&self) -> Result<(), String> {
-        match self.get(TIME) {
-            Some(Type::DateTime) => Ok(()),
-            Some(other) => Err(format!(
-                "InvalidTransformOutput: Types of transform output columns do not match the ones defined by \
-                 the output stream: {TIME} [produced:'{other:?}', output:'DateTime']"
-            )),
-            None => Err(format!("InvalidTransformOutput: the transform output has no column '{TIME}'")),
-        }
-    }
-
     pub fn get(&self, name: &str) -> Option<Type> {
         self.0.get(name).copied()
+    }
+
+    /// Each with its type.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Type)> {
+        self.0.iter().map(|(name, kind)| (name.as_str(), *kind))
     }
 }
 

@@ -26,6 +26,10 @@ pub enum Why {
     WrongType,
     /// It is longer than a column keeps: its end was cut off.
     TooLong,
+    /// The transformation's function makes nothing of it: the column is null.
+    NotConverted,
+    /// The table has no such column: it was dropped.
+    NotInTable,
 }
 
 impl fmt::Display for LostValue {
@@ -43,6 +47,8 @@ impl fmt::Display for Why {
             Self::Reserved => "dropped, since the name is reserved",
             Self::WrongType => "nulled, since it does not fit the column's type",
             Self::TooLong => "cut, since it is too long",
+            Self::NotConverted => "nulled, since the transformation makes nothing of it",
+            Self::NotInTable => "dropped, since the table has no such column",
         })
     }
 }

@@ -1,10 +1,13 @@
 //! A stream of a deployed rule: what becomes of a record on its way into the table.
 
+use std::sync::Arc;
+
 use azure_core::time::{OffsetDateTime, to_rfc3339};
 use serde_json::{Map, Value};
 
 use super::column::{Columns, TIME, Type, is_reserved};
 use super::lost_value::Why;
+use super::table::Table;
 use super::transform::Transform;
 use crate::logs_ingestion::MOST_FIELD_BYTES;
 use crate::post::{Record, width};
@@ -13,6 +16,8 @@ use crate::post::{Record, width};
 pub(crate) struct Stream {
     columns: Columns,
     transform: Transform,
+    /// Where it ends, if that was made.
+    table: Option<Arc<Table>>,
 }
 
 /// A record as the table has it.
@@ -24,8 +29,8 @@ pub(crate) struct Row {
 }
 
 impl Stream {
-    pub(super) fn new(columns: Columns, transform: Transform) -> Self {
-        Self { columns, transform }
+    pub(super) fn new(columns: Columns, transform: Transform, table: Option<Arc<Table>>) -> Self {
+        Self { columns, transform, table }
     }
 
     /// What the table gets of a record that came at this time.
@@ -37,17 +42,33 @@ impl Stream {
                 continue;
             }
             let (value, lost) = match self.columns.get(name) {
-                Some(column) => stored(column, json),
+                Some(column) => self.converted(name, stored(column, json)),
                 None if is_reserved(name) => (None, Some(Why::Reserved)),
                 None => (None, Some(Why::NotDeclared)),
             };
             row.values.extend(value.map(|value| (name.clone(), value)));
             row.lost.extend(lost.map(|why| (name.clone(), why)));
         }
-        if self.transform == Transform::FillTime && !row.values.contains_key(TIME) {
+        if self.transform.fills_time() && !row.values.contains_key(TIME) {
             row.values.insert(TIME.to_owned(), to_rfc3339(&at).into());
         }
         row
+    }
+
+    /// What the transformation makes of a value that the stream holds, and the table keeps of that.
+    fn converted(
+        &self,
+        name: &str,
+        (value, lost): (Option<Value>, Option<Why>),
+    ) -> (Option<Value>, Option<Why>) {
+        let Some(value) = value else { return (None, lost) };
+        match self.transform.apply(name, value) {
+            None => (None, Some(Why::NotConverted)),
+            Some(_) if self.table.as_ref().is_some_and(|table| table.get(name).is_none()) => {
+                (None, Some(Why::NotInTable))
+            }
+            value => (value, lost),
+        }
     }
 }
 

@@ -30,7 +30,7 @@ fn rule() -> Value {
 }
 
 fn names(document: &Value) -> Result<Vec<String>, String> {
-    Ok(streams(&document.to_string())?.into_keys().collect())
+    Ok(streams(&document.to_string(), &Tables::new())?.into_keys().collect())
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_stream_is_declared_under_its_own_kind_of_name_and_flows_once() {
     assert!(refusal.contains("the destination 'workspace' is there twice"), "{refusal}");
 
     for text in ["", "[]", "{}"] {
-        assert!(streams(text).is_err(), "{text:?}");
+        assert!(streams(text, &Tables::new()).is_err(), "{text:?}");
     }
 }
 
@@ -146,4 +146,71 @@ fn the_longest_name_is_taken() {
     let columns = &mut document["properties"]["streamDeclarations"]["Custom-A"]["columns"];
     columns[1]["name"] = format!("A{}", "b".repeat(44)).into();
     assert_eq!(names(&document), Ok(vec!["Custom-A".to_owned()]));
+}
+
+/// Every column of the table is compared, and what the transformation makes of it counts.
+#[test]
+fn a_rule_that_puts_out_other_types_than_its_table_has_is_refused_in_the_services_words() {
+    let columns = |guid: &str, number: &str| {
+        json!([
+            {"name": "TimeGenerated", "type": "dateTime"}, {"name": "a_g", "type": guid}, {"name": "b_g", "type": guid},
+            {"name": "n_d", "type": number}, {"name": "mine", "type": "dynamic"}
+        ])
+    };
+    let table = |columns: Value, kind: &str| {
+        json!({"schema": {"name": "A_CL", "tableSubType": kind, "columns": columns}}).to_string()
+    };
+    let deploy = |table: &str, kql: &str| {
+        let mut document = rule();
+        document["properties"]["streamDeclarations"]["Custom-A"]["columns"] = json!([
+            {"name": "TimeGenerated", "type": "datetime"}, {"name": "a_g", "type": "string"},
+            {"name": "b_g", "type": "string"}, {"name": "n_d", "type": "real"}, {"name": "new", "type": "string"}
+        ]);
+        document["properties"]["dataFlows"][0]["transformKql"] = kql.into();
+        let (name, table) = Table::parse(table).expect("a table");
+        streams(&document.to_string(), &Tables::from([(name, Arc::new(table))])).map(drop)
+    };
+    let migrated = "DataCollectionRuleBased";
+    let words = "InvalidTransformOutput: Types of transform output columns do not match the ones defined by the output stream: ";
+    let both = "source | extend a_g = toguid(a_g), b_g = toguid(b_g)";
+    for (table, kql, expected) in [
+        (table(columns("guid", "real"), migrated), both, Ok(())),
+        (table(columns("string", "real"), migrated), "source", Ok(())),
+        (
+            table(columns("guid", "real"), migrated),
+            "source",
+            Err(format!(
+                "{words}a_g [produced:'String', output:'Guid'], b_g [produced:'String', output:'Guid']"
+            )),
+        ),
+        (
+            table(columns("guid", "real"), migrated),
+            "source | extend a_g = toguid(a_g)",
+            Err(format!("{words}b_g [produced:'String', output:'Guid']")),
+        ),
+        (
+            table(columns("string", "real"), migrated),
+            "source | extend a_g = toguid(a_g)",
+            Err(format!("{words}a_g [produced:'Guid', output:'String']")),
+        ),
+        (
+            table(columns("guid", "int"), migrated),
+            both,
+            Err(format!("{words}n_d [produced:'Real', output:'Int']")),
+        ),
+        (table(columns("guid", "string"), migrated), &*format!("{both}, n_d = tostring(n_d)"), Ok(())),
+        (
+            table(columns("guid", "real"), migrated),
+            "source | extend c = toguid(c)",
+            Err("InvalidTransformQuery: the query has no column 'c'".to_owned()),
+        ),
+        (
+            table(columns("guid", "real"), "Classic"),
+            both,
+            Err("InvalidOutputTable: Table for output stream 'Custom-A_CL' is not available for destination"
+                .to_owned()),
+        ),
+    ] {
+        assert_eq!(deploy(&table, kql), expected, "{kql} into {table}");
+    }
 }

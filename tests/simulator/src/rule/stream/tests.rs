@@ -15,9 +15,20 @@ const COLUMNS: [(&str, &str); 8] = [
     ("Any", "dynamic"),
 ];
 
-fn row(record: &str, transform: Transform) -> (Value, Vec<(String, Why)>) {
+const SOURCE: &str = "source";
+const FILL_TIME: &str = "source | extend TimeGenerated = iif(isnull(TimeGenerated), now(), TimeGenerated)";
+
+fn row(record: &str, kql: &str) -> (Value, Vec<(String, Why)>) {
+    row_in(None, record, kql)
+}
+
+fn row_in(table: Option<&str>, record: &str, kql: &str) -> (Value, Vec<(String, Why)>) {
     let declared = COLUMNS.map(|(name, kind)| Declared { name: name.to_owned(), kind: kind.to_owned() });
-    let stream = Stream::new(Columns::checked(&declared).expect("columns"), transform);
+    let stream = {
+        let table = table.map(|document| Arc::new(Table::parse(document).expect("a table").1));
+        let transform = Transform::parse(Some(kql)).expect("a transformation");
+        Stream::new(Columns::checked(&declared).expect("columns"), transform, table)
+    };
     let at = parse_rfc3339("2026-11-24T06:00:00Z").expect("a time");
     let row = stream.row(&Record::parse(record).expect("a record"), at);
     (Value::Object(row.values), row.lost)
@@ -34,7 +45,7 @@ fn what_fits_is_stored_as_it_is() {
         "Long": 9_007_199_254_740_993_i64, "Real": 1.5, "Truth": false, "Time": "2026-11-24T05:00:00+01:00",
         "Any": [1, {"a": null}]
     });
-    assert_eq!(row(record, Transform::Source), (expected, vec![]));
+    assert_eq!(row(record, SOURCE), (expected, vec![]));
 }
 
 #[test]
@@ -52,14 +63,14 @@ fn each_kind_of_loss_is_told() {
         (r#"{"Truth":"true"}"#, json!({}), "Truth", Why::WrongType),
         (r#"{"Time":"yesterday","Any":1}"#, json!({"Any": 1}), "Time", Why::WrongType),
     ] {
-        assert_eq!(row(record, Transform::Source), (stored, vec![(column.to_owned(), why)]), "{record}");
+        assert_eq!(row(record, SOURCE), (stored, vec![(column.to_owned(), why)]), "{record}");
     }
 }
 
 #[test]
 fn a_null_is_no_loss_and_no_value() {
     let record = r#"{"Text":null,"New":null,"TenantId":null}"#;
-    assert_eq!(row(record, Transform::Source), (json!({}), vec![]));
+    assert_eq!(row(record, SOURCE), (json!({}), vec![]));
 }
 
 #[test]
@@ -74,10 +85,10 @@ fn sixty_four_kib_are_kept_of_a_text_and_cut_between_characters() {
     ] {
         let record = json!({ column: value }).to_string();
         let lost = if is_whole { vec![] } else { vec![(column.to_owned(), Why::TooLong)] };
-        assert!(row(&record, Transform::Source) == (json!({ column: stored }), lost), "{record:.40}");
+        assert!(row(&record, SOURCE) == (json!({ column: stored }), lost), "{record:.40}");
     }
     let digits = format!(r#"{{"Real":1.{}}}"#, "0".repeat(70_000));
-    assert_eq!(row(&digits, Transform::Source), (json!({"Real": 1.0}), vec![]));
+    assert_eq!(row(&digits, SOURCE), (json!({"Real": 1.0}), vec![]));
 }
 
 #[test]
@@ -90,7 +101,19 @@ fn the_transformation_fills_the_time_that_is_missing() {
         (r#"{"TimeGenerated":null}"#, arrival, vec![]),
         (r#"{"TimeGenerated":"soon"}"#, arrival, wrong),
     ] {
-        assert_eq!(row(record, Transform::FillTime), (json!({ "TimeGenerated": time }), lost), "{record}");
+        assert_eq!(row(record, FILL_TIME), (json!({ "TimeGenerated": time }), lost), "{record}");
     }
-    assert_eq!(row("{}", Transform::Source), (json!({}), vec![]));
+    assert_eq!(row("{}", SOURCE), (json!({}), vec![]));
+}
+
+#[test]
+fn the_table_gets_guids_of_texts_and_no_column_that_it_does_not_have() {
+    let guid = "0a1b2c3d-0000-4000-8000-00000000abcd";
+    let table = r#"{"schema": {"name": "A_CL", "columns": [{"name": "Text", "type": "guid"}]}}"#;
+    let kql = "source | extend Text = toguid(Text)";
+    let record = |text: &str| json!({ "Text": text, "Long": 1 }).to_string();
+    let no_column = ("Long".to_owned(), Why::NotInTable);
+    assert_eq!(row_in(Some(table), &record(guid), kql), (json!({ "Text": guid }), vec![no_column.clone()]));
+    let nulled = ("Text".to_owned(), Why::NotConverted);
+    assert_eq!(row_in(Some(table), &record("no GUID"), kql), (json!({}), vec![no_column, nulled]));
 }
