@@ -2,7 +2,6 @@
 //! HTTP. Each module tells one kind of story.
 
 mod backfill;
-#[cfg(feature = "external-tools")]
 mod blob_identity;
 mod blob_rejections;
 mod blob_state;

@@ -51,6 +51,7 @@ fn query(text: &str) -> QueryText {
 }
 
 #[test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 fn every_query_is_right_in_every_workspace_it_is_for() {
     for (name, workspace) in workspaces() {
         let own = if matches!(name, "native" | "classic") { files(name) } else { Vec::new() };
@@ -62,6 +63,7 @@ fn every_query_is_right_in_every_workspace_it_is_for() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 fn the_functions_have_the_native_columns_whatever_the_table_has() {
     let native = columns("native");
     for (name, workspace) in workspaces() {
@@ -102,6 +104,7 @@ const MISTAKES_ON_CLASSIC: [Mistake; 2] = [
 ];
 
 #[test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 fn what_is_wrong_with_a_query_is_reported() {
     let [(_, native), (_, classic), ..] = workspaces();
     for (workspace, mistakes) in [(native, &MISTAKES_ON_NATIVE[..]), (classic, &MISTAKES_ON_CLASSIC)] {
@@ -119,6 +122,7 @@ fn what_is_wrong_with_a_query_is_reported() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 fn what_is_wrong_with_a_function_is_reported() {
     let [(_, native), ..] = workspaces();
     let broken = native.with_function("Broken", "MDATPAlerts_CL\n| project Severty // the end");

@@ -14,6 +14,7 @@ fn root() -> &'static Path {
 }
 
 #[test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs ShellCheck: left to tests/run")]
 fn shellcheck_has_nothing_against_the_scripts() {
     let mut scripts: Vec<_> = fs::read_dir(root().join("deploy"))
         .expect("the folder is in the repository")
@@ -22,7 +23,8 @@ fn shellcheck_has_nothing_against_the_scripts() {
         .collect();
     assert!(scripts.len() >= 2, "{scripts:?}");
     scripts.extend(
-        ["tests/e2e/deploy/az.sh", "tests/e2e/deploy/saved.sh", ".ci/run"].map(|name| root().join(name)),
+        ["tests/e2e/deploy/az.sh", "tests/e2e/deploy/saved.sh", ".ci/run", "tests/run"]
+            .map(|name| root().join(name)),
     );
     scripts.extend(["az", "cargo", "func", "git"].map(|name| root().join("tests/e2e/readme/bin").join(name)));
     let output = Command::new("shellcheck")
