@@ -23,7 +23,7 @@ pub fn read(file: &Path) -> Result<Value, String> {
 pub fn read_table(file: &Path) -> Result<Table, String> {
     let table = read(file).and_then(|document| {
         Table::from_json(document).map_err(|error| {
-            format!("it is no table as az monitor log-analytics workspace table show prints it: {error}")
+            format!("it is no table as `az monitor log-analytics workspace table show` prints it: {error}")
         })
     });
     let table = table.and_then(|table| table.log_name().map(drop).map(|()| table));

@@ -5,7 +5,6 @@ use std::pin::pin;
 use serde_json::Value;
 use simulator::{
     Moment, Steps,
-    azurite::Azurite,
     functions_host::{FunctionsHost, Payload},
 };
 
@@ -36,10 +35,10 @@ pub struct Rehearsal {
 }
 
 /// Runs without a crash.
-pub async fn rehearse(setting: Setting, azurite: &Azurite) -> Result<Rehearsal, String> {
+pub async fn rehearse(setting: Setting<'_>) -> Result<Rehearsal, String> {
     let never = When::Replaced(usize::MAX);
     let steps = Steps::default();
-    let stage = Stage::set(setting, steps.clone(), azurite).await?;
+    let stage = Stage::set(setting, steps.clone()).await?;
     let watch = watch(&stage, never);
     match Run::begin(stage, never).await?.finish().await? {
         End::Missed => Ok(Rehearsal { steps: steps.moments(), saves: watch.map_or(0, |watch| watch.seen()) }),
@@ -48,13 +47,13 @@ pub async fn rehearse(setting: Setting, azurite: &Azurite) -> Result<Rehearsal, 
 }
 
 /// Crashes at `point`.
-pub async fn at(point: Point, azurite: &Azurite) -> Result<End, String> {
+pub async fn at(point: Point<'_>) -> Result<End, String> {
     let number = match point.when {
         When::Step(number, _) | When::HalfWritten(number) => Some(number),
         When::Replaced(_) => None,
     };
     let steps = Steps::new(move |moment| number == Some(moment.number));
-    let stage = Stage::set(point.setting, steps, azurite).await?;
+    let stage = Stage::set(point.setting, steps).await?;
     let _watch = watch(&stage, point.when);
     match Run::begin(stage, point.when).await?.finish().await? {
         End::Missed if number.is_some() => Err("the run never came to this step".to_owned()),
@@ -62,22 +61,22 @@ pub async fn at(point: Point, azurite: &Azurite) -> Result<End, String> {
     }
 }
 
-fn watch(stage: &Stage, when: When) -> Option<Watch> {
+fn watch(stage: &Stage<'_>, when: When) -> Option<Watch> {
     match (when, stage.checkpoint_file()) {
         (When::Replaced(times), Some(file)) => Some(Watch::over(file, times, stage.steps.clone())),
         _ => None,
     }
 }
 
-struct Run {
-    stage: Stage,
+struct Run<'a> {
+    stage: Stage<'a>,
     host: FunctionsHost,
     when: When,
     death: Option<Death>,
 }
 
-impl Run {
-    async fn begin(stage: Stage, when: When) -> Result<Self, String> {
+impl<'a> Run<'a> {
+    async fn begin(stage: Stage<'a>, when: When) -> Result<Self, String> {
         Ok(Self { host: stage.host().await?, stage, when, death: None })
     }
 

@@ -16,8 +16,8 @@ const PAUSES: [u64; 6] = [100, 200, 400, 800, 1_600, 5_000];
 
 /// A point of a run.
 #[derive(Clone, Copy, Debug)]
-pub struct Point {
-    pub setting: Setting,
+pub struct Point<'a> {
+    pub setting: Setting<'a>,
     pub when: When,
 }
 
@@ -32,16 +32,16 @@ pub enum When {
     Replaced(usize),
 }
 
-impl fmt::Display for Point {
+impl fmt::Display for Point<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {:?}", self.setting, self.when)
     }
 }
 
 /// All points of a setting.
-pub fn all(setting: Setting, Rehearsal { steps, saves }: &Rehearsal) -> Vec<Point> {
+pub fn all<'a>(setting: Setting<'a>, Rehearsal { steps, saves }: &Rehearsal) -> Vec<Point<'a>> {
     let mut times: Vec<_> = steps.iter().map(|step| When::Step(step.number, Duration::ZERO)).collect();
-    if setting.store == Store::Folder {
+    if matches!(setting.store, Store::Folder) {
         let posts = |step| steps.iter().filter(move |moment| is_post(setting.sink, moment, step));
         for post in posts(Step::Replied) {
             let pauses = PAUSES.map(Duration::from_micros);

@@ -21,7 +21,7 @@ pub struct Death {
 
 impl Death {
     /// The process has just died in this way.
-    pub fn of(stage: &Stage, when: When) -> Self {
+    pub fn of(stage: &Stage<'_>, when: When) -> Self {
         let posts = stage.cloud.received().len();
         let moments = stage.steps.moments();
         let is_done = |moment: &Moment| is_post(stage.setting.sink, moment, Step::Done);
@@ -31,7 +31,7 @@ impl Death {
         let is_saved = match (last, stage.setting.store, when) {
             _ if has_unanswered => Some(false),
             (None, ..) => Some(true),
-            (Some(last), Store::Blob, _) => Some(moments[last..].iter().any(is_save)),
+            (Some(last), Store::Blob(_), _) => Some(moments[last..].iter().any(is_save)),
             (_, Store::Folder, When::HalfWritten(_)) => Some(false),
             (_, Store::Folder, _) => None,
         };
@@ -45,7 +45,7 @@ pub fn delivered(cloud: &Cloud) -> BTreeSet<String> {
 }
 
 /// Judges what a run with this death in it has brought to the sink.
-pub fn judge(stage: &Stage, death: Option<&Death>) -> Result<End, String> {
+pub fn judge(stage: &Stage<'_>, death: Option<&Death>) -> Result<End, String> {
     let posts = stage.cloud.received();
     let mut texts: BTreeMap<String, Vec<&String>> = BTreeMap::new();
     for record in posts.iter().flat_map(|post| &post.records) {

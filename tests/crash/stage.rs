@@ -23,27 +23,32 @@ const MACHINES: usize = 8;
 const DESCRIPTION: usize = 30_000;
 
 /// Where the checkpoint is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Store {
+#[derive(Clone, Copy, Debug)]
+pub enum Store<'a> {
     Folder,
-    Blob,
+    /// A container of its own in this Azurite.
+    Blob(&'a Azurite),
 }
 
 /// The settings between which the points are spread.
 #[derive(Clone, Copy, Debug)]
-pub struct Setting {
+pub struct Setting<'a> {
     pub sink: Sink,
-    pub store: Store,
+    pub store: Store<'a>,
 }
 
-impl fmt::Display for Setting {
+impl fmt::Display for Setting<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} {:?}", self.sink, self.store)
+        let store = match self.store {
+            Store::Folder => "Folder",
+            Store::Blob(_) => "Blob",
+        };
+        write!(f, "{:?} {store}", self.sink)
     }
 }
 
-pub struct Stage {
-    pub setting: Setting,
+pub struct Stage<'a> {
+    pub setting: Setting<'a>,
     pub cloud: Cloud,
     pub steps: Steps,
     served: Served,
@@ -55,13 +60,13 @@ enum State {
     Blob(Relay, String),
 }
 
-impl Stage {
-    pub async fn set(setting: Setting, steps: Steps, azurite: &Azurite) -> Result<Self, String> {
+impl<'a> Stage<'a> {
+    pub async fn set(setting: Setting<'a>, steps: Steps) -> Result<Self, String> {
         let cloud = Cloud::new(5);
         let served = cloud.serve_in_steps(Ports::Free, &steps).await?;
         let state = match setting.store {
             Store::Folder => State::Folder(TempDir::new().map_err(|problem| problem.to_string())?),
-            Store::Blob => State::Blob(azurite.relay(&steps).await?, container()),
+            Store::Blob(azurite) => State::Blob(azurite.relay(&steps).await?, container()),
         };
         let now = clock::now();
         cloud.generate(&Volume { alerts: 0, machines: MACHINES, since: now, until: now });

@@ -45,6 +45,7 @@ async fn checkpoint(azurite: &Azurite) -> (String, Bytes) {
 }
 
 #[tokio::test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 async fn the_deployed_default_makes_swaps_and_reads_back_its_checkpoint_by_managed_identity() {
     for sink in [DataCollector, LogsIngestion] {
         let azurite = Azurite::start_with_tokens().await;
@@ -70,6 +71,7 @@ async fn the_deployed_default_makes_swaps_and_reads_back_its_checkpoint_by_manag
 }
 
 #[tokio::test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 async fn what_is_set_aside_is_kept_listed_and_removed_by_managed_identity() {
     let azurite = Azurite::start_with_tokens().await;
     let (stage, _relay) = deployed(LogsIngestion, &azurite).await;
@@ -88,6 +90,7 @@ async fn what_is_set_aside_is_kept_listed_and_removed_by_managed_identity() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 async fn a_second_writer_is_seen_with_tokens_too() {
     let azurite = Azurite::start_with_tokens().await;
     let (stage, _relay) = deployed(DataCollector, &azurite).await;
@@ -109,6 +112,7 @@ async fn a_second_writer_is_seen_with_tokens_too() {
 
 /// No secret anywhere: Defender in the one tenant; workspace, storage and identities in the other.
 #[tokio::test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 async fn another_tenants_defender_is_read_and_the_state_kept_in_the_apps_own() {
     let azurite = Azurite::start_with_tokens().await;
     for sink in [DataCollector, LogsIngestion] {
@@ -127,6 +131,7 @@ async fn another_tenants_defender_is_read_and_the_state_kept_in_the_apps_own() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 async fn tokens_that_are_revoked_are_renewed_for_the_storage_alone_too() {
     let azurite = Azurite::start_with_tokens().await;
     // No other service asks for a token of the app's own identity here.
@@ -143,6 +148,7 @@ async fn tokens_that_are_revoked_are_renewed_for_the_storage_alone_too() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 async fn a_token_of_another_tenant_does_not_open_the_storage_and_the_error_says_so() {
     let azurite = Azurite::start_with_tokens().await;
     for own in [false, true] {

@@ -45,6 +45,7 @@ async fn stage(storage: &str) -> Stage {
 }
 
 #[tokio::test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 async fn each_code_is_told_with_its_own_fix_and_none_is_taken_for_another_process() {
     let azurite = Azurite::start().await;
     let relay = azurite.relay(&Steps::new(|_| false)).await.expect("a relay");
@@ -69,6 +70,7 @@ async fn each_code_is_told_with_its_own_fix_and_none_is_taken_for_another_proces
 }
 
 #[tokio::test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 async fn another_writer_is_one_by_the_code_alone_whatever_the_status() {
     let azurite = Azurite::start().await;
     let relay = azurite.relay(&Steps::new(|_| false)).await.expect("a relay");
@@ -93,6 +95,7 @@ async fn another_writer_is_one_by_the_code_alone_whatever_the_status() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 async fn a_page_of_a_firewall_is_neither_another_process_nor_a_missing_checkpoint() {
     let azurite = Azurite::start().await;
     let relay = azurite.relay(&Steps::new(|_| false)).await.expect("a relay");
@@ -114,6 +117,7 @@ async fn a_page_of_a_firewall_is_neither_another_process_nor_a_missing_checkpoin
 }
 
 #[tokio::test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 async fn check_tells_the_fix_of_the_code_with_its_command() {
     let azurite = Azurite::start().await;
     let relay = azurite.relay(&Steps::new(|_| false)).await.expect("a relay");

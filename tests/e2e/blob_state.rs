@@ -13,6 +13,7 @@ async fn stage(storage: &str) -> Stage {
 }
 
 #[tokio::test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 async fn container_and_checkpoint_are_made_and_found_again_with_key_and_signature() {
     let azurite = Azurite::start().await;
     let forms = [azurite.connection_string(), azurite.sas_connection_string()];
@@ -35,6 +36,7 @@ async fn container_and_checkpoint_are_made_and_found_again_with_key_and_signatur
 }
 
 #[tokio::test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 async fn the_emulators_short_form_means_port_10000() {
     let azurite = Azurite::start_on(10_000).await;
     let stage = stage("UseDevelopmentStorage=true").await;
@@ -43,6 +45,7 @@ async fn the_emulators_short_form_means_port_10000() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 async fn a_save_lost_to_a_second_writer_stops_the_run_and_loses_nothing() {
     let azurite = Azurite::start().await;
     let stage = stage(&azurite.connection_string()).await;
@@ -70,6 +73,7 @@ async fn a_save_lost_to_a_second_writer_stops_the_run_and_loses_nothing() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 async fn what_is_set_aside_is_a_blob() {
     let azurite = Azurite::start().await;
     let stage = stage(&azurite.connection_string()).await;
@@ -81,6 +85,7 @@ async fn what_is_set_aside_is_a_blob() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 async fn a_wrong_key_is_told_by_its_setting_before_anything_is_sent() {
     let azurite = Azurite::start().await;
     let right = azurite.connection_string();
@@ -93,6 +98,7 @@ async fn a_wrong_key_is_told_by_its_setting_before_anything_is_sent() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 async fn what_is_replayed_is_removed_with_key_and_signature() {
     let azurite = Azurite::start().await;
     let forms = [azurite.connection_string(), azurite.sas_connection_string()];

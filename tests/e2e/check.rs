@@ -126,6 +126,7 @@ async fn with_send_one_marked_record_arrives_where_the_message_says() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 async fn the_state_in_blob_storage_is_checked_with_a_real_store() {
     let azurite = Azurite::start().await;
     let mut stage = Stage::new(DataCollector).await;

@@ -3,7 +3,6 @@
 
 mod az;
 mod backfill;
-#[cfg(feature = "external-tools")]
 mod blob_identity;
 mod blob_rejections;
 mod blob_state;

@@ -53,6 +53,7 @@ fn query(text: &str) -> QueryText {
 }
 
 #[test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 fn every_query_is_right_in_every_workspace_it_is_for() {
     for (name, workspace) in workspaces() {
         let own = if matches!(name, "native" | "classic") { files(name) } else { Vec::new() };
@@ -64,6 +65,7 @@ fn every_query_is_right_in_every_workspace_it_is_for() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 fn the_functions_have_the_native_columns_whatever_the_table_has() {
     let native = columns("native");
     for (name, workspace) in workspaces() {
@@ -104,6 +106,7 @@ const MISTAKES_ON_CLASSIC: [Mistake; 2] = [
 ];
 
 #[test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 fn what_is_wrong_with_a_query_is_reported() {
     let [(_, native), (_, classic), ..] = workspaces();
     for (workspace, mistakes) in [(native, &MISTAKES_ON_NATIVE[..]), (classic, &MISTAKES_ON_CLASSIC)] {
@@ -121,6 +124,7 @@ fn what_is_wrong_with_a_query_is_reported() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 fn what_is_wrong_with_a_function_is_reported() {
     let [(_, native), ..] = workspaces();
     let broken = native.with_function("Broken", "MDATPAlerts_CL\n| project Severty // the end");

@@ -181,3 +181,27 @@ fn every_file_that_a_document_links_to_is_there() {
     }
     assert!(found >= 8, "{found} links");
 }
+
+/// `cargo test` prints each ignored test with its reason. What is not compiled, nobody would hear of.
+#[test]
+fn what_is_left_to_tests_run_is_told() {
+    let own = format!("[cfg(feature = {:?})]", "external-tools");
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")];
+    let mut ignored = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            match path.extension() {
+                None if path.is_dir() && !path.ends_with("node_modules") => folders.push(path),
+                Some(extension) if extension == "rs" => {
+                    let text = fs::read_to_string(&path).expect("text");
+                    let file = path.display();
+                    assert!(!text.contains(&own), "{file}: use cfg_attr(not(…), ignore = \"needs …\")");
+                    ignored += text.matches("ignore = \"needs ").count();
+                }
+                _ => {}
+            }
+        }
+    }
+    assert!(ignored > 30, "{ignored}");
+}

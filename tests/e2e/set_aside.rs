@@ -232,6 +232,7 @@ async fn a_record_that_goes_shortened_stays_here_until_a_sink_takes_it_whole() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 async fn in_blob_storage_it_is_the_same() {
     let azurite = Azurite::start().await;
     let mut stage = Stage::new(Sink::DataCollector).await;

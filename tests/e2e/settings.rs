@@ -95,6 +95,7 @@ async fn a_reference_that_app_service_has_not_resolved_fails_the_run_by_name_and
 /// Who opens the host's storage: the settings are those of the Functions documentation, "Connect to host storage
 /// with an identity", and of the Azure SDK, which makes the host's credential of them.
 #[tokio::test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 async fn the_storage_is_opened_by_the_identity_that_its_own_settings_name() {
     let azurite = Azurite::start().await;
     let mut stage = Stage::with_route(Sink::DataCollector, Route::ClientSecret).await;

@@ -67,6 +67,7 @@ async fn beside(stage: &Stage, azurite: &Azurite) -> Vec<(String, Vec<u8>)> {
 }
 
 #[tokio::test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 async fn show_tells_how_far_delivery_has_come() {
     let (_azurite, stages) = both_stores(40).await;
     for stage in stages {
@@ -112,6 +113,7 @@ async fn show_tells_how_far_delivery_has_come() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 async fn a_damaged_checkpoint_is_told_and_reset_is_the_way_out() {
     let (azurite, stages) = both_stores(0).await;
     for stage in stages {
@@ -153,6 +155,7 @@ async fn a_damaged_checkpoint_is_told_and_reset_is_the_way_out() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 async fn a_reset_before_the_first_run_sets_its_start() {
     let (azurite, stages) = both_stores(0).await;
     for stage in stages {
@@ -185,6 +188,7 @@ async fn a_reset_that_makes_no_sense_changes_nothing() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 async fn a_reset_stops_a_run_that_is_under_way_and_the_next_one_begins_there() {
     let (_azurite, stages) = both_stores(30).await;
     for stage in stages {

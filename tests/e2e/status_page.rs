@@ -115,6 +115,7 @@ async fn after_a_day() -> Stage {
 }
 
 #[tokio::test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Chromium: left to tests/run")]
 async fn the_page_tells_the_same_on_any_screen_in_any_light() {
     let stage = after_a_day().await;
     let file = page(&stage, 0).await;
@@ -162,6 +163,7 @@ async fn the_page_tells_the_same_on_any_screen_in_any_light() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Chromium: left to tests/run")]
 async fn the_page_is_painted_as_the_reader_likes_it() {
     let stage = after_a_day().await;
     let file = page(&stage, 0).await;
@@ -180,6 +182,7 @@ async fn the_page_is_painted_as_the_reader_likes_it() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Chromium: left to tests/run")]
 async fn trouble_comes_first_and_an_empty_page_is_whole() {
     let stage = Stage::new(Sink::DataCollector).await;
     let file = page(&stage, 1).await;
@@ -199,6 +202,7 @@ async fn trouble_comes_first_and_an_empty_page_is_whole() {
 
 /// Else nothing above would mean much.
 #[tokio::test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Chromium: left to tests/run")]
 async fn the_browser_tells_of_what_a_page_must_not_do() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("page.html");

@@ -48,6 +48,7 @@ async fn a_byte_order_mark_before_any_reply_is_passed_over() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 async fn a_checkpoint_with_a_byte_order_mark_is_one() {
     let azurite = Azurite::start().await;
     let mut stage = Stage::with_alerts(Sink::DataCollector, 10, 3).await;

@@ -179,8 +179,8 @@ fn what_keeps_the_parsers_from_being_called_is_told_with_its_mend() {
 }
 
 /// What the script saves is right beside the parsers, and hands every filter on.
-#[cfg(feature = "external-tools")]
 #[test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 fn the_functions_that_are_made_find_alerts_with_their_filters() {
     use crate::queries::workspaces;
 

@@ -164,6 +164,7 @@ pub fn watched(workspace: Workspace) -> Workspace {
 }
 
 #[test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 fn every_query_is_right_in_every_workspace() {
     let queries = queries();
     assert!(queries.len() >= 20, "{}", queries.len());
@@ -183,6 +184,7 @@ fn every_query_is_right_in_every_workspace() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 fn a_column_misspelt_in_a_query_is_found() {
     let [(_, native), ..] = workspaces();
     let native = watched(native.with_health());
@@ -248,6 +250,7 @@ fn what_is_taken_from_a_runs_line_is_in_it() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 fn a_rule_uses_columns_of_its_query_and_looks_back_as_far_as_it_says() {
     let [(_, native), ..] = workspaces();
     let rules = rules();

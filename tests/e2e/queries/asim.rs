@@ -2,8 +2,6 @@
 //! workspace, and rows that the real binary has sent come out as the values written down here by hand. The KQL is
 //! run by tests/kql/evaluate.mjs.
 
-#![cfg(feature = "external-tools")]
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
@@ -180,6 +178,7 @@ const ALLOWED: [(&str, &[&str]); 14] = [
 ];
 
 #[test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 fn the_parsers_are_right_in_every_workspace_and_have_the_fields_of_the_schema() {
     let fields: BTreeSet<_> = [&MANDATORY[..], &RECOMMENDED, &OPTIONAL].concat().into_iter().collect();
     for (name, workspace) in workspaces() {
@@ -207,6 +206,7 @@ const DECLARED: &str = "starttime:datetime=datetime(null),endtime:datetime=datet
 
 /// As the documentation page "Manage ASIM parsers" has them called.
 #[test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 fn the_parsers_take_the_parameters_of_the_schema_and_no_others() {
     let declared: Vec<_> = functions(&schema(&["--format", "asim"]))
         .into_iter()
@@ -233,6 +233,7 @@ fn the_parsers_take_the_parameters_of_the_schema_and_no_others() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 fn the_parsers_read_the_function_of_the_log_that_is_asked_for() {
     let text = schema(&["--format", "asim", "--log-name", "Mine", "--also", "MDATPAlertsOld_CL"]);
     assert!(text.contains("\nMine\n| where not(disabled)\n"), "{text}");
@@ -728,6 +729,7 @@ fn by_id(rows: Vec<Map<String, Value>>) -> BTreeMap<String, Map<String, Value>> 
 }
 
 #[tokio::test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 async fn each_alert_comes_out_with_the_values_of_the_schema_from_either_shape() {
     let created = to_rfc3339(&(now() - Duration::minutes(5)).replace_nanosecond(0).expect("a time"));
     for shape in SHAPES {
@@ -765,6 +767,7 @@ async fn each_alert_comes_out_with_the_values_of_the_schema_from_either_shape() 
 
 /// What happens to be generated, evidence of one to six entries among it.
 #[tokio::test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 async fn every_generated_alert_comes_out_once_with_allowed_values() {
     for shape in SHAPES {
         let mut stage = Stage::with_alerts(Sink::LogsIngestion, 300, 20).await;
@@ -822,6 +825,7 @@ fn ids(workspace: &Workspace, rows: &[(&str, Vec<Value>)], calls: &[&str]) -> Ve
 type Found = (&'static str, &'static [&'static str]);
 
 #[test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 fn the_filters_let_pass_what_they_name() {
     let rows = vec![
         row("a", "2026-11-20T09:00:00Z", &json!({})),
@@ -907,6 +911,7 @@ fn the_filters_let_pass_what_they_name() {
 /// The newest row of each alert: a rule that counts alerts counts each once, and what it filters by is how the alert
 /// was last seen in the time that it looks at.
 #[test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 fn an_alert_is_one_row_in_its_newest_state_of_the_given_time() {
     let (first, second) = ("2026-11-20T09:00:00Z", "2026-11-20T12:00:00Z");
     let lowered = json!({"Severity": "Low", "Status": "Resolved"});
@@ -936,6 +941,7 @@ fn an_alert_is_one_row_in_its_newest_state_of_the_given_time() {
 
 /// While one moves from one table to the other, an alert can be in both.
 #[test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 fn an_old_table_beside_a_new_one_is_read_with_it() {
     let workspaces = workspaces();
     let (_, two) = &workspaces[3];
@@ -999,6 +1005,7 @@ const PACKED: [&str; 39] = [
 ];
 
 #[test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 fn with_pack_the_rest_of_the_row_comes_along() {
     let evidence = json!([{"entityType": "File", "fileName": "a"}, {"entityType": "File", "fileName": "b"}]);
     let rows = vec![row(

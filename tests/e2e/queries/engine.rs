@@ -1,7 +1,5 @@
 //! Queries run on rows, by tests/kql/evaluate.mjs.
 
-#![cfg(feature = "external-tools")]
-
 use std::collections::BTreeMap;
 
 use serde::Serialize;

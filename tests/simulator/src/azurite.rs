@@ -254,6 +254,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    #[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
     async fn both_signatures_are_accepted_and_a_spoilt_one_is_not() {
         let azurite = Azurite::start().await;
         azurite.create_container("state").await;

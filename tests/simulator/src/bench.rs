@@ -57,7 +57,7 @@ pub(crate) struct Options {
 /// Measures; true when all goals are reached.
 pub(crate) async fn run(options: Options) -> Result<bool, String> {
     println!("Building the release binary of mdatp-forward");
-    let binary = binary::build()?;
+    let binary = binary::release()?;
     let contenders = contenders(&options);
     for contender in &contenders {
         contender.install()?;

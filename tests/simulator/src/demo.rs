@@ -1,4 +1,4 @@
-//! The forwarder's main job, to watch: the real release binary, started and invoked as the Functions host
+//! The forwarder's main job, to watch: the real binary, started and invoked as the Functions host
 //! does, two ticks long, with alerts in between that are new and alerts that are late. Then the books of
 //! both sides are compared. What is not as promised is said, and makes the exit code 1.
 
@@ -61,8 +61,8 @@ pub(crate) async fn run(options: Options) -> Result<bool, String> {
     if let Some(file) = &options.svg {
         return picture::draw(file);
     }
-    println!("Building the release binary of mdatp-forward");
-    let binary = binary::build()?;
+    println!("Building mdatp-forward like this program, so that most of it is there already");
+    let binary = binary::demo()?;
     let app_root = AppRoot::with(&binary)?;
 
     let cloud = Cloud::new(options.seed);
@@ -74,8 +74,7 @@ pub(crate) async fn run(options: Options) -> Result<bool, String> {
     };
     let mut settings = served.settings(sink, Route::ClientSecret);
     settings.push(("MDATP_STATE".to_owned(), format!("file:{}", app_root.state().display())));
-    let (host, starts) = start_often(Start::new(app_root.path(), settings)).await?;
-    let idle_bytes = host.resident_bytes();
+    let host = FunctionsHost::start(Start::new(app_root.path(), settings)).await?;
 
     // A tenth of the alerts comes after the first tick.
     let later = options.alerts / 10;
@@ -105,10 +104,7 @@ pub(crate) async fn run(options: Options) -> Result<bool, String> {
         refused: cloud.refused().len(),
         requests: cloud.requests().iter().filter(|seen| !TOKENS.contains(&seen.service)).count(),
         counts: cloud.counts(),
-        starts,
-        idle_bytes,
         peak_bytes: host.peak_bytes(),
-        binary_bytes: std::fs::metadata(&binary).map(|file| file.len()).ok(),
     };
     let written = write_records(&cloud)?;
     printout::complaints(&host);
@@ -116,20 +112,6 @@ pub(crate) async fn run(options: Options) -> Result<bool, String> {
     printout::books(&measured);
     println!("\nThe records are in {}", written.display());
     Ok(printout::checks(&check::all(&measured)))
-}
-
-/// Starts the handler five times, since a single start can meet a busy machine, and tells how long each
-/// took to its first answer. It is asked every millisecond, more often than the host does, to measure that.
-async fn start_often(mut start: Start) -> Result<(FunctionsHost, Vec<Duration>), String> {
-    start.poll_every = Duration::from_millis(1);
-    let host = FunctionsHost::start(start).await?;
-    let mut starts = vec![host.ready_after()];
-    for _ in 1..5 {
-        host.restart().await?;
-        starts.push(host.ready_after());
-    }
-    starts.sort_unstable();
-    Ok((host, starts))
 }
 
 /// Every accepted record, one a line, byte for byte as it was sent.

@@ -32,7 +32,7 @@ pub(crate) struct Options {
 
 /// Goes through all faults; true when all is as promised.
 pub(crate) async fn run(options: Options) -> Result<bool, String> {
-    let binary = binary::build()?;
+    let binary = binary::release()?;
     let sinks = [Sink::DataCollector, Sink::LogsIngestion];
     let troubles = sinks.map(|sink| trouble::all(sink.service()));
     let mut trials = Vec::new();

@@ -100,7 +100,9 @@ impl Process {
 
     /// SIGTERM, a request to stop.
     pub(crate) fn terminate(&self) -> Result<(), String> {
-        let sent = std::process::Command::new("kill").args(["-TERM", &self.pid.to_string()]).status();
+        // The shell's own `kill`: a small system has no program of that name.
+        let mut shell = std::process::Command::new("sh");
+        let sent = shell.args(["-c", "kill -TERM \"$0\"", &self.pid.to_string()]).status();
         match sent {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => Err(format!("kill -TERM {}: {status}", self.pid)),

@@ -34,7 +34,7 @@ pub(crate) struct Options {
 
 /// Lives, and takes the picture.
 pub(crate) async fn run(options: Options) -> Result<(), String> {
-    let binary = binary::build()?;
+    let binary = binary::release()?;
     let app_root = AppRoot::with(&binary)?;
     let cloud = Cloud::new(1);
     cloud.deploy_rule(&binary::rule(&binary)?)?;

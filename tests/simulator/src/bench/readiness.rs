@@ -1,15 +1,14 @@
 //! From the start of the process to the first answered `GET /`, beside a server that does nothing else.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 use std::time::Duration;
 
 use simulator::functions_host::{FunctionsHost, Start};
 
 use super::figure::{median, megabytes, of_bytes};
 use crate::app_root::AppRoot;
-use crate::binary::workspace_root;
+use crate::binary;
 
 /// How often each is started.
 pub(super) const TIMES: usize = 15;
@@ -30,7 +29,8 @@ pub(super) struct Started {
 }
 
 pub(super) async fn measure(binary: &Path) -> Result<Readiness, String> {
-    let roots = [AppRoot::with(binary)?, AppRoot::with(&build_bare()?)?];
+    let bare = binary::build("bare", &["--release", "-p", "simulator", "--example", "bare"])?;
+    let roots = [AppRoot::with(binary)?, AppRoot::with(&bare)?];
     let mut figures = [(Vec::new(), Vec::new()), (Vec::new(), Vec::new())];
     for _ in 0..TIMES {
         for (root, (times, sizes)) in roots.iter().zip(&mut figures) {
@@ -58,24 +58,6 @@ fn settings(root: &AppRoot) -> Vec<(String, String)> {
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .to_vec()
-}
-
-fn build_bare() -> Result<PathBuf, String> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["build", "--release", "-p", "simulator", "--example", "bare"])
-        .arg("--message-format=json-render-diagnostics")
-        .current_dir(workspace_root())
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|problem| format!("cargo build: {problem}"))?;
-    let messages = String::from_utf8_lossy(&output.stdout);
-    let executable = messages.lines().find_map(|line| {
-        let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        let is_bare = message["target"]["name"] == "bare";
-        message["executable"].as_str().filter(|_| is_bare).map(PathBuf::from)
-    });
-    executable.ok_or_else(|| format!("cargo build of the bare server: {}", output.status))
 }
 
 impl fmt::Display for Readiness {

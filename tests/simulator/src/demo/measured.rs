@@ -1,7 +1,5 @@
 //! What the demo saw and measured, before it is judged.
 
-use std::time::Duration;
-
 use serde_json::Value;
 use simulator::Counts;
 
@@ -18,12 +16,8 @@ pub(super) struct Measured {
     /// What came to Defender and the sink, whatever became of it.
     pub(super) requests: usize,
     pub(super) counts: Counts,
-    /// From spawn to the first answered `GET /`, shortest first.
-    pub(super) starts: Vec<Duration>,
-    /// Resident memory before the first tick.
-    pub(super) idle_bytes: Option<u64>,
+    /// The most memory that was resident.
     pub(super) peak_bytes: Option<u64>,
-    pub(super) binary_bytes: Option<u64>,
 }
 
 impl Measured {
