@@ -113,7 +113,7 @@ fn prepared(args: &SchemaArgs, settings: &Settings) -> Result<Prepared, String> 
     };
     let name = log_name(name.as_deref().unwrap_or("MDATPAlerts"));
     let name = name.map_err(|problem| format!("the log's name {problem}"))?;
-    let stream = read("MDATP_STREAM")?.unwrap_or_else(|| rule::stream(&name));
+    let stream = read("MDATP_STREAM")?.unwrap_or_else(|| table::stream(&name));
     Ok(Prepared { name, stream, table })
 }
 

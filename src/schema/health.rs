@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Column, ColumnType,
     ColumnType::{Long, String as Text},
-    TIME_GENERATED, rule, table,
+    TIME_GENERATED, table,
 };
 use crate::report::RunReport;
 
@@ -59,7 +59,7 @@ pub fn log_name(log_name: &str) -> String {
 
 /// The stream of the Logs Ingestion API into its table.
 pub fn stream(log_name: &str) -> String {
-    rule::stream(&self::log_name(log_name))
+    table::stream(&self::log_name(log_name))
 }
 
 /// The columns of the table.

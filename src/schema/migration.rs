@@ -7,8 +7,8 @@ use super::{
     ColumnType, Shape,
     check::{Difference, Document},
     columns,
-    rule::{API_VERSION, stream},
-    table::{Declared, Table},
+    rule::API_VERSION,
+    table::{Declared, Table, stream},
 };
 
 /// What is to be done with a table, as text. `log_name` is its name without `_CL`. Every command is one that bash and

@@ -115,13 +115,8 @@ fn flow(stream: &str, log_name: &str, ways: &Ways) -> Value {
         "streams": [stream],
         "destinations": [DESTINATION],
         "transformKql": ways.transform(),
-        "outputStream": self::stream(log_name),
+        "outputStream": table::stream(log_name),
     })
-}
-
-/// The default name of the stream.
-pub fn stream(log_name: &str) -> String {
-    format!("Custom-{}", table::name(log_name))
 }
 
 /// A rule as the API has it, with `properties` around (`az rest --url ID`), or without, as an extension of the Azure CLI

@@ -27,6 +27,11 @@ pub fn name(log_name: &str) -> String {
     format!("{log_name}_CL")
 }
 
+/// The default name of the stream of the Logs Ingestion API into the table.
+pub fn stream(log_name: &str) -> String {
+    format!("Custom-{}", name(log_name))
+}
+
 /// A column that a table or a data collection rule declares.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Declared {

@@ -10,6 +10,7 @@ use azure_core::time::{Duration, OffsetDateTime, to_rfc3339};
 use mdatp_forward::schema::{
     Shape, columns,
     rule::{self, Place, Ways},
+    table,
 };
 use serde_json::Value;
 use simulator::{
@@ -56,7 +57,7 @@ impl Stage {
             let place = Place { workspace: WORKSPACE, location: "westeurope" };
             let rule = rule::document(
                 "MDATPAlerts",
-                &rule::stream("MDATPAlerts"),
+                &table::stream("MDATPAlerts"),
                 &Ways::plain(columns(Shape::Native)),
                 place,
             );
