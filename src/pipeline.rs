@@ -107,7 +107,8 @@ async fn forward<'a>(
     ledger: &mut Ledger<'a>,
 ) -> Result<(), RunError> {
     ledger.load().await?;
-    if let Purpose::Send(_) = purpose {
+    let sends = matches!(purpose, Purpose::Send(_));
+    if sends {
         ledger.pin_start().await?;
     }
     let window = ledger.begin_window();
@@ -116,7 +117,7 @@ async fn forward<'a>(
     let (page_sender, pages) = mpsc::channel(1);
     let (work_sender, work) = mpsc::channel(WORK_WAITING);
     let fetch = FetchStage::new(services, plan, caller, ledger.checkpoint(), window);
-    let mut merge = MergeStage::new(services, plan, caller, window, live);
+    let mut merge = MergeStage::new(services, plan, caller, window, sends, live);
     let ended = {
         let feeding = pin!(join(fetch.run(page_sender), merge.run(pages, work_sender)));
         let last = async {
@@ -133,7 +134,7 @@ async fn forward<'a>(
             Either::Right((_, last)) => last.await,
         }
     };
-    merge.warn_of_misfits();
+    merge.report_misfits();
     let is_read_to_its_end = match ended?.read {
         Err(CallError::OutOfTime) => false,
         // What was read before is delivered all the same.

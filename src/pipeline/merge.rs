@@ -62,8 +62,9 @@ pub(super) enum Work<'a> {
 pub(super) struct Outgoing<'a> {
     /// Its records.
     pub batch: Batch,
-    /// The bytes sent, once the sink has accepted it. It is made ready at once, and posted when this is awaited.
-    pub sent: BoxFuture<'a, Result<Sent, CallError>>,
+    /// What was sent, once the sink has accepted it. It is made ready at once, and posted when this is awaited. `None`
+    /// in a dry run, for which nothing has to be made ready.
+    pub sent: Option<BoxFuture<'a, Result<Sent, CallError>>>,
     /// Its share of [`SENT_BESIDE`], which falls free with it.
     _room: OwnedSemaphorePermit,
 }
@@ -121,6 +122,8 @@ pub(super) struct MergeStage<'a, 'r> {
     caller: &'a Caller,
     enrich_patience: Duration,
     window: Window,
+    /// False in a dry run.
+    sends: bool,
     live: &'r LiveReport,
     writer: RecordWriter,
     packer: Packer,
@@ -137,12 +140,13 @@ pub(super) struct MergeStage<'a, 'r> {
 struct NobodyLeft;
 
 impl<'a, 'r> MergeStage<'a, 'r> {
-    /// The stage of a run by `plan` over `window`.
+    /// The stage of a run by `plan` over `window`, which sends its records unless it is a dry run.
     pub(super) fn new(
         services: &'a Services,
         plan: &Plan,
         caller: &'a Caller,
         window: Window,
+        sends: bool,
         live: &'r LiveReport,
     ) -> Self {
         Self {
@@ -150,6 +154,7 @@ impl<'a, 'r> MergeStage<'a, 'r> {
             caller,
             enrich_patience: plan.enrich_patience,
             window,
+            sends,
             live,
             writer: services.record_writer(),
             packer: services.packer(),
@@ -266,7 +271,6 @@ impl<'a, 'r> MergeStage<'a, 'r> {
         };
         let union = union(object, machine, stamp.as_deref());
         let (written, misfits) = self.writer.write(&union);
-        self.live.update(|report| report.values_misfit += misfits.len() as u64);
         for member in misfits {
             *self.misfits.entry(member).or_default() += 1;
         }
@@ -318,7 +322,7 @@ impl<'a, 'r> MergeStage<'a, 'r> {
         let bytes = batch.body.len().min(SENT_BESIDE);
         let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
         let room = self.room.clone().acquire_many_owned(permits).await;
-        let sent = self.services.sink.send(Bytes::clone(&batch.body), self.caller);
+        let sent = self.sends.then(|| self.services.sink.send(Bytes::clone(&batch.body), self.caller));
         Outgoing { batch, sent, _room: room.expect("the semaphore is never closed") }
     }
 
@@ -340,11 +344,13 @@ impl<'a, 'r> MergeStage<'a, 'r> {
         self.machine_failure.take()
     }
 
-    /// Says once a run which values did not fit their columns: that the API has changed, or the schema is wrong.
-    pub(super) fn warn_of_misfits(&self) {
+    /// Reports which values did not fit their columns, and says it once a run: the API has changed, or the schema is
+    /// wrong.
+    pub(super) fn report_misfits(&self) {
         if self.misfits.is_empty() {
             return;
         }
+        self.live.update(|report| report.values_misfit = self.misfits.values().sum());
         let members: Vec<_> = self.misfits.iter().map(|(name, count)| format!("{name} ({count})")).collect();
         warn!(
             "values of an unexpected type went to {}, nothing is lost: {}",

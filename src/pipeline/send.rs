@@ -81,7 +81,7 @@ impl<'a, 'l> SendStage<'a, 'l> {
         match self.parts_within_span(&outgoing.batch) {
             Some(parts) => waiting.extend(parts.into_iter().rev()),
             None => {
-                sent = Some(outgoing.sent);
+                sent = outgoing.sent;
                 waiting.push(outgoing.batch);
             }
         }
