@@ -14,6 +14,7 @@ use simulator::{
 };
 
 use crate::{
+    blob_state::second_writer,
     source_identity::{PROOFS, across},
     stage::{Stage, fail, succeed},
 };
@@ -100,13 +101,7 @@ async fn a_second_writer_is_seen_with_tokens_too() {
     stage.generate(10, 0);
     stage.cloud.fault(Fault::slow(azure_core::time::Duration::milliseconds(700)).on(Service::DataCollector));
     let run = host.fire(Payload::regular());
-    let second_writer = async {
-        while !stage.cloud.requests().iter().any(|seen| seen.fault.is_some()) {
-            tokio::task::yield_now().await;
-        }
-        azurite.put_blob("mdatp-forward", "checkpoint.json", saved.clone()).await;
-    };
-    let (invocation, ()) = tokio::join!(run, second_writer);
+    let (invocation, ()) = tokio::join!(run, second_writer(&stage, &azurite, saved));
     assert!(invocation.reason.contains("another process"), "{}", invocation.reason);
 }
 

@@ -1,5 +1,6 @@
 //! The checkpoint in Blob Storage, as a real Azurite has it.
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 use simulator::{Fault, Service, Sink, azurite::Azurite, functions_host::Payload};
 
@@ -10,6 +11,14 @@ async fn stage(storage: &str) -> Stage {
     stage.unset("MDATP_STATE");
     stage.set("AzureWebJobsStorage", storage);
     stage
+}
+
+/// Saves `saved` as the checkpoint, as another process would, while a fault slows a request of the run down.
+pub async fn second_writer(stage: &Stage, azurite: &Azurite, saved: Bytes) {
+    while !stage.cloud.requests().iter().any(|seen| seen.fault.is_some()) {
+        tokio::task::yield_now().await;
+    }
+    azurite.put_blob("mdatp-forward", "checkpoint.json", saved).await;
 }
 
 #[tokio::test]
@@ -56,13 +65,7 @@ async fn a_save_lost_to_a_second_writer_stops_the_run_and_loses_nothing() {
     stage.generate(10, 0);
     stage.cloud.fault(Fault::slow(azure_core::time::Duration::milliseconds(700)).on(Service::DataCollector));
     let run = host.fire(Payload::regular());
-    let second_writer = async {
-        while !stage.cloud.requests().iter().any(|seen| seen.fault.is_some()) {
-            tokio::task::yield_now().await;
-        }
-        azurite.put_blob("mdatp-forward", "checkpoint.json", saved.clone()).await;
-    };
-    let (invocation, ()) = tokio::join!(run, second_writer);
+    let (invocation, ()) = tokio::join!(run, second_writer(&stage, &azurite, saved.clone()));
     assert_eq!(invocation.status, 500);
     assert!(invocation.reason.contains("another process"), "{}", invocation.reason);
     let (_, after) = azurite.get_blob("mdatp-forward", "checkpoint.json").await.expect("a checkpoint");
