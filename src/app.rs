@@ -8,14 +8,14 @@ use futures::FutureExt;
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::{
-    cause::chain,
     clock::Clock,
     config::{Config, SettingsError},
-    deadline::{Deadline, StopFlag},
-    history::Entry,
+    error_chain::chain,
+    http::deadline::{Deadline, StopFlag},
     pipeline::{Plan, Purpose, RunError, run},
     report::RunReport,
     services::Services,
+    state::history::Entry,
 };
 
 /// What came of asking for a run.

@@ -18,9 +18,9 @@ use clap::{Parser, Subcommand};
 use tracing::{error, warn};
 
 use crate::{
-    cause::chain,
     clock::Clock,
     config::{Config, SinkConfig, settings::Settings},
+    error_chain::chain,
     pipeline::RunError,
     services::Services,
     sink::data_collector::END_OF_SUPPORT,

@@ -15,7 +15,7 @@ pub mod time;
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::schema::Shape;
+use crate::{record::alert::Mode, schema::Shape};
 use cloud::Cloud;
 use endpoint::Endpoint;
 pub use identity::{Identity, IdentitySettings, Owner, SourceIdentity};
@@ -80,26 +80,6 @@ pub enum AlertFetch {
     List,
     /// The list only names the alerts; each is fetched by `GET /api/alerts/{id}`, as the Logic App did.
     ById,
-}
-
-/// What makes an alert new.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Each alert is sent once, walked by `alertCreationTime`.
-    Created,
-    /// An alert is sent again at each `lastUpdateTime`, walked by that.
-    Updated,
-}
-
-impl Mode {
-    /// The members whose time a row has as its `TimeGenerated`: the first of them that can be read.
-    pub fn row_times(self) -> &'static [&'static str] {
-        match self {
-            Self::Created => &["alertCreationTime"],
-            // A row is a state of its alert, and is of the time at which the alert came into that state.
-            Self::Updated => &["lastUpdateTime", "alertCreationTime"],
-        }
-    }
 }
 
 /// Where the checkpoint and what was set aside are kept.

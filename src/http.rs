@@ -1,7 +1,14 @@
 //! One HTTP client for the whole program, with the limits every call has.
 
+pub mod advice;
+pub mod call;
+pub mod claims;
+pub mod credential;
+pub mod deadline;
 mod encoding;
 mod local;
+pub mod quota;
+pub mod retry;
 
 use std::{error::Error, fmt, io, panic::resume_unwind, sync::Arc, time::Duration};
 
@@ -15,9 +22,9 @@ use http::{
 use reqwest::Url;
 
 use crate::{
-    advice::{IN_BETWEEN, trust_advice},
-    cause::{chain, one_line},
-    spare::SPARE,
+    buffers::SPARE,
+    error_chain::{chain, one_line},
+    http::advice::{IN_BETWEEN, trust_advice},
 };
 use encoding::{ACCEPTED, Decoder, without_byte_order_mark};
 

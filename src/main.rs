@@ -10,9 +10,9 @@ use mdatp_forward::{
     cli::{self, Cli, Command, EXIT_USAGE},
     clock::Clock,
     config::{Config, settings::Settings},
-    deadline::StopFlag,
-    server,
-    stop::{Parent, Stop},
+    host::server,
+    http::deadline::StopFlag,
+    shutdown::{Parent, Stop},
     telemetry::{self, Audience},
 };
 use tokio::runtime::Builder;

@@ -36,13 +36,14 @@ pub use error::RunError;
 pub use plan::Plan;
 
 use crate::{
-    call::{CallError, Caller},
-    cause::chain,
-    checkpoint::Checkpoint,
-    deadline::Deadline,
-    history::Entry,
+    error_chain::chain,
+    http::{
+        call::{CallError, Caller},
+        deadline::Deadline,
+    },
     report::RunReport,
     services::Services,
+    state::{checkpoint::Checkpoint, history::Entry},
 };
 use fetch::FetchStage;
 use ledger::Ledger;

@@ -8,18 +8,14 @@ use std::sync::{
 use tokio::sync::Mutex;
 
 use crate::{
-    batch::Packer,
     clock::Clock,
-    config::{AlertFetch, Config, Mode},
-    credential::Credentials,
-    defender::Defender,
-    enrich::Machines,
-    history::History,
-    http::Http,
-    record_writer::RecordWriter,
+    config::{AlertFetch, Config},
+    http::{Http, credential::Credentials},
+    record::{alert::Mode, batch::Packer, writer::RecordWriter},
     schema::Shape,
     sink::{Sink, logs_ingestion::LONGEST_SPAN},
-    state::{StateError, StateStore},
+    source::{defender::Defender, machines::Machines},
+    state::{StateError, StateStore, history::History},
 };
 
 /// Why the clients cannot be built.

@@ -3,7 +3,7 @@
 pub mod data_collector;
 pub mod logs_ingestion;
 pub mod request_id;
-pub mod signature;
+pub mod shared_key;
 
 use std::sync::Arc;
 
@@ -12,13 +12,14 @@ use futures::future::{BoxFuture, FutureExt};
 use serde::de::{Error, IgnoredAny};
 
 use crate::{
-    call::{CallError, Caller, Refusal},
-    cause::one_line,
-    config::{Mode, SinkConfig},
-    credential::Credential,
-    http::Reply,
-    object::Object,
-    shrink::Limits,
+    config::SinkConfig,
+    error_chain::one_line,
+    http::{
+        Reply,
+        call::{CallError, Caller, Refusal},
+        credential::Credential,
+    },
+    record::{alert::Mode, json::object::Object, truncate::Limits},
 };
 use data_collector::DataCollector;
 use logs_ingestion::LogsIngestion;

@@ -1,11 +1,14 @@
 //! Where the checkpoint and what was set aside are kept: a container of the host's storage account, or
 //! a folder. Both are object stores; a save succeeds only over the document that was loaded.
 
-mod backfills;
+pub mod backfills;
 mod blob;
+pub mod checkpoint;
+pub mod history;
 mod probe;
 pub mod rejection;
 pub mod set_aside;
+pub mod set_asides;
 
 use std::{fmt, path::Path as FsPath, sync::Arc};
 
@@ -19,9 +22,8 @@ use object_store::{
 
 use crate::{
     config::StateConfig,
-    credential::Credential,
-    http::Http,
-    set_aside::{SetAside, SetAsideDocument},
+    http::{Http, credential::Credential},
+    state::set_aside::{SetAside, SetAsideDocument},
 };
 use blob::BlobContainer;
 use rejection::{Reason, Rejection};

@@ -15,11 +15,13 @@ use azure_core::time::OffsetDateTime;
 use serde::Serialize;
 
 use crate::{
-    cause::chain,
-    checkpoint::{Checkpoint, Damage},
-    history::{Entry, History},
-    quota::Api,
+    error_chain::chain,
+    http::quota::Api,
     report::{RunResult, rfc3339},
+    state::{
+        checkpoint::{Checkpoint, Damage},
+        history::{Entry, History},
+    },
 };
 
 /// Without a success in so long a time something is wrong: twice as long as a run that finds nothing may wait until

@@ -22,7 +22,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::{cause::one_line, clock::Clock, config::settings::Settings};
+use crate::{clock::Clock, config::settings::Settings, error_chain::one_line};
 
 /// The longest line, in characters. The host splits what is longer.
 const LONGEST_LINE: usize = 8_000;

@@ -1,7 +1,10 @@
 //! From the bytes of a page to the bytes of its records.
 
 use divan::{Bencher, counter::BytesCount};
-use mdatp_forward::{page::Page, schema::Shape, union::union};
+use mdatp_forward::{
+    record::{merge::union, page::Page},
+    schema::Shape,
+};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
@@ -36,7 +39,11 @@ fn page_split_naive(bencher: Bencher<'_, '_>) {
 }
 
 /// Writes the records of a page, one after the other.
-fn write_records(input: &Input, page: &Page, mut write: impl FnMut(mdatp_forward::object::Object<'_>)) {
+fn write_records(
+    input: &Input,
+    page: &Page,
+    mut write: impl FnMut(mdatp_forward::record::json::object::Object<'_>),
+) {
     for alert in page.elements.iter().flatten() {
         let machine = alert.machine_id.as_ref().and_then(|id| input.machines.get(id));
         write(union(alert.object().expect("an object"), machine, None));

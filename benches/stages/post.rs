@@ -6,11 +6,13 @@ use divan::{Bencher, counter::BytesCount};
 use flate2::{Compression, write::GzEncoder};
 use hmac::{Hmac, KeyInit, Mac};
 use mdatp_forward::{
-    alert::Identity,
-    batch::{Batch, Delivery, Packer},
-    page::Page,
-    sink::signature::SigningKey,
-    union::union,
+    record::{
+        alert::Identity,
+        batch::{Batch, Delivery, Packer},
+        merge::union,
+        page::Page,
+    },
+    sink::shared_key::SigningKey,
 };
 use sha2::Sha256;
 use simulator::tenant;
@@ -24,7 +26,7 @@ static RECORDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let page = Page::parse(&INPUT.page, None).expect("a page");
     let machine = |id: &Option<String>| id.as_ref().and_then(|id| INPUT.machines.get(id));
     let alerts = page.elements.iter().flatten();
-    let record = |alert: &mdatp_forward::alert::Alert| {
+    let record = |alert: &mdatp_forward::record::alert::Alert| {
         union(alert.object().expect("an object"), machine(&alert.machine_id), None).to_json()
     };
     alerts.map(record).collect()

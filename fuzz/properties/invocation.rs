@@ -3,7 +3,7 @@
 
 use http::StatusCode;
 use mdatp_forward::{
-    invocation::{Invocation, Reply},
+    host::invocation::{Invocation, Reply},
     report::RunReport,
 };
 use serde_json::Value;

@@ -2,7 +2,7 @@
 //! that says everything and nothing twice.
 
 use bytes::Bytes;
-use mdatp_forward::{alert::Alert, machine::Machine, page::Page, union::union};
+use mdatp_forward::record::{alert::Alert, machine::Machine, merge::union, page::Page};
 
 use super::json::{Members, is_json, without_blanks};
 

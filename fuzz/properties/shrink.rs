@@ -1,9 +1,9 @@
 //! Records too long for the sink: what is sent is JSON within the limits, made of the record's own parts,
 //! and says what it lacks.
 
-use mdatp_forward::{
+use mdatp_forward::record::{
     shape::UNION,
-    shrink::{Fit, Limits, fit},
+    truncate::{Fit, Limits, fit},
 };
 use serde_json::Value;
 

@@ -1,6 +1,11 @@
 //! `mdatp-forward backfill`: the past, run after run, each over the next slice of it.
 
 mod display;
+mod notice;
+mod progress;
+mod range;
+mod report;
+mod slices;
 
 use std::{
     pin::pin,
@@ -16,24 +21,23 @@ use tracing::{error, info, warn};
 
 use super::{EXIT_USAGE, print_line, warn_of_sink};
 use crate::{
-    backfill::{
-        self, Past, Refusal, Wish,
+    cli::backfill::{
         notice::notices,
         progress::Progress,
+        range::{Past, Refusal, Wish},
         report::BackfillReport,
         slices::{Slices, lookback},
     },
-    cause::chain,
-    checkpoint::Checkpoint,
     clock::Clock,
     config::{Config, SinkConfig, Start},
-    deadline::{Deadline, StopFlag},
+    error_chain::chain,
+    http::deadline::{Deadline, StopFlag},
     pipeline::{Plan, Purpose, RunError, run},
+    record::window::Window,
     report::RunReport,
     services::Services,
-    state::StateStore,
-    stop::Stop,
-    walk::Window,
+    shutdown::Stop,
+    state::{StateStore, checkpoint::Checkpoint},
 };
 use display::Display;
 
@@ -56,13 +60,13 @@ const LOOK: Duration = Duration::from_secs(1);
 #[derive(Debug, Args)]
 pub struct BackfillArgs {
     /// Where to begin: a time (2026-11-01T00:00:00Z, or 11/01/2026 00:00:00 in UTC), or a day (2026-11-01).
-    #[arg(long, value_name = "TIME", value_parser = backfill::time)]
+    #[arg(long, value_name = "TIME", value_parser = range::time)]
     pub from: OffsetDateTime,
     /// Where to end, which is not included; where the timer began, if not given.
-    #[arg(long, value_name = "TIME", value_parser = backfill::time)]
+    #[arg(long, value_name = "TIME", value_parser = range::time)]
     pub to: Option<OffsetDateTime>,
     /// How much of Defender's quotas to use; what `MDATP_QUOTA_SHARE` leaves, if not given.
-    #[arg(long, value_name = "PART", value_parser = backfill::share)]
+    #[arg(long, value_name = "PART", value_parser = range::share)]
     pub share: Option<f64>,
     /// Print the report as JSON on stdout.
     #[arg(long)]
@@ -83,7 +87,7 @@ pub async fn backfill(args: &BackfillArgs, config: &Config, clock: Clock) -> Res
     announce(&plan, config, clock.now());
     let work = Work {
         services: &services,
-        store: services.store.clone().with_checkpoint(&backfill::name(plan.range.from)),
+        store: services.store.clone().with_checkpoint(&range::name(plan.range.from)),
         range: plan.range,
         share: share(args, config.quota_share),
         lookback: config.lookback,
@@ -100,7 +104,7 @@ pub async fn backfill(args: &BackfillArgs, config: &Config, clock: Clock) -> Res
 }
 
 /// Reads what the state store says, and decides by it.
-async fn plan(args: &BackfillArgs, services: &Services) -> Result<Result<backfill::Plan, String>, RunError> {
+async fn plan(args: &BackfillArgs, services: &Services) -> Result<Result<range::Plan, String>, RunError> {
     let (store, now) = (&services.store, services.clock.now());
     let read = |name: &str, text: &[u8]| {
         Checkpoint::from_json(text, now).map_err(|damage| {
@@ -115,13 +119,13 @@ async fn plan(args: &BackfillArgs, services: &Services) -> Result<Result<backfil
     let decide = || {
         let backfills = backfills.into_iter().collect::<Result<Vec<_>, _>>()?;
         let wish = Wish { from: args.from, to: args.to };
-        backfill::plan(wish, timer?.as_ref(), &backfills).map_err(|refusal: Refusal| refusal.to_string())
+        range::plan(wish, timer?.as_ref(), &backfills).map_err(|refusal: Refusal| refusal.to_string())
     };
     Ok(decide())
 }
 
 /// Says what is going to be done, and what the sink makes of it.
-fn announce(plan: &backfill::Plan, config: &Config, now: OffsetDateTime) {
+fn announce(plan: &range::Plan, config: &Config, now: OffsetDateTime) {
     let (from, to) = (to_rfc3339(&plan.range.from), to_rfc3339(&plan.range.to));
     match plan.checkpoint.watermark {
         position if position > plan.range.from => {
@@ -139,7 +143,7 @@ fn announce(plan: &backfill::Plan, config: &Config, now: OffsetDateTime) {
 }
 
 fn share(args: &BackfillArgs, timer: f64) -> f64 {
-    let share = args.share.unwrap_or_else(|| backfill::share_beside(timer));
+    let share = args.share.unwrap_or_else(|| range::share_beside(timer));
     // Not quite 1: shares are decimal fractions, and their sums are not exact.
     if share + timer > 1.000_001 {
         warn!(

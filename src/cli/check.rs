@@ -1,5 +1,20 @@
 //! `mdatp-forward check`: what works and what does not, before the first run or when one fails.
 
+mod checks;
+mod credentials;
+mod defender;
+mod finding;
+mod fix;
+mod proxy;
+mod schedule;
+mod settings;
+mod sink;
+mod skew;
+mod state;
+mod support;
+mod token;
+mod trouble;
+
 use std::{
     env, fs,
     os::unix::process::CommandExt,
@@ -12,8 +27,8 @@ use tracing::error;
 
 use super::{EXIT_USAGE, print_line};
 use crate::{
-    check::{
-        check as check_all,
+    cli::check::{
+        checks::check as check_all,
         finding::{Finding, Findings, Outcome},
     },
     clock::Clock,

@@ -12,13 +12,16 @@ use tracing::{error, info};
 
 use super::{EXIT_USAGE, print_line};
 use crate::{
-    cause::{chain, one_line},
     config::Config,
-    enrich::CALLS_AT_ONCE,
+    error_chain::{chain, one_line},
     pipeline::RunError,
     services::Services,
-    set_aside::{SetAsideDocument, may_be_of},
-    state::{StateError, StateStore, set_aside::Entry},
+    source::machines::CALLS_AT_ONCE,
+    state::{
+        StateError, StateStore,
+        set_aside::{SetAsideDocument, may_be_of},
+        set_asides::Entry,
+    },
     status::AsideDocument,
 };
 use replay::Replay;

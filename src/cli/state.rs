@@ -7,7 +7,12 @@ use clap::{Args, Subcommand};
 use tracing::error;
 
 use super::{EXIT_USAGE, print_line};
-use crate::{checkpoint::Checkpoint, config::Start, pipeline::RunError, services::Services, state::Problem};
+use crate::{
+    config::Start,
+    pipeline::RunError,
+    services::Services,
+    state::{Problem, checkpoint::Checkpoint},
+};
 
 /// What to do with the checkpoint.
 #[derive(Debug, Subcommand)]

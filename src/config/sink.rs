@@ -3,7 +3,7 @@
 use super::{Problem, Reader, cloud::Cloud, endpoint::Endpoint, log_name};
 use crate::{
     schema::{Shape, health},
-    sink::signature::SigningKey,
+    sink::shared_key::SigningKey,
 };
 
 /// Where records go.

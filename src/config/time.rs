@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use azure_core::time::OffsetDateTime;
 
-use crate::timestamp;
+use crate::record::timestamp;
 
 /// Defender for Endpoint came in 2016 (as Windows Defender ATP).
 pub const FIRST_YEAR: i32 = 2016;

@@ -6,7 +6,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 use http::{HeaderMap, HeaderValue, header::CONTENT_ENCODING};
 
 use super::ExchangeError;
-use crate::spare::SPARE;
+use crate::buffers::SPARE;
 
 /// What is asked for. Defender answers with deflate (facts A4), others with gzip.
 pub const ACCEPTED: HeaderValue = HeaderValue::from_static("gzip, deflate");

@@ -8,7 +8,7 @@ use super::{
     live_report::LiveReport,
     merge::{End, Work},
 };
-use crate::batch::Batch;
+use crate::record::batch::Batch;
 
 /// Hands each record to `print`, in the order in which they would be sent.
 pub(super) async fn run<'a>(

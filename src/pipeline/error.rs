@@ -3,7 +3,10 @@
 use std::fmt;
 
 use crate::{
-    call::CallError, checkpoint::Damage, config::SettingsError, services::BuildError, state::StateError,
+    config::SettingsError,
+    http::call::CallError,
+    services::BuildError,
+    state::{StateError, checkpoint::Damage},
 };
 
 /// Why a run failed.

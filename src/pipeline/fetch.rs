@@ -11,18 +11,25 @@ use tracing::warn;
 
 use super::plan::Plan;
 use crate::{
-    alert::{Alert, NoAlert},
-    batch::Delivery,
-    call::{CallError, Caller, Effort},
-    cause::chain,
-    checkpoint::Checkpoint,
-    config::{AlertFetch, Mode},
-    enrich::{CALLS_AT_ONCE, LookedUp, MachineOf, Machines},
-    fingerprints::{Fingerprints, start_of_minute},
-    http::ExchangeError,
-    page::Page,
+    config::AlertFetch,
+    error_chain::chain,
+    http::{
+        ExchangeError,
+        call::{CallError, Caller, Effort},
+    },
+    record::{
+        alert::{Alert, Mode, NoAlert},
+        batch::Delivery,
+        fingerprints::{Fingerprints, start_of_minute},
+        page::{Page, PageSizes},
+        window::Window,
+    },
     services::Services,
-    walk::{Delivered, Next, Pages, Walk, Window},
+    source::{
+        machines::{CALLS_AT_ONCE, LookedUp, MachineOf, Machines},
+        pagination::{Delivered, Next, Walk},
+    },
+    state::checkpoint::Checkpoint,
 };
 
 /// Alerts that are fetched again by their ids together. Between two such groups the run can end early
@@ -80,7 +87,7 @@ pub struct ReadResult {
     /// nobody listens any more.
     pub end: Result<bool, CallError>,
     /// What is known of the server's pages now.
-    pub pages: Pages,
+    pub pages: PageSizes,
 }
 
 /// An element of the list.
@@ -114,7 +121,7 @@ pub(super) struct FetchStage<'a> {
     /// What earlier runs delivered.
     delivered: Fingerprints,
     /// What earlier runs have learnt about the server's pages.
-    pages: Pages,
+    pages: PageSizes,
     /// Where the range ends that the whole checkpoint is for; none when it has no end.
     until: Option<OffsetDateTime>,
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tracing::{debug, warn};
 
 use super::plan::Plan;
-use crate::{call::Caller, cause::chain, report::RunReport, schema::health, services::Services};
+use crate::{error_chain::chain, http::call::Caller, report::RunReport, schema::health, services::Services};
 
 /// How long the sink is asked at most, repeats included: the run is over, and its reply waits.
 const PATIENCE: Duration = Duration::from_secs(15);

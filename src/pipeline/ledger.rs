@@ -12,17 +12,22 @@ use tracing::{debug, error, info};
 
 use super::{error::RunError, merge::Aside, plan::Plan};
 use crate::{
-    batch::{Batch, Delivery},
-    call::Caller,
-    cause::chain,
-    checkpoint::{Checkpoint, FUTURE},
     config::Start,
-    history::Entry,
+    error_chain::chain,
+    http::call::Caller,
+    record::{
+        batch::{Batch, Delivery},
+        page::PageSizes,
+        window::Window,
+    },
     report::RunReport,
     services::Services,
-    set_aside::SetAside,
-    state::Version,
-    walk::{Pages, Window},
+    state::{
+        Version,
+        checkpoint::{Checkpoint, FUTURE},
+        history::Entry,
+        set_aside::SetAside,
+    },
 };
 
 /// The age of the newest run in the store from which on a run that found nothing is saved as well. Half of the time
@@ -135,7 +140,7 @@ impl<'a> Ledger<'a> {
     }
 
     /// Notes what is known of the server's pages.
-    pub(super) fn note_pages(&mut self, pages: Pages) {
+    pub(super) fn note_pages(&mut self, pages: PageSizes) {
         if self.checkpoint.pages != pages {
             (self.checkpoint.pages, self.is_unsaved) = (pages, true);
         }

@@ -21,19 +21,22 @@ use super::{
     plan::Plan,
 };
 use crate::{
-    alert::Alert,
-    batch::{Batch, Delivery, Packer, TooLarge},
-    call::{CallError, Caller},
-    cause::one_line,
-    enrich::MachineOf,
-    record_writer::{RecordWriter, Written},
+    error_chain::one_line,
+    http::call::{CallError, Caller},
+    record::{
+        alert::Alert,
+        batch::{Batch, Delivery, Packer, TooLarge},
+        merge::union,
+        page::PageSizes,
+        timestamp,
+        window::Window,
+        writer::{RecordWriter, Written},
+    },
     schema::{Shape, extras},
     services::Services,
-    set_aside::SENT_SHORTENED,
     sink::Sent,
-    timestamp,
-    union::union,
-    walk::{Pages, Window},
+    source::machines::MachineOf,
+    state::set_aside::SENT_SHORTENED,
 };
 
 /// The most bytes of batches that are sent while the next one is packed: one of the Data Collector's, or of Logs
@@ -104,7 +107,7 @@ pub(super) struct End<'a> {
     /// The time before which all is delivered once the last batch is; `None` when not all of the window was read.
     pub reached: Option<OffsetDateTime>,
     /// What is known of the server's pages, where reading came to an end by itself.
-    pub pages: Option<Pages>,
+    pub pages: Option<PageSizes>,
     /// True when all alerts of the window were read; false when time was up before.
     pub read: Result<bool, CallError>,
 }

@@ -13,13 +13,15 @@ use super::{
     merge::{Aside, End, Outgoing, Work},
 };
 use crate::{
-    batch::Batch,
-    call::{CallError, Caller, Refusal},
-    checkpoint::Checkpoint,
-    object::{Object, text_of},
+    http::call::{CallError, Caller, Refusal},
+    record::{
+        batch::Batch,
+        json::object::{Object, text_of},
+    },
     report::RunReport,
     services::Services,
     sink::{Blame, Sent, logs_ingestion::LONGEST_SPAN},
+    state::checkpoint::Checkpoint,
 };
 
 /// So many records refused one by one before any was accepted mean that the settings are at fault.

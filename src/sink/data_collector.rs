@@ -11,12 +11,15 @@ use http::{
 };
 use tracing::warn;
 
-use super::{Sent, accepted, signature::SigningKey};
+use super::{Sent, accepted, shared_key::SigningKey};
 use crate::{
-    advice::Service,
-    call::{CallError, Caller, Effort, Target},
-    config::{Mode, endpoint::Endpoint},
-    http::Request,
+    config::endpoint::Endpoint,
+    http::{
+        Request,
+        advice::Service,
+        call::{CallError, Caller, Effort, Target},
+    },
+    record::alert::Mode,
 };
 
 /// The most bytes a post may have: 30 MB by the page's table of limits, taken as the smaller of the
@@ -138,8 +141,10 @@ mod tests {
     use super::*;
     use crate::{
         clock::Clock,
-        deadline::{Deadline, StopFlag},
-        http::{Exchange, ExchangeError, Http, Reply},
+        http::{
+            Exchange, ExchangeError, Http, Reply,
+            deadline::{Deadline, StopFlag},
+        },
     };
 
     /// A service whose time is fixed, and which accepts posts dated within a minute of it only.

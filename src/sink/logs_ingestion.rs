@@ -12,11 +12,13 @@ use http::{
 
 use super::{Sent, accepted, request_id::RequestId};
 use crate::{
-    advice::Service,
-    call::{CallError, Caller, Effort, Target},
     config::endpoint::Endpoint,
-    credential::Credential,
-    http::Request,
+    http::{
+        Request,
+        advice::Service,
+        call::{CallError, Caller, Effort, Target},
+        credential::Credential,
+    },
 };
 
 /// The most bytes a post may have: 1 MB, counted before compression too (Azure Monitor service limits,

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use super::{StateError, StateStore};
-use crate::backfill::FOLDER;
+/// The folder of the checkpoints of backfills.
+pub const FOLDER: &str = "backfill";
 
 impl StateStore {
     /// The names, without `.json`, and texts of the checkpoints of all backfills there have been.

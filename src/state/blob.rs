@@ -22,11 +22,13 @@ use reqwest::Url;
 
 use super::rejection::{Reason, Rejection};
 use crate::{
-    cause::behind,
     config::storage::{BlobAccess, BlobAccount},
-    credential::{Credential, Token, TokenError},
-    http::{CALL_TIMEOUT, ExchangeError, Http, Reply, Request},
-    retry::{ATTEMPTS, backoff},
+    error_chain::behind,
+    http::{
+        CALL_TIMEOUT, ExchangeError, Http, Reply, Request,
+        credential::{Credential, Token, TokenError},
+        retry::{ATTEMPTS, backoff},
+    },
 };
 
 /// The scope of tokens for Blob Storage, the same in every cloud.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use http::{HeaderMap, StatusCode};
 
-use crate::{cause::one_line, retry::is_transient};
+use crate::{error_chain::one_line, http::retry::is_transient};
 
 /// The header with the code ("Status and error codes", REST API of Azure Storage).
 const CODE: &str = "x-ms-error-code";

@@ -11,10 +11,8 @@ use std::{
 use azure_core::time::parse_rfc3339;
 use bytes::Bytes;
 use mdatp_forward::{
-    machine::Machine,
-    object::Object,
+    record::{json::object::Object, machine::Machine, merge::union},
     schema::{ColumnType, Shape, columns, extras},
-    union::union,
 };
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};

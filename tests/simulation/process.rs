@@ -14,9 +14,11 @@ use futures::future::{Either, select};
 use mdatp_forward::{
     app::Outcome,
     clock::Clock,
-    credential::{Credential, Credentials},
-    deadline::{Deadline, StopFlag},
-    http::Http,
+    http::{
+        Http,
+        credential::{Credential, Credentials},
+        deadline::{Deadline, StopFlag},
+    },
     pipeline::{self, Plan, Purpose},
     services::Services,
     state::StateStore,

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tracing::info;
 
 use crate::{
-    backfill::progress::{Pace, Progress},
+    cli::backfill::progress::{Pace, Progress},
     telemetry,
 };
 

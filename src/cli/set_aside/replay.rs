@@ -6,22 +6,28 @@ use std::{borrow::Cow, collections::VecDeque, fmt, time::Duration};
 use tracing::{error, info};
 
 use crate::{
-    alert::Identity,
-    batch::{Batch, Delivery, Packer, TooLarge},
-    call::{CallError, Caller},
-    cause::{chain, one_line},
     config::Config,
-    deadline::{Deadline, StopFlag},
-    object::Object,
+    error_chain::{chain, one_line},
+    http::{
+        call::{CallError, Caller},
+        deadline::{Deadline, StopFlag},
+    },
     pipeline::RunError,
-    record_writer::{RecordWriter, Written},
+    record::{
+        alert::Identity,
+        batch::{Batch, Delivery, Packer, TooLarge},
+        json::object::Object,
+        merge::union,
+        timestamp,
+        writer::{RecordWriter, Written},
+    },
     schema::{Shape, TIME_GENERATED},
     services::Services,
-    set_aside::{SENT_SHORTENED, SetAsideDocument},
     sink::Blame,
-    state::set_aside::Entry,
-    timestamp,
-    union::union,
+    state::{
+        set_aside::{SENT_SHORTENED, SetAsideDocument},
+        set_asides::Entry,
+    },
 };
 
 /// What became of the documents.
@@ -235,7 +241,7 @@ fn stamped<'a>(mut object: Object<'a>, stamp: Option<&'a str>) -> Object<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::Mode, shrink::Limits};
+    use crate::record::{alert::Mode, truncate::Limits};
 
     const LIMITS: Limits = Limits { record: 200, field: 40 };
 

@@ -7,7 +7,7 @@ use super::{
     grouped, moment,
     plot::{Look, Plot},
 };
-use crate::{history::Entry, report::RunResult, status::span as words};
+use crate::{report::RunResult, state::history::Entry, status::span as words};
 
 const FAILED: Look = Look("failed");
 

@@ -2,8 +2,8 @@
 
 use super::{Status, element, escaped::Escaped, grouped};
 use crate::{
-    history::Entry,
     report::RunResult,
+    state::history::Entry,
     status::{Aside, Calls, span},
 };
 use azure_core::time::to_rfc3339;

@@ -1,0 +1,51 @@
+//! What Defender's answers mean.
+
+use super::{finding::Finding, fix::Who, trouble};
+use crate::{
+    http::call::{CallError, Refusal},
+    record::alert::{Alert, NoAlert},
+};
+
+/// The name of the check of the alerts.
+pub const ALERTS: &str = "defender-alerts";
+
+/// The name of the check of the machines.
+pub const MACHINES: &str = "defender-machines";
+
+/// What came when one alert of the last `days` was asked for.
+pub fn judge_alert(
+    alert: &Result<Option<Result<Alert, NoAlert>>, CallError>,
+    days: i64,
+    who: &Who,
+) -> Finding {
+    match alert {
+        Ok(Some(Ok(alert))) => {
+            Finding::ok(ALERTS, format!("read one of the alerts of the last {days} days: {}", alert.id))
+        }
+        Ok(None) => Finding::ok(ALERTS, format!("Defender answers; it has no alert of the last {days} days")),
+        Ok(Some(Err(NoAlert { reason, .. }))) => Finding::warning(
+            ALERTS,
+            format!("the first element of the list is no alert: {reason}"),
+            "none needed: such elements are kept under set-aside/; see mdatp-forward set-aside list",
+        ),
+        Err(error) => trouble::of_call(ALERTS, error, |refusal| grant(who, refusal)),
+    }
+}
+
+/// What came when the machine `asked` of an alert, or any one, was asked for.
+pub fn judge_machine(asked: Option<&str>, machine: &Result<Option<String>, CallError>, who: &Who) -> Finding {
+    match (machine, asked) {
+        (Ok(Some(id)), Some(_)) => Finding::ok(MACHINES, format!("read that alert's machine: {id}")),
+        (Ok(Some(id)), None) => Finding::ok(MACHINES, format!("read one of the machines: {id}")),
+        (Ok(None), Some(id)) => Finding::ok(
+            MACHINES,
+            format!("Defender answers; it does not know that alert's machine {id} any more"),
+        ),
+        (Ok(None), None) => Finding::ok(MACHINES, "Defender answers; it has no machines"),
+        (Err(error), _) => trouble::of_call(MACHINES, error, |refusal| grant(who, refusal)),
+    }
+}
+
+fn grant(who: &Who, refusal: &Refusal) -> Option<String> {
+    refusal.lacks_role().then(|| who.grant_roles())
+}

@@ -1,0 +1,280 @@
+//! The commands that mend what a check finds, with the names in them that are known.
+
+use crate::{
+    config::{
+        Identity, IdentitySettings, Owner, StateConfig,
+        storage::{BlobAccess, BlobAccount},
+    },
+    http::claims::{Claims, READ_ROLES},
+    schema::rule::API_VERSION,
+    state::rejection::Reason,
+};
+
+/// `WindowsDefenderATP`, the same in every tenant (facts A3).
+const DEFENDER_APP: &str = "fc780465-2017-40d4-a0c5-307022471b92";
+
+/// The application roles that reading takes, each with its id there (facts A3).
+const ROLES: [(&str, &str); 2] = [
+    (READ_ROLES[0], "71fe6b80-7034-4028-9ed8-0f316df9c3ff"),
+    (READ_ROLES[1], "ea8291d3-4b9a-44b5-bc3a-6cea3026dc79"),
+];
+
+/// Who asks for tokens, as the commands of Azure name it.
+#[derive(Debug, Clone)]
+pub struct Who {
+    /// The settings it is made of.
+    settings: IdentitySettings,
+    /// The tenant in which an app registration asks, which for Defender may be another than its own.
+    tenant: Option<String>,
+    /// True when its proof is a managed identity's token.
+    trusts_managed: bool,
+    /// The client id of an app registration or of a user-assigned identity.
+    pub client: Option<String>,
+    /// The object id, known once a token has told it.
+    pub object: Option<String>,
+    /// True for a managed identity.
+    pub is_managed: bool,
+    /// The Function App this runs in.
+    pub app: Option<String>,
+}
+
+impl Who {
+    /// What the settings say.
+    pub fn of(identity: &Identity, owner: Owner, app: Option<String>) -> Self {
+        let (client, tenant) = match identity {
+            Identity::ClientSecret { client, tenant, .. }
+            | Identity::WorkloadIdentity { client, tenant, .. }
+            | Identity::TrustsManagedIdentity { client, tenant, .. } => {
+                (Some(client.clone()), Some(tenant.clone()))
+            }
+            Identity::ManagedIdentity { client } => (client.clone(), None),
+            Identity::AzureCli { .. } => (None, None),
+        };
+        Self {
+            settings: owner.settings(),
+            tenant: tenant.filter(|_| owner == Owner::Source),
+            trusts_managed: matches!(identity, Identity::TrustsManagedIdentity { .. }),
+            client,
+            object: None,
+            is_managed: matches!(identity, Identity::ManagedIdentity { .. }),
+            app,
+        }
+    }
+
+    /// Learns what a token says.
+    pub fn learn(&mut self, claims: &Claims) {
+        if claims.oid.is_some() {
+            self.object.clone_from(&claims.oid);
+        }
+    }
+
+    fn assignee(&self) -> &str {
+        self.object.as_deref().or(self.client.as_deref()).unwrap_or("OBJECT_ID_OF_THE_IDENTITY")
+    }
+
+    /// Gives Defender's application roles.
+    pub fn grant_roles(&self) -> String {
+        match (&self.client, self.is_managed) {
+            (Some(client), false) => {
+                let roles = ROLES.map(|(_, id)| format!("{id}=Role")).join(" ");
+                let add = format!(
+                    "az ad app permission add --id {client} --api {DEFENDER_APP} --api-permissions {roles}"
+                );
+                match &self.tenant {
+                    None => format!("{add} && az ad app permission admin-consent --id {client}"),
+                    // The command gives consent in the registration's own tenant only.
+                    Some(tenant) => format!(
+                        "{add} in the registration's own tenant, then admin consent in the tenant {tenant}: \
+                         https://login.microsoftonline.com/{tenant}/adminconsent?client_id={client} (of another cloud: \
+                         its own sign-in host)"
+                    ),
+                }
+            }
+            (None, true) => {
+                let app = self.app.as_deref().unwrap_or("APP");
+                format!("deploy/grant-roles.sh GROUP {app}")
+            }
+            // There is no command for an identity that is neither app registration nor the app's own.
+            _ => format!("Graph's POST /servicePrincipals/{}/appRoleAssignments", self.assignee()),
+        }
+    }
+
+    /// Brings a token where the identity service does not say why there is none.
+    pub fn get_token(&self) -> String {
+        let IdentitySettings { tenant, managed, .. } = self.settings;
+        match (&self.client, self.is_managed) {
+            (_, true) => {
+                let app = self.app.as_deref().unwrap_or("APP");
+                format!(
+                    "az functionapp identity show --resource-group GROUP --name {app}: {managed} must be unset or one \
+                     of these"
+                )
+            }
+            (Some(_), false) if self.trusts_managed => {
+                let app = self.app.as_deref().unwrap_or("APP");
+                format!(
+                    "az functionapp identity show --resource-group GROUP --name {app}: {managed} must be one of its \
+                     user-assigned identities; check {tenant}, AZURE_AUTHORITY_HOST, MDATP_CLOUD, and the network"
+                )
+            }
+            (Some(_), false) => {
+                format!("check {tenant}, AZURE_AUTHORITY_HOST, MDATP_CLOUD, and the network")
+            }
+            (None, false) => "az login".to_owned(),
+        }
+    }
+
+    /// Lets it send through the data collection rule with this immutable id.
+    pub fn publish(&self, rule: &str) -> String {
+        self.assign(
+            "Monitoring Metrics Publisher",
+            &format!(
+                "az rest --url \"{RULES}?api-version={API_VERSION}\" --query \
+                 \"value[?properties.immutableId=='{rule}'].id\" --output tsv"
+            ),
+        )
+    }
+
+    /// The command that shows or mends why Blob Storage rejects a request; none where there is none.
+    pub fn unlock(&self, reason: Reason, config: &StateConfig) -> Option<String> {
+        let StateConfig::Blob { account, container, .. } = config else { return None };
+        let name = &account.name;
+        Some(match reason {
+            Reason::Permission | Reason::Credential => self.open(account),
+            Reason::Network => format!("az storage account network-rule list --account-name {name}"),
+            Reason::KeysNotAllowed => {
+                format!("az storage account show --name {name} --query allowSharedKeyAccess")
+            }
+            Reason::Account => format!("az storage account show --name {name} --query statusOfPrimary"),
+            Reason::Immutable => format!(
+                "az storage container immutability-policy show --account-name {name} --container-name {container}"
+            ),
+            Reason::Leased => {
+                format!(
+                    "az storage blob list --account-name {name} --container-name {container} --auth-mode login"
+                )
+            }
+            _ => return None,
+        })
+    }
+
+    /// Lets the program read and write the blobs of `account`.
+    fn open(&self, account: &BlobAccount) -> String {
+        let name = &account.name;
+        match &account.access {
+            BlobAccess::Identity(identity) => {
+                // The storage may be opened by an identity of its own.
+                let own =
+                    identity.as_ref().map(|identity| Self::of(identity, Owner::Storage, self.app.clone()));
+                own.as_ref().unwrap_or(self).assign(
+                    "Storage Blob Data Owner",
+                    &format!("az storage account list --query \"[?name=='{name}'].id\" --output tsv"),
+                )
+            }
+            BlobAccess::Key(_) | BlobAccess::Sas(_) => format!(
+                "set AzureWebJobsStorage anew: az storage account show-connection-string --name {name} --output tsv"
+            ),
+        }
+    }
+
+    fn assign(&self, role: &str, scope: &str) -> String {
+        let assignee = self.assignee();
+        format!("az role assignment create --role \"{role}\" --assignee {assignee} --scope \"$({scope})\"")
+    }
+}
+
+/// Shows the keys of the workspace.
+pub const WORKSPACE_KEYS: &str =
+    "az monitor log-analytics workspace get-shared-keys --resource-group GROUP --workspace-name WORKSPACE";
+
+/// The data collection rules of the subscription that the Azure CLI has chosen. The client itself fills in the braces and
+/// the cloud's address; its commands for rules are an extension that a fresh client does not have.
+const RULES: &str = "/subscriptions/{subscriptionId}/providers/Microsoft.Insights/dataCollectionRules";
+
+/// Shows what `MDATP_DCR_ID` and `MDATP_INGESTION_ENDPOINT` must be.
+pub fn rule() -> String {
+    show_rule("immutableId")
+}
+
+/// Shows which data collection endpoint the rule belongs to.
+pub fn rule_endpoint() -> String {
+    show_rule("dataCollectionEndpointId")
+}
+
+fn show_rule(property: &str) -> String {
+    format!(
+        "az rest --url \"{RULES}?api-version={API_VERSION}\" --query \"value[?name=='mdatp-forward'].\
+         [properties.{property}, properties.endpoints.logsIngestion]\""
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use azure_core::credentials::Secret;
+
+    use super::*;
+    use crate::config::endpoint::Endpoint;
+
+    fn app() -> Who {
+        let (tenant, client) = ("t".to_owned(), "c1".to_owned());
+        Who::of(&Identity::ClientSecret { tenant, client, secret: Secret::new("s") }, Owner::App, None)
+    }
+
+    #[test]
+    fn roles_are_granted_in_the_way_of_the_identity() {
+        assert_eq!(
+            app().grant_roles(),
+            "az ad app permission add --id c1 --api fc780465-2017-40d4-a0c5-307022471b92 --api-permissions \
+             71fe6b80-7034-4028-9ed8-0f316df9c3ff=Role ea8291d3-4b9a-44b5-bc3a-6cea3026dc79=Role && az ad app \
+             permission admin-consent --id c1"
+        );
+        let own =
+            Who::of(&Identity::ManagedIdentity { client: None }, Owner::App, Some("forward".to_owned()));
+        assert_eq!(own.grant_roles(), "deploy/grant-roles.sh GROUP forward");
+        assert!(own.get_token().contains("identity show --resource-group GROUP --name forward"));
+        let mut assigned =
+            Who::of(&Identity::ManagedIdentity { client: Some("c2".to_owned()) }, Owner::App, None);
+        assigned.learn(&Claims { oid: Some("o2".to_owned()), ..Claims::default() });
+        assert_eq!(assigned.grant_roles(), "Graph's POST /servicePrincipals/o2/appRoleAssignments");
+    }
+
+    #[test]
+    fn the_source_identity_has_settings_of_its_own_and_gets_its_consent_in_defenders_tenant() {
+        let (tenant, client) = ("t2".to_owned(), "c2".to_owned());
+        let secret = Identity::ClientSecret { tenant, client, secret: Secret::new("s") };
+        let source = Who::of(&secret, Owner::Source, None);
+        let command = source.grant_roles();
+        assert!(command.starts_with("az ad app permission add --id c2 "), "{command}");
+        assert!(
+            command.contains("/t2/adminconsent?client_id=c2") && !command.contains("app permission admin-")
+        );
+        let check = source.get_token();
+        assert!(check.contains("MDATP_TENANT_ID") && !check.contains("AZURE_TENANT_ID"), "{check}");
+    }
+
+    #[test]
+    fn an_assignment_names_the_best_known_id_and_finds_its_scope_itself() {
+        let mut told = app();
+        told.learn(&Claims { oid: Some("o1".to_owned()), ..Claims::default() });
+        assert_eq!(
+            told.publish("dcr-0f"),
+            "az role assignment create --role \"Monitoring Metrics Publisher\" --assignee o1 --scope \"$(az rest --url \
+             \"/subscriptions/{subscriptionId}/providers/Microsoft.Insights/dataCollectionRules?api-version=2023-03-11\" \
+             --query \"value[?properties.immutableId=='dcr-0f'].id\" --output tsv)\""
+        );
+        let access = BlobAccess::Identity(None);
+        let endpoint = Endpoint::parse("https://acme.blob.core.windows.net").expect("a URL");
+        let mut account = BlobAccount { name: "acme".to_owned(), endpoint, access };
+        assert_eq!(
+            app().open(&account),
+            "az role assignment create --role \"Storage Blob Data Owner\" --assignee c1 --scope \"$(az storage \
+             account list --query \"[?name=='acme'].id\" --output tsv)\""
+        );
+        account.access =
+            BlobAccess::Identity(Some(Identity::ManagedIdentity { client: Some("c9".to_owned()) }));
+        assert!(told.open(&account).contains("--assignee c9 "));
+        account.access = BlobAccess::Key(Secret::new("hidden"));
+        let command = app().open(&account);
+        assert!(command.contains("show-connection-string --name acme") && !command.contains("hidden"));
+    }
+}

@@ -1,0 +1,177 @@
+//! What a post that writes nothing, or one marked record, says about the sink.
+
+use azure_core::time::{OffsetDateTime, to_rfc3339};
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::json;
+
+use super::{
+    finding::Finding,
+    fix::{self, WORKSPACE_KEYS, Who},
+    trouble,
+};
+use crate::{
+    config::SinkConfig,
+    http::{
+        advice::{INVALID_BINDING, Service},
+        call::{CallError, Refusal},
+    },
+    record::{json::object::Object, merge::union},
+    schema::Shape,
+    sink::Sent,
+};
+
+/// The name of the check.
+pub const CHECK: &str = "sink";
+
+/// A post without records: signed or authorized like any other, and nothing to write.
+pub const NOTHING: &[u8] = b"[]";
+
+/// A record that nobody can take for an alert, and where it will be found.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Marked {
+    /// The post's body.
+    pub body: Bytes,
+    /// The query that finds it.
+    pub query: String,
+}
+
+impl Marked {
+    /// The record of this moment, as `sink` takes records in `shape`.
+    pub fn at(now: OffsetDateTime, sink: &SinkConfig, shape: Shape) -> Self {
+        let time = to_rfc3339(&now);
+        let id = format!("mdatp-forward-check-{}", time.replace(':', ""));
+        let alert = json!({
+            "id": id,
+            "title": "Test record of mdatp-forward check: no alert",
+            "severity": "Informational",
+            "status": "Resolved",
+            "alertCreationTime": time,
+            "lastUpdateTime": time,
+        });
+        let text = alert.to_string();
+        let object = Object::parse(text.as_bytes()).expect("it was written just now");
+        let stamp = format!("\"{time}\"");
+        let (stamp, table, column) = match sink {
+            // The service makes a column of each member, with its type at the end.
+            SinkConfig::DataCollector { log_name, .. } => (None, format!("{log_name}_CL"), "id_s"),
+            SinkConfig::LogsIngestion { stream, .. } => {
+                (Some(stamp.as_str()), stream.trim_start_matches("Custom-").to_owned(), shape.id())
+            }
+        };
+        let record = shape.write(&union(object, None, stamp)).text;
+        let body = [b"[", &record[..], b"]"].concat().into();
+        Self { body, query: format!("{table} | where {column} == \"{id}\"") }
+    }
+}
+
+/// What came of the post of `marked`, or of the one without records.
+pub fn judge(
+    sink: &SinkConfig,
+    who: &Who,
+    marked: Option<&Marked>,
+    sent: &Result<Sent, CallError>,
+) -> Finding {
+    let (name, place, took) = match sink {
+        SinkConfig::DataCollector { log_name, .. } => {
+            (Service::DataCollector.name(), format!("{log_name}_CL"), "the signature")
+        }
+        SinkConfig::LogsIngestion { rule, stream, .. } => {
+            (Service::LogsIngestion.name(), format!("the stream {stream} of {rule}"), "the token")
+        }
+    };
+    match (sent, marked) {
+        (Ok(_), None) => Finding::ok(CHECK, format!("{name} accepts {took} for {place}; nothing was sent")),
+        (Ok(_), Some(Marked { query, .. })) => Finding::ok(
+            CHECK,
+            format!("{name} has accepted one test record; within minutes it is in {query}"),
+        ),
+        (Err(CallError::Refused(refusal)), None) if is_about_nothing(refusal) => Finding::ok(
+            CHECK,
+            format!("{name} accepts {took} for {place}; it refuses an empty post, which was all there was"),
+        ),
+        // What this service says to an empty post is nowhere written, but what it says to wrong settings is.
+        (Err(CallError::Refused(refusal)), None)
+            if refusal.service == Service::LogsIngestion
+                && refusal.status == StatusCode::BAD_REQUEST
+                && !refusal.is_about_settings() =>
+        {
+            let message =
+                format!("{name} lets us in and answered 400 to an empty post ({})", refusal.message);
+            Finding::warning(CHECK, message, "let one test record decide: mdatp-forward check --send")
+        }
+        (Err(error), _) => trouble::of_call(CHECK, error, |refusal| command(sink, who, refusal)),
+    }
+}
+
+/// The command that shows or mends what the advice is about.
+fn command(sink: &SinkConfig, who: &Who, refusal: &Refusal) -> Option<String> {
+    match (sink, refusal.reason.code.as_deref(), refusal.status.as_u16()) {
+        (SinkConfig::LogsIngestion { .. }, Some(INVALID_BINDING | "NetworkAccessDenied"), _) => {
+            Some(fix::rule_endpoint())
+        }
+        (SinkConfig::LogsIngestion { .. }, Some("InvalidStream" | "InvalidDcrImmutableId"), _) => {
+            Some(fix::rule())
+        }
+        _ if refusal.reason.is_page => None,
+        (SinkConfig::LogsIngestion { rule, .. }, _, 403) if refusal.lacks_role() => Some(who.publish(rule)),
+        (SinkConfig::LogsIngestion { .. }, _, 403) => Some(fix::rule_endpoint()),
+        (SinkConfig::LogsIngestion { .. }, _, 404) => Some(fix::rule()),
+        (SinkConfig::DataCollector { .. }, _, 403) => Some(WORKSPACE_KEYS.to_owned()),
+        _ => None,
+    }
+}
+
+/// True for the Data Collector's complaint about what is in a post, which comes after its look at the
+/// signature.
+fn is_about_nothing(refusal: &Refusal) -> bool {
+    refusal.service == Service::DataCollector
+        && refusal.status == StatusCode::BAD_REQUEST
+        && refusal.reason.code.as_deref() == Some("InvalidDataFormat")
+}
+
+#[cfg(test)]
+mod tests {
+    use azure_core::time::parse_rfc3339;
+
+    use super::*;
+    use crate::{config::endpoint::Endpoint, sink::shared_key::SigningKey};
+
+    fn sinks() -> [SinkConfig; 2] {
+        let endpoint = Endpoint::parse("https://sink.example").expect("a URL");
+        [
+            SinkConfig::DataCollector {
+                workspace_id: "w".to_owned(),
+                key: SigningKey::from_base64("a2V5").expect("a key"),
+                url: endpoint.clone(),
+                log_name: "MDATPAlerts".to_owned(),
+            },
+            SinkConfig::LogsIngestion {
+                endpoint,
+                rule: "dcr-0f".to_owned(),
+                stream: "Custom-MDATPAlerts_CL".to_owned(),
+                log_name: "MDATPAlerts".to_owned(),
+                scope: String::new(),
+            },
+        ]
+    }
+
+    #[test]
+    fn the_marked_record_is_in_the_shape_of_all_others() {
+        let now = parse_rfc3339("2026-11-24T06:00:00Z").expect("a time");
+        let [collector, ingestion] = sinks();
+        let id = "mdatp-forward-check-2026-11-24T060000Z";
+        for (sink, shape, start, column) in [
+            (&collector, Shape::Union, "[{", "id_s"),
+            (&ingestion, Shape::Native, r#"[{"TimeGenerated":"2026-11-24T06:00:00Z","#, "AlertId"),
+            (&ingestion, Shape::Classic, r#"[{"TimeGenerated":"2026-11-24T06:00:00Z","#, "id_s"),
+            (&ingestion, Shape::Union, r#"[{"TimeGenerated":"2026-11-24T06:00:00Z","#, "id"),
+        ] {
+            let marked = Marked::at(now, sink, shape);
+            let text = String::from_utf8(marked.body.to_vec()).expect("text");
+            assert!(text.starts_with(start) && text.contains(&format!("\"{id}\"")), "{text}");
+            assert!(text.contains("no alert") && text.contains("Informational"), "{text}");
+            assert_eq!(marked.query, format!("MDATPAlerts_CL | where {column} == \"{id}\""));
+        }
+    }
+}

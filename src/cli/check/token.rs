@@ -1,0 +1,173 @@
+//! Whether a token is the one that its API wants, before the API is asked.
+
+use std::time::Duration;
+
+use azure_core::time::OffsetDateTime;
+
+use super::{finding::Finding, fix::Who};
+use crate::http::claims::Claims;
+
+/// The audience of the XDR API beside Defender's: tokens are issued for it, with other roles (facts A2).
+const XDR: &str = "https://api.security.microsoft.com";
+
+/// A token that is good for less cannot be kept for the next run.
+const SHORT: i64 = 5 * 60;
+
+/// An API that takes tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Api {
+    /// Defender for Endpoint, whose application roles are in the token.
+    Defender,
+    /// The Logs Ingestion API, whose roles are not.
+    LogsIngestion,
+}
+
+impl Api {
+    /// The name of the check of its token.
+    pub fn check(self) -> &'static str {
+        match self {
+            Self::Defender => "defender-token",
+            Self::LogsIngestion => "sink-token",
+        }
+    }
+
+    fn scope_setting(self) -> &'static str {
+        match self {
+            Self::Defender => "MDATP_API_SCOPE",
+            Self::LogsIngestion => "MDATP_INGESTION_SCOPE",
+        }
+    }
+}
+
+/// What a token for `scope` that makes these claims is worth. The worst is told.
+pub fn judge(api: Api, scope: &str, claims: Option<&Claims>, who: &Who, now: OffsetDateTime) -> Finding {
+    let check = api.check();
+    let Some(claims) = claims else {
+        let message = format!("there is a token for {scope}, of a form that only its API can read");
+        return Finding::ok(check, message);
+    };
+    let aud = claims.aud.trim_end_matches('/');
+    let left = claims.exp.map(|exp| exp.saturating_sub(now.unix_timestamp()));
+    if let Some(ago) = left.filter(|left| *left <= 0) {
+        let message = format!("the token for {aud} expired {} ago as it came", time(-ago));
+        return Finding::failure(check, message, "set this machine's clock right: timedatectl set-ntp true");
+    }
+    if api == Api::Defender && aud == XDR {
+        return Finding::failure(
+            check,
+            format!("the token is for {aud}, another API whose roles do not open Defender for Endpoint's"),
+            "unset MDATP_API_SCOPE, or set it to https://api.securitycenter.microsoft.com/.default",
+        );
+    }
+    let lacking = claims.lacking_roles();
+    if api == Api::Defender && !lacking.is_empty() {
+        let message = format!("{}, not {}", claims.explain(), lacking.join(" and "));
+        if claims.is_a_users() {
+            return Finding::warning(
+                check,
+                message,
+                "none needed if Defender answers: a user has other rights",
+            );
+        }
+        let mut mend = who.grant_roles();
+        if who.is_managed {
+            mend.push_str(" (its tokens keep their old roles for up to a day)");
+        }
+        return Finding::failure(check, message, mend);
+    }
+    let what = match api {
+        Api::Defender => claims.explain(),
+        Api::LogsIngestion => format!("there is a token for {aud}"),
+    };
+    let message = left.map_or(what.clone(), |left| format!("{what}, for {}", time(left)));
+    if aud != scope.trim_end_matches("/.default").trim_end_matches('/') && aud.contains("://") {
+        let setting = api.scope_setting();
+        Finding::warning(check, format!("{message}; it was asked for {scope}"), format!("check {setting}"))
+    } else if left.is_some_and(|left| left < SHORT) {
+        let mend = "look for a token lifetime policy in Entra ID that makes tokens this short";
+        Finding::warning(check, message, mend)
+    } else {
+        Finding::ok(check, message)
+    }
+}
+
+fn time(seconds: i64) -> String {
+    humantime::format_duration(Duration::from_secs(seconds.unsigned_abs())).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cli::check::finding::Outcome,
+        config::{Identity, Owner},
+    };
+
+    const DEFENDER: &str = "https://api.securitycenter.microsoft.com/.default";
+    const MONITOR: &str = "https://monitor.azure.com/.default";
+
+    fn claims(aud: &str, roles: &[&str], exp: i64) -> Claims {
+        let roles = roles.iter().map(|role| (*role).to_owned()).collect();
+        Claims { aud: aud.to_owned(), roles, exp: Some(exp), ..Claims::default() }
+    }
+
+    fn managed() -> Who {
+        Who::of(&Identity::ManagedIdentity { client: None }, Owner::App, None)
+    }
+
+    /// The finding of a token at the second 1,000.
+    fn at(api: Api, claims: &Claims) -> Finding {
+        let now = OffsetDateTime::from_unix_timestamp(1_000).expect("a time");
+        let who = managed();
+        let scope = if api == Api::Defender { DEFENDER } else { MONITOR };
+        judge(api, scope, Some(claims), &who, now)
+    }
+
+    #[test]
+    fn audience_roles_and_expiry_are_told_the_worst_first() {
+        const AUD: &str = "https://api.securitycenter.microsoft.com";
+        const BOTH: [&str; 2] = ["Alert.Read.All", "Machine.Read.All"];
+        for (claims, result, part) in [
+            (
+                claims(AUD, &BOTH, 4_600),
+                Outcome::Ok,
+                "holds the roles Alert.Read.All, Machine.Read.All, for 1h",
+            ),
+            (claims(AUD, &["Alert.ReadWrite.All", "Machine.ReadWrite.All"], 4_600), Outcome::Ok, "ReadWrite"),
+            (claims(AUD, &BOTH[..1], 4_600), Outcome::Failure, "not Machine.Read.All"),
+            (
+                claims(AUD, &[], 4_600),
+                Outcome::Failure,
+                "no application roles, not Alert.Read.All and Machine",
+            ),
+            (claims(AUD, &BOTH, 1_299), Outcome::Warning, "for 4m 59s"),
+            (claims(AUD, &BOTH, 1_300), Outcome::Ok, "for 5m"),
+            (claims(AUD, &[], 940), Outcome::Failure, "expired 1m ago"),
+            (claims(XDR, &[], 4_600), Outcome::Failure, "another API"),
+            (claims("https://other.example/", &BOTH, 4_600), Outcome::Warning, "it was asked for"),
+            // Some tokens name their resource by its id.
+            (claims("fc780465-2017-40d4-a0c5-307022471b92", &BOTH, 4_600), Outcome::Ok, "fc780465"),
+        ] {
+            let finding = at(Api::Defender, &claims);
+            assert!(finding.result == result && finding.message.contains(part), "{finding}");
+            assert_eq!(finding.mend.is_some(), result != Outcome::Ok, "{finding}");
+        }
+    }
+
+    #[test]
+    fn a_user_needs_no_application_roles() {
+        let user = Claims { scp: Some("user_impersonation".to_owned()), ..claims("https://a", &[], 4_600) };
+        assert_eq!(at(Api::Defender, &user).result, Outcome::Warning);
+    }
+
+    #[test]
+    fn the_sinks_token_needs_no_roles_in_it() {
+        let finding = at(Api::LogsIngestion, &claims("https://monitor.azure.com/", &[], 4_600));
+        assert_eq!(
+            finding,
+            Finding::ok("sink-token", "there is a token for https://monitor.azure.com, for 1h")
+        );
+        let opaque = judge(Api::LogsIngestion, MONITOR, None, &managed(), OffsetDateTime::UNIX_EPOCH);
+        assert_eq!(opaque.result, Outcome::Ok);
+    }
+}

@@ -1,0 +1,156 @@
+//! The HTTP side of the custom-handler protocol.
+
+use std::{convert::Infallible, io, net::Ipv4Addr, sync::Arc, time::Duration};
+
+use bytes::Buf;
+use futures::{Stream, StreamExt, pin_mut};
+use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
+use hyper::{ext::ReasonPhrase, server::conn::http1};
+use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown, service::TowerToHyperService};
+use tokio::net::{TcpListener, TcpSocket};
+use tracing::{Instrument, error, error_span, info};
+use warp::Filter;
+
+use crate::{
+    app::App,
+    host::invocation::{Invocation, LIMIT, Reply},
+    http::deadline::StopFlag,
+    pipeline::Purpose,
+};
+
+/// How much of a body that is too long is read all the same, in bytes.
+const LONGEST_READ: usize = 16 * LIMIT;
+
+/// How long a stop waits for the run under way: for the reply to the post on its way, and to save what was accepted.
+/// Below the ten seconds that a container has between SIGTERM and SIGKILL.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Binds `port` on the loopback address the host connects to. The host gives a restarted handler the
+/// same port again, so the address may still be in use by connections that are closing.
+pub fn bind(port: u16) -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind((Ipv4Addr::LOCALHOST, port).into())?;
+    socket.listen(128)
+}
+
+/// Serves invocations until `signal` comes. What it brings stops the run under way, which is waited for, but not for
+/// long.
+pub async fn serve(listener: TcpListener, app: Arc<App>, signal: impl Future<Output = fn(&StopFlag)>) {
+    let service = TowerToHyperService::new(warp::service(routes(app.clone())));
+    let connections = GracefulShutdown::new();
+    pin_mut!(signal);
+    let stop_run = loop {
+        let accepted = tokio::select! {
+            stop_run = &mut signal => break stop_run,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let connection =
+                    http1::Builder::new().serve_connection(TokioIo::new(stream), service.clone());
+                tokio::spawn(connections.watch(connection));
+            }
+            // No more open files, most likely; asking again at once would keep the processor busy.
+            Err(error) => {
+                error!("cannot accept a connection: {error}");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    };
+    drop(listener);
+    stop_run(app.stop_flag());
+    // The host keeps its connections open, which would be waited for without end.
+    let stop = async {
+        app.ended(PATIENCE).await;
+        // The reply of the run that has just ended still has to go out.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    tokio::select! {
+        // Nobody is connected any more, but a run may still be under way.
+        () = connections.shutdown() => app.ended(PATIENCE).await,
+        () = stop => {}
+    }
+}
+
+fn routes(app: Arc<App>) -> impl Filter<Extract = (Response<String>,), Error = Infallible> + Clone {
+    let ready = warp::path::end().and(warp::get()).map(|| response(&Reply::ready()));
+    let invoke = warp::path!("MdatpForward")
+        .and(warp::post())
+        .and(warp::header::optional("x-azure-functions-invocationid"))
+        .and(warp::body::stream())
+        .then(move |id: Option<String>, body| invoke(app.clone(), id, body));
+    let missing = warp::any().map(|| {
+        response(&Reply::refusal(StatusCode::NOT_FOUND, "this handler knows GET / and POST /MdatpForward"))
+    });
+    ready.or(invoke).unify().or(missing).unify()
+}
+
+async fn invoke<B: Buf>(
+    app: Arc<App>,
+    id: Option<String>,
+    body: impl Stream<Item = Result<B, warp::Error>>,
+) -> Response<String> {
+    let reply = match read(body).await {
+        Err(reply) => reply,
+        Ok(body) => match Invocation::parse(&body) {
+            Err(reason) => Reply::refusal(StatusCode::BAD_REQUEST, &reason),
+            Ok(invocation) => run(app, id, invocation).await,
+        },
+    };
+    response(&reply)
+}
+
+/// Runs in a task of its own: the run must not end because the host's connection does.
+async fn run(app: Arc<App>, id: Option<String>, invocation: Invocation) -> Reply {
+    let span = error_span!("run", invocation = id.as_deref().unwrap_or("none"));
+    let work = async move {
+        if invocation.is_past_due {
+            info!("the timer is past due: an earlier occurrence was missed");
+        }
+        let (report, result) = app.run_once(Purpose::Send(&|_, _| {})).await;
+        // A success is told in the reply alone, where it belongs to the invocation; of a failure's reply the host
+        // keeps the reason phrase only.
+        if result.is_err() {
+            error!("{report}");
+        }
+        Reply::of(&report)
+    };
+    let done = tokio::spawn(work.instrument(span)).await;
+    done.unwrap_or_else(|_| Reply::refusal(StatusCode::INTERNAL_SERVER_ERROR, "the run was cut off"))
+}
+
+/// Reads a body to its end. One that is too long is read on without being kept, since the host fails
+/// an invocation whose body was not taken.
+async fn read<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>) -> Result<Vec<u8>, Reply> {
+    pin_mut!(body);
+    let (mut kept, mut length) = (Vec::new(), 0);
+    while let Some(chunk) = body.next().await {
+        let mut chunk = chunk.map_err(|_| Reply::refusal(StatusCode::BAD_REQUEST, "the body is cut off"))?;
+        length += chunk.remaining();
+        if length > LONGEST_READ {
+            break;
+        }
+        while length <= LIMIT && chunk.has_remaining() {
+            let piece = chunk.chunk();
+            kept.extend_from_slice(piece);
+            let read = piece.len();
+            chunk.advance(read);
+        }
+    }
+    match length <= LIMIT {
+        true => Ok(kept),
+        false => Err(Reply::refusal(StatusCode::PAYLOAD_TOO_LARGE, "an invocation has at most 1 MiB")),
+    }
+}
+
+fn response(reply: &Reply) -> Response<String> {
+    let mut response = Response::new(reply.body.clone());
+    *response.status_mut() = reply.status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let phrase = reply.phrase.as_ref().and_then(|phrase| ReasonPhrase::try_from(phrase.clone()).ok());
+    if let Some(phrase) = phrase {
+        response.extensions_mut().insert(phrase);
+    }
+    response
+}

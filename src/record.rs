@@ -1,0 +1,18 @@
+//! What passes through a run, as plain values: alerts and machines as Defender sends them, the records they are merged
+//! into, and the batches that records are packed into.
+//!
+//! Everything below this folder is pure: no clock, no environment, no network and no await. It uses
+//! [`schema`](crate::schema) and [`buffers`](crate::buffers), and everybody may use it.
+
+pub mod alert;
+pub mod batch;
+pub mod fingerprints;
+pub mod json;
+pub mod machine;
+pub mod merge;
+pub mod page;
+pub mod shape;
+pub mod timestamp;
+pub mod truncate;
+pub mod window;
+pub mod writer;

@@ -1,0 +1,229 @@
+//! One page of Defender's alert list.
+
+use azure_core::time::OffsetDateTime;
+use bytes::Bytes;
+use bytestring::ByteString;
+use serde::{Deserialize, Serialize, de::Error};
+use serde_json::value::RawValue;
+
+use crate::record::{
+    alert::{Alert, NoAlert},
+    json::{plain, repair::repaired, scan},
+};
+
+/// One page of Defender's alert list.
+#[derive(Debug)]
+pub struct Page {
+    /// The elements, each an alert or not.
+    pub elements: Vec<Result<Alert, NoAlert>>,
+    /// True when the service says that there is more (`@odata.nextLink`), however short this page is.
+    /// The link itself is never followed: it has been seen mangled (facts A4).
+    pub has_next_link: bool,
+    /// The service's own time when it answered: what was created later cannot be on the page.
+    pub as_of: Option<OffsetDateTime>,
+    /// Why the reply is not valid JSON; `None` for one that is.
+    pub flaw: Option<serde_json::Error>,
+}
+
+/// The body of a reply with a list.
+#[derive(Deserialize)]
+struct Body<'a> {
+    #[serde(borrow)]
+    value: Vec<&'a RawValue>,
+    #[serde(rename = "@odata.nextLink")]
+    next_link: Option<&'a RawValue>,
+}
+
+impl Page {
+    /// Takes apart the body of a reply of the time `as_of`. The elements share its memory. What is wrong inside of
+    /// texts is put right; an element that still cannot be read is kept as it is.
+    ///
+    /// # Errors
+    ///
+    /// When it is no list, or cannot be taken apart.
+    pub fn parse(body: &Bytes, as_of: Option<OffsetDateTime>) -> Result<Self, serde_json::Error> {
+        match Self::of_json(body.clone(), as_of) {
+            Ok(page) => Ok(page),
+            Err(flaw) if Self::is_meant_by(body) => {
+                let text = repaired(body);
+                let page = Self::of_json(Bytes::from(text.clone()), as_of);
+                match page.ok().or_else(|| Self::piece_by_piece(&text.into(), as_of)) {
+                    Some(page) => Ok(Self { flaw: Some(flaw), ..page }),
+                    None => Err(flaw),
+                }
+            }
+            Err(flaw) => Err(flaw),
+        }
+    }
+
+    /// True for a whole body that is meant to be a list, whatever is wrong inside of it; false for one that is cut
+    /// short, and for a web page.
+    pub fn is_meant_by(body: &[u8]) -> bool {
+        let is_blank = |byte: &u8| *byte <= b' ';
+        let Some(start) = body.iter().position(|byte| !is_blank(byte)) else { return false };
+        let end = body.iter().rposition(|byte| !is_blank(byte)).unwrap_or_default();
+        let body = &body[start..=end];
+        body.starts_with(b"{") && body.ends_with(b"}") && body.windows(7).any(|window| window == b"\"value\"")
+    }
+
+    fn of_json(body: Bytes, as_of: Option<OffsetDateTime>) -> Result<Self, serde_json::Error> {
+        let body = ByteString::try_from(body).map_err(serde_json::Error::custom)?;
+        if let Some((elements, has_next_link)) = plainly(&body) {
+            return Ok(Self { elements, has_next_link, as_of, flaw: None });
+        }
+        let page: Body<'_> = serde_json::from_str(&body)?;
+        let elements = page.value.iter().map(|raw| Alert::parse(body.slice_ref(raw.get()))).collect();
+        Ok(Self { elements, has_next_link: page.next_link.is_some(), as_of, flaw: None })
+    }
+
+    /// The elements between the brackets and commas of a text that is no JSON; `None` when these do not lead to its
+    /// end, or when a piece is more than one alert: the quotes around it are not those of its texts then.
+    fn piece_by_piece(text: &ByteString, as_of: Option<OffsetDateTime>) -> Option<Self> {
+        let whole = text.trim();
+        if !scan::is_one_value(whole) {
+            return None;
+        }
+        let member =
+            |wanted| scan::members(whole).filter(move |(name, _)| *name == wanted).map(|(_, value)| value);
+        let ([list], link) = (
+            <[&str; 1]>::try_from(member("\"value\"").collect::<Vec<_>>()).ok()?,
+            member("\"@odata.nextLink\"").last(),
+        );
+        if !list.starts_with('[') {
+            return None;
+        }
+        let elements: Vec<_> = scan::parts(list).map(|piece| Alert::parse(text.slice_ref(piece))).collect();
+        let holds_several =
+            |no_alert: &NoAlert| no_alert.text.matches("\"alertCreationTime\"").nth(1).is_some();
+        if elements.iter().filter_map(|element| element.as_ref().err()).any(holds_several) {
+            return None;
+        }
+        Some(Self { elements, has_next_link: link.is_some_and(|link| link != "null"), as_of, flaw: None })
+    }
+}
+
+/// The elements of a page in plain JSON, and whether it has a link; none when there is anything odd about it.
+fn plainly(body: &ByteString) -> Option<(Vec<Result<Alert, NoAlert>>, bool)> {
+    let text = body.as_bytes();
+    let (mut elements, mut next_link) = (None, None);
+    let end = plain::members(text, 0, |name, at| match &body[name] {
+        "value" if elements.is_none() => {
+            let elements = elements.insert(Vec::new());
+            plain::elements(text, at, |at| {
+                let (element, end) = Alert::plainly(body, at)?;
+                elements.push(element);
+                Some(end)
+            })
+        }
+        "@odata.nextLink" if next_link.is_none() => {
+            let end = plain::value(text, at)?;
+            next_link = Some(&body[at..end]);
+            Some(end)
+        }
+        // One of these twice.
+        "value" | "@odata.nextLink" => None,
+        _ => plain::value(text, at),
+    })?;
+    let elements = elements.filter(|_| end == text.len())?;
+    Some((elements, next_link.is_some_and(|link| link != "null")))
+}
+
+/// What runs have learnt about the server's pages, for the runs after them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PageSizes {
+    /// The length of the longest page that the server has given: it does not cap pages below that.
+    #[serde(default)]
+    pub longest: usize,
+    /// How many alerts make a page full while the server fails at as many as are configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reduced: Option<u32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Page, serde_json::Error> {
+        Page::parse(&Bytes::copy_from_slice(text.as_bytes()), None)
+    }
+
+    /// With and without blanks, since that is read in two ways.
+    #[test]
+    fn a_page_is_split_into_its_elements_with_their_own_text() {
+        for (text, first) in [
+            (r#"{"@odata.context":"c","value":[{"id":"a","n":1e400},8]}"#, r#"{"id":"a","n":1e400}"#),
+            (r#"{"@odata.context":"c","value":[ {"id":"a", "n":1e400} ,8 ]}"#, r#"{"id":"a", "n":1e400}"#),
+            (r#"{"value":[{"id":"a"},{"id":7}]}"#, r#"{"id":"a"}"#),
+        ] {
+            let page = parse(text).expect(text);
+            assert_eq!(page.elements[0].as_ref().expect("an alert").text, first);
+            assert!(page.elements[1].is_err() && page.elements.len() == 2 && !page.has_next_link);
+        }
+    }
+
+    #[test]
+    fn a_link_says_that_there_is_more_and_null_is_none() {
+        for blank in ["", " "] {
+            let has_link = |link: &str| {
+                let page = parse(&format!(r#"{{"value":[],{blank}"@odata.nextLink":{link}}}"#)).expect(link);
+                assert!(page.elements.is_empty());
+                page.has_next_link
+            };
+            assert!(has_link("\"x\"") && !has_link("null"));
+        }
+    }
+
+    #[test]
+    fn a_page_with_something_wrong_in_it_is_read_all_the_same() {
+        let ids = |page: &Page| -> Vec<String> {
+            let id = |element: &Result<Alert, NoAlert>| match element {
+                Ok(alert) => alert.id.clone(),
+                Err(no_alert) => format!("! {}", no_alert.text),
+            };
+            page.elements.iter().map(id).collect()
+        };
+        for (body, expected) in [
+            (&b"{\"value\":[{\"id\":\"a\",\"t\":\"\xff\"},{\"id\":\"b\"}]}"[..], ["a", "b"]),
+            (b"{\"value\":[{\"id\":\"a\",\"t\":\"\x01\"},{\"id\":\"b\"}]}", ["a", "b"]),
+            (br#"{"value":[{"id":"a","t":"C:\Users"},{"id":"b"}]}"#, ["a", "b"]),
+            (br#"{"value":[{"id":"a","t":NaN},{"id":"b"}],"x":1}"#, [r#"! {"id":"a","t":NaN}"#, "b"]),
+            (br#"{"value":[{"id":"a","t":01},{"id":"b"}]}"#, [r#"! {"id":"a","t":01}"#, "b"]),
+            (b"\0{\"value\":[{\"id\":\"a\"},{\"id\":\"b\"}]}\0\n", ["a", "b"]),
+        ] {
+            let page = Page::parse(&Bytes::copy_from_slice(body), None).expect("a page");
+            assert_eq!(ids(&page), expected);
+            assert!(page.flaw.is_some() && !page.has_next_link);
+        }
+        let linked = parse(r#"{"value":[{"n":NaN}],"@odata.nextLink":"x"}"#).expect("a page");
+        assert!(linked.has_next_link);
+        assert!(parse(r#"{"value":[{"id":"a"}]}"#).expect("a page").flaw.is_none());
+    }
+
+    #[test]
+    fn quotes_that_merge_alerts_into_one_piece_are_not_believed() {
+        let alert = |title: &str| format!(r#"{{"id":"a","title":"{title}","alertCreationTime":"x"}}"#);
+        // With an odd number of quotes all texts and gaps are the other way round, up to the next odd one.
+        let (stray, good) = (alert("5\" disk"), alert("good"));
+        assert!(parse(&format!(r#"{{"value":[{stray},{good},{stray}]}}"#)).is_err());
+        assert!(parse(&format!(r#"{{"value":[{stray}]}}"#)).is_err());
+        let even = parse(&format!(r#"{{"value":[{},{good}]}}"#, alert(r#"say "hi""#))).expect("a page");
+        assert!(even.elements[0].is_err() && even.elements[1].is_ok());
+    }
+
+    #[test]
+    fn what_is_no_page_is_refused() {
+        for text in [
+            "",
+            "<html>",
+            "{}",
+            r#"{"value":[{"id":"a"}"#,
+            r#"{"value":{}}"#,
+            r#"{"value":[]}x"#,
+            r#"{"value":[],"value":[]}"#,
+            r#"{"value":[{"id":"a"}]"#,
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,445 @@
+use azure_core::time::{Duration, parse_rfc3339};
+use proptest::prelude::*;
+
+use super::*;
+
+/// An element of the list: its time in seconds from the start, and its number.
+type Element = (i64, u32);
+
+fn time(seconds: i64) -> OffsetDateTime {
+    parse_rfc3339("2026-11-24T00:00:00Z").expect("a time") + Duration::seconds(seconds)
+}
+
+fn identity(number: u32) -> Identity {
+    let mut bytes = [0; Identity::BYTES];
+    bytes[..4].copy_from_slice(&number.to_be_bytes());
+    Identity(bytes)
+}
+
+/// How a server answers.
+#[derive(Debug, Clone, Copy)]
+struct Server {
+    keeps_order: bool,
+    keeps_skip: bool,
+    /// It gives no more than this on a page.
+    most: usize,
+}
+
+const GOOD: Server = Server { keeps_order: true, keeps_skip: true, most: LARGEST_PAGE as usize };
+
+impl Server {
+    fn answer(self, list: &[Element], query: Query) -> Vec<Element> {
+        let mut hits: Vec<Element> = list
+            .iter()
+            .copied()
+            .filter(|(at, _)| (query.window.from..query.window.to).contains(&time(*at)))
+            .collect();
+        hits.sort_by_key(|(at, number)| if self.keeps_order { (*at, *number) } else { (0, *number) });
+        let skip = if self.keeps_skip { query.skip } else { 0 };
+        hits.into_iter().skip(skip).take(self.most.min(query.top as usize)).collect()
+    }
+}
+
+/// Walks to the end: the numbers handed out in order, the count of pages, and how it ended.
+fn walk(server: Server, list: &[Element], page_size: usize) -> (Vec<u32>, usize, Next) {
+    let (out, pages, end, _) = walk_after(server, list, page_size, &[], PageSizes::default());
+    (out, pages, end)
+}
+
+/// The same after runs that delivered `earlier` and learnt about the server's pages; and what is known of them then.
+fn walk_after(
+    server: Server,
+    list: &[Element],
+    page_size: usize,
+    earlier: &[Element],
+    pages: PageSizes,
+) -> (Vec<u32>, usize, Next, PageSizes) {
+    let window = Window { from: time(0), to: time(20_000) };
+    let identities: HashSet<_> = earlier.iter().map(|(_, number)| identity(*number)).collect();
+    let first_minute = earlier.iter().map(|(at, _)| at / 60).min();
+    let earliest: Vec<_> =
+        earlier.iter().filter(|(at, _)| Some(at / 60) == first_minute).map(|(_, n)| identity(*n)).collect();
+    let delivered =
+        Delivered { identities: &identities, count: identities.len(), earliest: &earliest, are_listed: true };
+    let mut walk = Walk::new(window, u32::try_from(page_size).expect("a page size"), delivered, pages);
+    let mut out = Vec::new();
+    for pages in 1..10_000 {
+        let page = server.answer(list, walk.query());
+        let keys: Vec<_> = page.iter().map(|(at, number)| (Some(time(*at)), identity(*number))).collect();
+        let step = walk.step(&keys, false);
+        let fresh = step.fresh.iter().map(|place| page[*place].1);
+        out.extend(fresh.filter(|number| !identities.contains(&identity(*number))));
+        if step.next != Next::Page {
+            return (out, pages, step.next, walk.pages());
+        }
+    }
+    panic!("the walk does not end");
+}
+
+/// A walk without a past.
+fn first_walk(window: Window, page_size: u32) -> Walk<'static> {
+    static NOTHING: std::sync::LazyLock<HashSet<Identity>> = std::sync::LazyLock::new(HashSet::new);
+    let delivered = Delivered { identities: &NOTHING, count: 0, earliest: &[], are_listed: true };
+    Walk::new(window, page_size, delivered, PageSizes::default())
+}
+
+#[test]
+fn a_short_page_is_no_proof_of_the_end() {
+    let mut one = first_walk(Window { from: time(0), to: time(9) }, 3);
+    let page = [(Some(time(1)), identity(1)), (Some(time(2)), identity(2))];
+    assert_eq!(one.step(&page, false), Step { fresh: vec![0, 1], left_out: 0, next: Next::Page });
+    assert_eq!(
+        (one.query().skip, one.query().top),
+        (1, 4),
+        "the next page begins with the last alert of this one"
+    );
+    assert_eq!(
+        one.step(&page[1..], true),
+        Step { fresh: vec![], left_out: 0, next: Next::Page },
+        "the server says so"
+    );
+    assert_eq!(one.step(&page[1..], false), Step { fresh: vec![], left_out: 0, next: Next::End });
+}
+
+#[test]
+fn a_server_that_caps_its_pages_and_says_nothing_is_read_to_its_end() {
+    let list: Vec<Element> = (0..1_300).map(|n| (n.into(), n)).collect();
+    for most in [1, 2, 3, 7, 499, 500, 650, 1_299, 1_300] {
+        let server = Server { most, ..GOOD };
+        let (out, _, end, pages) = walk_after(server, &list, 1_000, &[], PageSizes::default());
+        assert_eq!((out, end), ((0..1_300).collect(), Next::End), "{most}");
+        assert_eq!(pages, PageSizes { longest: most.min(1_010), reduced: None });
+    }
+}
+
+#[test]
+fn a_list_with_nothing_new_takes_one_page_also_where_it_is_as_long_as_the_longest_page() {
+    for (length, longest) in [(0, 0), (0, 50), (1, 50), (2, 2), (49, 50), (50, 50), (500, 500), (500, 1_010)]
+    {
+        let list: Vec<Element> = (0..length).map(|n| (n.into(), n)).collect();
+        let pages = PageSizes { longest, reduced: None };
+        let server = Server { most: longest.max(1), ..GOOD };
+        let (out, count, end, _) = walk_after(server, &list, 1_000, &list, pages);
+        assert_eq!((out, count, end), (vec![], 1, Next::End), "{length} {longest}");
+    }
+}
+
+/// Whatever is new where the list was as long as the server's pages: behind what is known, before it, within it.
+#[test]
+fn what_is_new_behind_a_full_page_of_known_alerts_is_found() {
+    let known: Vec<Element> = (1..=50).map(|n| (100 + i64::from(n), n)).collect();
+    for new in
+        [vec![(500, 900)], vec![(1, 900)], vec![(120, 900)], vec![(101, 0)], vec![(1, 900), (600, 901)]]
+    {
+        for most in [50, 60, 1_000] {
+            let list = [known.clone(), new.clone()].concat();
+            let pages = PageSizes { longest: 50, reduced: None };
+            let (mut out, _, end, _) = walk_after(Server { most, ..GOOD }, &list, 1_000, &known, pages);
+            out.sort_unstable();
+            assert_eq!((out, end), (new.iter().map(|(_, n)| *n).collect(), Next::End), "{new:?} {most}");
+        }
+    }
+}
+
+#[test]
+fn a_server_that_caps_its_pages_lower_than_before_is_not_believed_to_be_at_its_end() {
+    let list: Vec<Element> = (0..400).map(|n| (n.into(), n)).collect();
+    let pages = PageSizes { longest: 1_010, reduced: None };
+    for known in [0, 100, 299, 300, 301, 399] {
+        let server = Server { most: 300, ..GOOD };
+        let (out, _, end, _) = walk_after(server, &list, 1_000, &list[..known], pages);
+        let first = u32::try_from(known).expect("small");
+        if known == 300 {
+            // As many as are known, and nothing else: what is behind them is found when some of them are too old.
+            assert_eq!(end, Next::End);
+        } else {
+            assert_eq!((out, end), ((first..400).collect(), Next::End), "{known}");
+        }
+    }
+}
+
+#[test]
+fn a_page_that_fails_is_asked_for_smaller_and_larger_again_after_some_that_worked() {
+    let list: Vec<Element> = (0..6_000).map(|n| (n.into(), n)).collect();
+    let window = Window { from: time(0), to: time(20_000) };
+    let mut walk = first_walk(window, 1_000);
+    assert!(walk.reduce(4) && walk.pages().reduced == Some(250));
+    let mut sizes = Vec::new();
+    while sizes.last() != Some(&1_010) {
+        sizes.push(walk.query().top);
+        let page = GOOD.answer(&list, walk.query());
+        let keys: Vec<_> = page.iter().map(|(at, number)| (Some(time(*at)), identity(*number))).collect();
+        walk.step(&keys, false);
+    }
+    assert_eq!(sizes, [252, 252, 252, 252, 505, 505, 505, 505, 1_010]);
+    assert_eq!(walk.pages().reduced, None);
+    // The next run goes on with the size that worked.
+    let nothing = HashSet::new();
+    let delivered = Delivered { identities: &nothing, count: 0, earliest: &[], are_listed: true };
+    let mut walk = Walk::new(window, 1_000, delivered, PageSizes { longest: 9, reduced: Some(250) });
+    assert_eq!(walk.query().top, 252);
+    while walk.reduce(4) {}
+    assert_eq!((walk.query().top, walk.can_reduce()), (1, false));
+    walk.restore();
+    assert_eq!(walk.query().top, 252, "an outage says nothing about the size");
+}
+
+#[test]
+fn one_that_cannot_be_read_is_passed_over_and_those_around_it_are_handed_out() {
+    let list: Vec<Element> = (0..40).map(|n| (i64::from(n / 3), n)).collect();
+    for bad in [0, 1, 19, 39] {
+        let mut walk = first_walk(Window { from: time(0), to: time(20_000) }, 10);
+        let (mut out, mut passed, mut pages) = (Vec::new(), 0, 0);
+        loop {
+            pages += 1;
+            assert!(pages < 200, "it ends");
+            let page = GOOD.answer(&list, walk.query());
+            if page.iter().any(|(_, number)| *number == bad) {
+                if !walk.reduce(4) {
+                    walk.pass_over();
+                    passed += 1;
+                }
+                continue;
+            }
+            let keys: Vec<_> = page.iter().map(|(at, n)| (Some(time(*at)), identity(*n))).collect();
+            let step = walk.step(&keys, false);
+            out.extend(step.fresh.iter().map(|place| page[*place].1));
+            if step.next != Next::Page {
+                assert_eq!(step.next, Next::End);
+                break;
+            }
+        }
+        out.sort_unstable();
+        assert_eq!(out, (0..40).filter(|n| *n != bad).collect::<Vec<_>>(), "{bad}");
+        assert!((1..4).contains(&passed), "{bad}: {passed} times");
+    }
+}
+
+#[test]
+fn ten_thousand_alerts_take_ten_calls() {
+    let list = |at: fn(i64) -> i64| (0..10_000).map(|n| (at(n.into()), n)).collect::<Vec<Element>>();
+    assert_eq!(walk(GOOD, &list(|n| n), 1_000), ((0..10_000).collect(), 10, Next::End));
+    // By offset too: a list of a single moment, and one in no order.
+    assert_eq!(walk(GOOD, &list(|_| 5), 1_000), ((0..10_000).collect(), 10, Next::End));
+    let unordered = Server { keeps_order: false, ..GOOD };
+    assert_eq!(walk(unordered, &list(|n| 10_000 - n), 1_000), ((0..10_000).collect(), 10, Next::End));
+}
+
+#[test]
+fn a_page_is_asked_for_a_hundredth_more_and_never_for_more_than_the_largest() {
+    for (page_size, first, later) in [
+        (1, 1, 2),
+        (99, 99, 100),
+        (100, 101, 101),
+        (1_000, 1_010, 1_010),
+        (9_950, 10_000, 10_000),
+        (10_000, 10_000, 10_000),
+    ] {
+        let mut walk = first_walk(Window { from: time(0), to: time(9) }, page_size);
+        assert_eq!(walk.query().top, first, "{page_size}");
+        let page: Vec<_> = (0..page_size).map(|n| (Some(time(1)), identity(n))).collect();
+        assert_eq!(walk.step(&page, false).next, Next::Page, "{page_size}");
+        assert_eq!((walk.query().skip, walk.query().top), (page.len() - 1, later), "{page_size}");
+    }
+}
+
+#[test]
+fn pages_of_one_alert_come_to_an_end() {
+    let list = [(5, 0), (5, 1), (6, 2)];
+    assert_eq!(walk(GOOD, &list, 1), (vec![0, 1, 2], 4, Next::End));
+}
+
+#[test]
+fn pages_go_by_time_and_what_was_seen_at_the_border_is_not_handed_out_again() {
+    let list: Vec<Element> = (0..40).map(|n| (i64::from(n / 2), n)).collect();
+    let (out, pages, end) = walk(GOOD, &list, 26);
+    assert_eq!((out, pages, end), ((0..40).collect(), 2, Next::End));
+}
+
+#[test]
+fn more_alerts_with_one_time_than_a_page_holds_are_reached_by_skip() {
+    let mut list: Vec<Element> = (0..30).map(|n| (i64::from(n), n)).collect();
+    list.extend((30..60).map(|n| (29, n)));
+    list.extend((60..70).map(|n| (i64::from(n), n)));
+    let (mut out, _, end) = walk(GOOD, &list, 13);
+    out.sort_unstable();
+    assert_eq!((out, end), ((0..70).collect(), Next::End));
+}
+
+#[test]
+fn a_server_that_does_not_skip_is_asked_for_larger_pages() {
+    let mut list: Vec<Element> = (0..30).map(|n| (5, n)).collect();
+    list.extend((30..60).map(|n| (i64::from(n), n)));
+    let (mut out, pages, end) = walk(Server { keeps_skip: false, ..GOOD }, &list, 10);
+    out.sort_unstable();
+    assert_eq!((out, pages, end), ((0..60).collect(), 6, Next::End));
+}
+
+#[test]
+fn ties_beyond_the_largest_page_do_not_hold_up_what_comes_after_them() {
+    let mut list: Vec<Element> = (0..20).map(|n| (i64::from(n), n)).collect();
+    list.extend((20..12_000).map(|n| (30, n)));
+    list.extend((12_000..12_030).map(|n| (i64::from(n) - 11_900, n)));
+    let (out, _, end) = walk(Server { keeps_skip: false, ..GOOD }, &list, 1_000);
+    assert_eq!(end, Next::Stalled, "the gap is told");
+    let out: HashSet<u32> = out.into_iter().collect();
+    assert!((12_000..12_030).all(|n| out.contains(&n)));
+    assert!(out.len() > 10_000);
+}
+
+#[test]
+fn a_server_that_repeats_a_page_whatever_it_is_asked_does_not_hold_the_walk() {
+    let mut walk = first_walk(Window { from: time(0), to: time(1_000) }, 10);
+    let page: Vec<_> = (0..10).map(|n| (Some(time(n)), identity(u32::try_from(n).expect("small")))).collect();
+    assert_eq!(walk.step(&page, false).fresh.len(), 10);
+    let ends: Vec<Next> = (0..6).map(|_| walk.step(&page, false).next).collect();
+    assert!(ends.contains(&Next::Stalled) && !ends.contains(&Next::End), "{ends:?}");
+}
+
+#[test]
+fn a_page_that_is_too_large_is_asked_for_in_halves_down_to_one() {
+    let mut walk = first_walk(Window { from: time(0), to: time(9) }, 5);
+    assert!(walk.reduce(2) && walk.query().top == 2);
+    assert!(walk.reduce(2) && walk.query().top == 1);
+    assert!(!walk.reduce(2));
+}
+
+#[test]
+fn what_lies_outside_the_window_is_not_handed_out() {
+    let mut one = first_walk(Window { from: time(10), to: time(20) }, 9);
+    let page = [(Some(time(9)), identity(1)), (Some(time(10)), identity(2)), (Some(time(20)), identity(3))];
+    assert_eq!(one.step(&page, false).fresh, [1]);
+}
+
+#[test]
+fn the_order_is_believed_only_after_enough_rises() {
+    let mut one = first_walk(Window { from: time(0), to: time(99) }, 6);
+    // The second page begins with the last alert of the first.
+    for times in [1..=6, 6..=12] {
+        assert!(!one.is_in_order());
+        let keys: Vec<_> =
+            times.map(|n| (Some(time(n)), identity(u32::try_from(n).expect("small")))).collect();
+        one.step(&keys, false);
+    }
+    assert!(one.is_in_order());
+    assert_eq!(one.query(), Query { window: Window { from: time(12), to: time(99) }, skip: 0, top: 6 });
+}
+
+proptest! {
+    #[test]
+    fn a_server_that_gives_no_more_than_it_likes_is_read_to_its_end(
+        times in prop::collection::vec(0..200_i64, 0..700),
+        page_size in 2..250_usize,
+        most in 1..300_usize,
+        keeps_order in any::<bool>(),
+    ) {
+        let list: Vec<Element> = times.into_iter().zip(0..).collect();
+        let (mut out, _, end) = walk(Server { keeps_order, most, ..GOOD }, &list, page_size);
+        out.sort_unstable();
+        out.dedup();
+        prop_assert_eq!(end, Next::End);
+        prop_assert_eq!(out, (0..list.len()).map(|n| u32::try_from(n).expect("small")).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn run_after_run_brings_all_that_is_new_whatever_the_server_caps(
+        batches in prop::collection::vec(prop::collection::vec(0..2_000_i64, 0..120), 1..6),
+        page_size in 2..150_usize,
+        most in 1..150_usize,
+        // What the setting is later.
+        smaller in 0..100_usize,
+    ) {
+        let server = Server { most, ..GOOD };
+        let mut page_size = page_size;
+        let (mut list, mut delivered, mut pages): (Vec<Element>, Vec<Element>, _) =
+            (Vec::new(), Vec::new(), PageSizes::default());
+        for batch in batches {
+            let next = u32::try_from(list.len()).expect("small");
+            list.extend(batch.into_iter().zip(next..));
+            let (out, _, end, learnt) = walk_after(server, &list, page_size, &delivered, pages);
+            prop_assert_eq!(end, Next::End);
+            let mut out: Vec<u32> = out;
+            out.sort_unstable();
+            out.dedup();
+            prop_assert_eq!(out, list[delivered.len()..].iter().map(|(_, n)| *n).collect::<Vec<_>>());
+            (delivered, pages) = (list.clone(), learnt);
+            // And with nothing new, one page is enough, unless the server needs several for what there is.
+            let (out, count, end, _) = walk_after(server, &list, page_size, &delivered, pages);
+            prop_assert_eq!((out, end), (vec![], Next::End));
+            let is_plain = list.len() > 1 && list.len() < most.min(page_size);
+            prop_assert!(count == 1 || !is_plain, "{} pages", count);
+            page_size = (page_size - smaller.min(page_size - 1)).max(2);
+        }
+    }
+
+    #[test]
+    fn every_alert_is_handed_out_and_once_only_when_the_order_holds(
+        times in prop::collection::vec(0..60_i64, 0..120),
+        page_size in 1..40_usize,
+        keeps_order in any::<bool>(),
+    ) {
+        let list: Vec<Element> = times.into_iter().zip(0..).collect();
+        let (mut out, _, end) = walk(Server { keeps_order, ..GOOD }, &list, page_size);
+        out.sort_unstable();
+        if !keeps_order {
+            out.dedup();
+        }
+        prop_assert_eq!(end, Next::End);
+        prop_assert_eq!(out, (0..list.len()).map(|n| u32::try_from(n).expect("small")).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn while_the_order_is_believed_nothing_earlier_is_missing(
+        times in prop::collection::vec(0..400_i64, 0..200),
+        page_size in 1..40_usize,
+    ) {
+        let list: Vec<Element> = times.into_iter().zip(0..).collect();
+        let mut walk = first_walk(Window { from: time(0), to: time(1_000) }, u32::try_from(page_size).expect("small"));
+        let mut out = HashSet::new();
+        loop {
+            let page = GOOD.answer(&list, walk.query());
+            let keys: Vec<_> = page.iter().map(|(at, number)| (Some(time(*at)), identity(*number))).collect();
+            let step = walk.step(&keys, false);
+            for place in &step.fresh {
+                out.insert(page[*place].1);
+                if walk.is_in_order() {
+                    let at = page[*place].0;
+                    prop_assert!(list.iter().all(|(t, n)| *t >= at || out.contains(n)));
+                }
+            }
+            if step.next != Next::Page { break }
+        }
+    }
+
+    #[test]
+    fn what_stays_in_a_list_that_moves_is_handed_out_or_the_walk_says_that_it_is_not(
+        times in prop::collection::vec(0..40_i64, 1..80),
+        moves in prop::collection::vec((any::<prop::sample::Index>(), any::<bool>(), 0..40_i64), 0..40),
+        page_size in 1..20_u32,
+        keeps_order in any::<bool>(),
+    ) {
+        let mut list: Vec<Element> = times.into_iter().zip(0..).collect();
+        let mut staying: HashSet<u32> = list.iter().map(|(_, number)| *number).collect();
+        let server = Server { keeps_order, ..GOOD };
+        let mut walk = first_walk(Window { from: time(0), to: time(1_000) }, page_size);
+        let mut out = HashSet::new();
+        let mut moves = moves.into_iter();
+        let end = loop {
+            let page = server.answer(&list, walk.query());
+            let keys: Vec<_> = page.iter().map(|(at, number)| (Some(time(*at)), identity(*number))).collect();
+            let step = walk.step(&keys, false);
+            out.extend(step.fresh.iter().map(|place| page[*place].1));
+            if step.next != Next::Page { break step.next }
+            match moves.next() {
+                // An update takes an alert out of the window; a new one comes in anywhere.
+                Some((index, true, _)) if !list.is_empty() => {
+                    let (_, number) = list.remove(index.index(list.len()));
+                    staying.remove(&number);
+                }
+                Some((_, _, at)) => list.push((at, 1_000 + u32::try_from(list.len()).expect("small"))),
+                None => {}
+            }
+        };
+        prop_assert!(end == Next::Stalled || staying.is_subset(&out), "lost {:?}", staying.difference(&out));
+    }
+}

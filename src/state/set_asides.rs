@@ -1,0 +1,62 @@
+//! What is set aside, as the store lists it.
+
+use azure_core::time::OffsetDateTime;
+use bytes::Bytes;
+use object_store::{ObjectMeta, PutMode};
+
+use super::{StateError, StateStore};
+use crate::state::set_aside::FOLDER;
+
+/// A document that is set aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The document's name, without folder and `.json`.
+    pub name: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// When it was written last. The document itself holds no time, so that it is the same whenever its
+    /// record is set aside again.
+    pub modified: OffsetDateTime,
+}
+
+impl StateStore {
+    /// The folder of what is set aside, in words, for messages.
+    pub fn set_aside_place(&self) -> String {
+        format!("{} in {}", self.path(FOLDER), self.place)
+    }
+
+    /// What is set aside, the oldest first.
+    pub async fn list_set_aside(&self) -> Result<Vec<Entry>, StateError> {
+        let mut entries: Vec<Entry> = self.list(FOLDER).await?.iter().filter_map(Entry::of).collect();
+        entries.sort_by(|a, b| (a.modified, &a.name).cmp(&(b.modified, &b.name)));
+        Ok(entries)
+    }
+
+    /// The text of a document that is set aside; none when it is gone.
+    pub async fn read_set_aside(&self, name: &str) -> Result<Option<Bytes>, StateError> {
+        self.read(&file_name(name)).await
+    }
+
+    /// Writes a document that is set aside anew.
+    pub async fn rewrite_set_aside(&self, name: &str, text: Vec<u8>) -> Result<(), StateError> {
+        self.put(&file_name(name), text, PutMode::Overwrite).await.map(drop)
+    }
+
+    /// Removes a document that is set aside; it may be gone already.
+    pub async fn remove_set_aside(&self, name: &str) -> Result<(), StateError> {
+        self.remove(&file_name(name)).await
+    }
+}
+
+fn file_name(name: &str) -> String {
+    format!("{FOLDER}/{name}.json")
+}
+
+impl Entry {
+    /// None for a file that this program has not written.
+    fn of(found: &ObjectMeta) -> Option<Self> {
+        let name = found.location.filename()?.strip_suffix(".json")?.to_owned();
+        let modified = OffsetDateTime::from_unix_timestamp(found.last_modified.timestamp()).ok()?;
+        Some(Self { name, size: found.size, modified })
+    }
+}
