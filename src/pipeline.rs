@@ -135,7 +135,7 @@ async fn forward<'a>(
             Either::Right((_, last)) => last.await,
         }
     };
-    merge.report_misfits();
+    merge.report_type_mismatches();
     let is_read_to_its_end = match ended?.read {
         Err(CallError::OutOfTime) => false,
         // What was read before is delivered all the same.

@@ -292,7 +292,7 @@ impl Problem {
     }
 
     /// True for one that may be gone a little later.
-    pub fn is_passing(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
             Self::Failed(_) => true,
             Self::Rejected(rejection) => rejection.reason() == Reason::NotReady,

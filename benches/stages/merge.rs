@@ -2,7 +2,7 @@
 
 use divan::{Bencher, counter::BytesCount};
 use mdatp_forward::{
-    record::{merge::union, page::Page},
+    record::{merge::merge, page::Page},
     schema::Shape,
 };
 use serde::de::IgnoredAny;
@@ -46,7 +46,7 @@ fn write_records(
 ) {
     for alert in page.elements.iter().flatten() {
         let machine = alert.machine_id.as_ref().and_then(|id| input.machines.get(id));
-        write(union(alert.object().expect("an object"), machine, None));
+        write(merge(alert.object().expect("an object"), machine, None));
     }
 }
 

@@ -7,9 +7,9 @@ use flate2::{Compression, write::GzEncoder};
 use hmac::{Hmac, KeyInit, Mac};
 use mdatp_forward::{
     record::{
-        alert::Identity,
-        batch::{Batch, Delivery, Packer},
-        merge::union,
+        alert::Fingerprint,
+        batch::{Ack, Batch, Packer},
+        merge::merge,
         page::Page,
     },
     sink::shared_key::SigningKey,
@@ -27,7 +27,7 @@ static RECORDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let machine = |id: &Option<String>| id.as_ref().and_then(|id| INPUT.machines.get(id));
     let alerts = page.elements.iter().flatten();
     let record = |alert: &mdatp_forward::record::alert::Alert| {
-        union(alert.object().expect("an object"), machine(&alert.machine_id), None).to_json()
+        merge(alert.object().expect("an object"), machine(&alert.machine_id), None).to_json()
     };
     alerts.map(record).collect()
 });
@@ -35,11 +35,11 @@ static RECORDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
 static BODY: LazyLock<Vec<u8>> = LazyLock::new(|| pack(&RECORDS)[0].body.to_vec());
 
 fn pack(records: &[Vec<u8>]) -> Vec<Batch> {
-    let delivery = Delivery::of(Identity([0; Identity::BYTES]));
+    let ack = Ack::of(Fingerprint([0; Fingerprint::BYTES]));
     let mut packer = Packer::new(POST, POST);
     let mut batches = Vec::new();
     for record in records {
-        batches.extend(packer.push(record, delivery).expect("it fits"));
+        batches.extend(packer.push(record, ack).expect("it fits"));
     }
     batches.extend(packer.take());
     batches

@@ -2,7 +2,7 @@
 //! that says everything and nothing twice.
 
 use bytes::Bytes;
-use mdatp_forward::record::{alert::Alert, machine::Machine, merge::union, page::Page};
+use mdatp_forward::record::{alert::Alert, machine::Machine, merge::merge, page::Page};
 
 use super::json::{Members, is_json, without_blanks};
 
@@ -30,9 +30,9 @@ pub fn holds(input: &[u8]) {
                 is_merged(&alert, machine.as_ref().zip(told.as_ref()));
                 is_merged(&alert, None);
             }
-            Err(no_alert) => {
-                assert!(!no_alert.reason.is_empty());
-                assert!(!is_flawless || is_json(no_alert.text.as_bytes()));
+            Err(invalid_alert) => {
+                assert!(!invalid_alert.reason.is_empty());
+                assert!(!is_flawless || is_json(invalid_alert.text.as_bytes()));
             }
         }
     }
@@ -55,7 +55,7 @@ fn parse_both_ways(page: &[u8]) -> Option<Page> {
                 assert_eq!((&alert.id, &alert.machine_id), (&other.id, &other.machine_id));
                 assert_eq!((alert.created, alert.updated), (other.created, other.updated));
             }
-            (Err(no_alert), Err(other)) => assert_eq!(no_alert.text, other.text),
+            (Err(invalid_alert), Err(other)) => assert_eq!(invalid_alert.text, other.text),
             _ => panic!("what is an alert depends on a blank: {element:?}, {other:?}"),
         }
     }
@@ -66,7 +66,7 @@ fn is_merged(alert: &Alert, machine: Option<(&Machine, &Members<'_>)>) {
     let object = alert.object().expect("an alert is an object");
     let stamp = object.get("alertCreationTime").filter(|_| alert.created.is_some());
     for stamp in [None, stamp] {
-        let record = union(object.clone(), machine.map(|(machine, _)| machine), stamp).to_json();
+        let record = merge(object.clone(), machine.map(|(machine, _)| machine), stamp).to_json();
         let record = Members::of(&record).expect("a record is a JSON object");
 
         let mut names: Vec<&str> = record.0.iter().map(|(name, _)| name.as_str()).collect();

@@ -21,7 +21,7 @@ pub fn holds(input: &[u8]) {
             let fits = |(_, value): &(String, &str)| value.len() <= limits.field;
             assert!(Members::of(text).is_none_or(|members| members.0.iter().all(fits)));
         }
-        Fit::Shrunk { record, fields } => {
+        Fit::Truncated { record, fields } => {
             assert!(is_json(text), "only JSON can be cut");
             assert!(is_json(&record), "{:?} is no JSON", String::from_utf8_lossy(&record));
             assert!(record.len() <= limits.record, "{} bytes for {limits:?}", record.len());
@@ -31,7 +31,7 @@ pub fn holds(input: &[u8]) {
                 tells(&told, &said, &fields, limits);
             }
         }
-        Fit::Hopeless => {
+        Fit::DoesNotFit => {
             assert!(limits.field < 4 || least(text).is_none_or(|least| least > limits.record));
         }
     }

@@ -222,7 +222,7 @@ impl Work<'_> {
             match result {
                 Ok(()) if report.complete => slices.learn(report.alerts_read, self.services.page_size),
                 Ok(()) => self.pause(&mut failures, "the slice is not read to its end").await,
-                Err(error) if error.is_passing() && failures < MOST_FAILURES => {
+                Err(error) if error.is_transient() && failures < MOST_FAILURES => {
                     self.pause(&mut failures, &chain(&error)).await;
                 }
                 Err(error) => return Err(error),

@@ -1,5 +1,6 @@
 //! `mdatp-forward check`: what works and what does not, before the first run or when one fails.
 
+mod call_failure;
 mod checks;
 mod credentials;
 mod defender;
@@ -13,7 +14,6 @@ mod skew;
 mod state;
 mod support;
 mod token;
-mod trouble;
 
 use std::{
     env, fs,

@@ -1,4 +1,4 @@
-//! What is wrong with the settings.
+//! What is wrong with the settings. Pure.
 
 use std::fmt;
 

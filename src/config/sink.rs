@@ -1,4 +1,4 @@
-//! The settings of the sink: where records go, and in which shape.
+//! The settings of the sink: where records go, and in which shape. Pure.
 
 use super::{Problem, Reader, cloud::Cloud, endpoint::Endpoint, log_name};
 use crate::{

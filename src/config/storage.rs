@@ -1,5 +1,5 @@
 //! `AzureWebJobsStorage`: the host's own storage setting, in all the forms the host accepts, so that
-//! the checkpoint needs no second account and no second secret.
+//! the checkpoint needs no second account and no second secret. Pure.
 
 use std::{collections::BTreeMap, path::PathBuf};
 

@@ -143,11 +143,11 @@ impl CallError {
 
     /// True when the call was answered with a rejection that trying again does not change.
     pub fn is_rejection(&self) -> bool {
-        matches!(self, Self::Refused(_)) && !self.is_passing()
+        matches!(self, Self::Refused(_)) && !self.is_transient()
     }
 
     /// True for a failure that may be gone a little later.
-    pub fn is_passing(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { error, .. } => !matches!(error, ExchangeError::Untrusted(_)),
             Self::Unreadable { .. } => true,
@@ -296,7 +296,7 @@ impl Caller {
             }
             let exchanged = self.http.exchange(request, timeout).await;
 
-            let (failure, wish) = match exchanged {
+            let (failure, retry_after) = match exchanged {
                 Ok(reply) => match retry::judge(reply.status.as_u16(), &reply.headers, self.clock.now()) {
                     Verdict::Done => match read(&reply) {
                         Ok(answer) => return Ok(answer),
@@ -318,7 +318,7 @@ impl Caller {
                         None => return Err(refused(target, &reply, None)),
                     },
                     Verdict::NewToken | Verdict::Fail => return Err(refused(target, &reply, token.as_ref())),
-                    Verdict::Again(wish) => (refused(target, &reply, None), wish),
+                    Verdict::Again(retry_after) => (refused(target, &reply, None), retry_after),
                 },
                 Err(error) => {
                     let hopeless = error.is_permanent()
@@ -337,10 +337,10 @@ impl Caller {
 
             let throttled = matches!(&failure, CallError::Refused(refusal) if refusal.status == StatusCode::TOO_MANY_REQUESTS);
             attempt += 1;
-            let wait = wish.unwrap_or_default().max(retry::backoff(attempt, fastrand::f64()));
+            let wait = retry_after.unwrap_or_default().max(retry::backoff(attempt, fastrand::f64()));
             if wait >= self.deadline.left() {
                 // A server that asks for patience is no failure; one that keeps failing is.
-                return Err(if throttled || wish.is_some() { CallError::OutOfTime } else { failure });
+                return Err(if throttled || retry_after.is_some() { CallError::OutOfTime } else { failure });
             }
             if attempt > target.effort.attempts() && !throttled {
                 return Err(failure);

@@ -1,5 +1,5 @@
 //! What an access token says about itself, to explain a refusal. It is read, never verified: that is the
-//! service's business, and nothing is decided by it.
+//! service's business, and nothing is decided by it. Pure.
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use serde::Deserialize;

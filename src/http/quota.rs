@@ -1,5 +1,5 @@
 //! The published quotas of Defender, kept on our side: 100 calls a minute and 1,500 an hour of each API
-//! (documentation pages of the APIs, "Limitations"). Pure: the time is handed in.
+//! (documentation pages of the APIs, "Limitations"). Pure: the time is handed in. Pure.
 //!
 //! The service keeps its own count across our runs, and each run may be another process, so the calls
 //! of the last hour are part of the checkpoint.

@@ -1,4 +1,4 @@
-//! Whether a call is made again, and when. Pure: the loop that obeys is in `call.rs`.
+//! Whether a call is made again, and when. Pure: the loop that obeys is in `call.rs`. Pure.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 pub enum Verdict {
     /// It worked, or it says something that the caller understands.
     Done,
-    /// Try again; the wait is the server's wish where it has one.
+    /// Try again; the wait is the server's `Retry-After` where it has one.
     Again(Option<Duration>),
     /// Ask for a new token once, then try again.
     NewToken,

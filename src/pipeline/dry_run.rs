@@ -18,7 +18,7 @@ pub(super) async fn run<'a>(
     print: &(dyn Fn(&[u8]) + Send + Sync),
 ) -> End<'a> {
     let print_all = |batch: &Batch| {
-        (0..batch.deliveries.len()).for_each(|place| print(batch.record(place)));
+        (0..batch.acks.len()).for_each(|place| print(batch.record(place)));
     };
     while let Some(piece) = work.recv().await {
         match piece {

@@ -40,10 +40,10 @@ pub enum RunError {
 
 impl RunError {
     /// True for a failure that may be gone a little later.
-    pub fn is_passing(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
-            Self::Call(error) => error.is_passing(),
-            Self::State(error) => error.problem.is_passing(),
+            Self::Call(error) => error.is_transient(),
+            Self::State(error) => error.problem.is_transient(),
             Self::Waiting { .. } => true,
             Self::Settings(_) | Self::Client(_) | Self::Damaged { .. } | Self::Panicked => false,
         }

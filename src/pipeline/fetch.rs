@@ -18,16 +18,16 @@ use crate::{
         call::{CallError, Caller, Effort},
     },
     record::{
-        alert::{Alert, Mode, NoAlert},
-        batch::Delivery,
+        alert::{Alert, InvalidAlert, Mode},
+        batch::Ack,
         fingerprints::{Fingerprints, start_of_minute},
         page::{Page, PageSizes},
         window::Window,
     },
     services::Services,
     source::{
-        machines::{CALLS_AT_ONCE, LookedUp, MachineOf, Machines},
-        pagination::{Delivered, Next, Walk},
+        machines::{CALLS_AT_ONCE, LookedUp, MachineLookup, Machines},
+        pagination::{Delivered, Next, Pagination},
     },
     state::checkpoint::Checkpoint,
 };
@@ -51,14 +51,14 @@ const FAILURES_TO_GIVE_UP: usize = 32;
 #[derive(Debug)]
 pub(super) enum Fetched {
     /// Some of the list.
-    Portion(Portion),
+    Chunk(Chunk),
     /// The end of it. Nothing comes after it.
     End(ReadResult),
 }
 
 /// What was read together.
 #[derive(Debug, Default)]
-pub struct Portion {
+pub struct Chunk {
     /// What is new, in the order of the list.
     pub elements: Vec<Element>,
     /// How many alerts were read, each counted once, whether new or not.
@@ -77,7 +77,7 @@ struct Unreadable {
     /// True when the last page that was asked for could not be.
     is_on_page: bool,
     /// Pages of one alert since the last page that could be read.
-    alone: Vec<NoAlert>,
+    alone: Vec<InvalidAlert>,
 }
 
 /// How reading ended.
@@ -96,10 +96,10 @@ pub enum Element {
     /// An alert with its machine.
     Alert(Box<Enriched>),
     /// Something that is no alert.
-    NoAlert(NoAlert),
+    InvalidAlert(InvalidAlert),
 }
 
-/// An alert with its machine, and what its delivery means.
+/// An alert with its machine, and what its ack means.
 #[derive(Debug)]
 pub struct Enriched {
     /// The alert.
@@ -107,9 +107,9 @@ pub struct Enriched {
     /// False when it could not be fetched by its id, and is what the list has of it.
     pub is_fetched: bool,
     /// Its machine.
-    pub machine: MachineOf,
+    pub machine: MachineLookup,
     /// What its acceptance means for the checkpoint.
-    pub delivery: Delivery,
+    pub ack: Ack,
 }
 
 /// Reads for one run.
@@ -147,30 +147,34 @@ impl<'a> FetchStage<'a> {
     }
 
     /// Reads the alerts of the window and hands them on, until the end or until nobody takes them.
-    pub(super) async fn run(&self, portions: Sender<Fetched>) {
+    pub(super) async fn run(&self, chunks: Sender<Fetched>) {
         let (count, earliest) = self.delivered.since(self.window.from);
         let are_listed = self.services.mode == Mode::Created;
-        let delivered = Delivered { identities: self.delivered.all(), count, earliest, are_listed };
-        let mut walk = Walk::new(self.window, self.services.page_size, delivered, self.pages);
-        let end = self.walk(&mut walk, &portions).await;
+        let delivered = Delivered { fingerprints: self.delivered.all(), count, earliest, are_listed };
+        let mut pagination = Pagination::new(self.window, self.services.page_size, delivered, self.pages);
+        let end = self.pagination(&mut pagination, &chunks).await;
         // Nobody left to hear of the end is no matter of this stage.
-        let _ = portions.send(Fetched::End(ReadResult { end, pages: walk.pages() })).await;
+        let _ = chunks.send(Fetched::End(ReadResult { end, pages: pagination.pages() })).await;
     }
 
-    async fn walk(&self, walk: &mut Walk<'_>, portions: &Sender<Fetched>) -> Result<bool, CallError> {
+    async fn pagination(
+        &self,
+        pagination: &mut Pagination<'_>,
+        chunks: &Sender<Fetched>,
+    ) -> Result<bool, CallError> {
         let mut machines = self.services.machines.lock().await;
         machines.begin_run(self.caller.now());
         let mut unreadable = Unreadable::default();
         let mut handed_on = Fingerprints::default();
         while !self.caller.deadline.is_near() {
             // No page is fetched before the one before is taken: one is read while one is delivered.
-            if portions.reserve().await.is_err() {
+            if chunks.reserve().await.is_err() {
                 return Ok(false);
             }
-            let Some(page) = self.fetch(walk, &mut unreadable).await? else { continue };
+            let Some(page) = self.fetch(pagination, &mut unreadable).await? else { continue };
             // The server can be read, so what could not be is the fault of these alerts.
             let alone = std::mem::take(&mut unreadable.alone);
-            let next = self.hand_on(page, alone, walk, &mut handed_on, &mut machines, portions).await?;
+            let next = self.hand_on(page, alone, pagination, &mut handed_on, &mut machines, chunks).await?;
             match next {
                 Some(Next::Page) => {}
                 Some(Next::End) => return Ok(true),
@@ -191,12 +195,12 @@ impl<'a> FetchStage<'a> {
     /// that cannot be read, which is added to `unreadable`.
     async fn fetch(
         &self,
-        walk: &mut Walk<'_>,
+        pagination: &mut Pagination<'_>,
         unreadable: &mut Unreadable,
     ) -> Result<Option<Page>, CallError> {
-        let is_short = walk.can_reduce() || unreadable.is_on_page;
+        let is_short = pagination.can_reduce() || unreadable.is_on_page;
         let effort = if is_short { Effort::Reducible } else { Effort::Full };
-        let error = match self.services.defender.list(walk.query(), effort, self.caller).await {
+        let error = match self.services.defender.list(pagination.query(), effort, self.caller).await {
             Ok(page) => {
                 if let Some(flaw) = &page.flaw {
                     warn!(
@@ -211,8 +215,8 @@ impl<'a> FetchStage<'a> {
         let Some(by) = reduction(&error).filter(|_| !self.caller.deadline.is_near()) else {
             return Err(error);
         };
-        if walk.reduce(by) {
-            warn!("{}; asking for {} alerts a page", chain(&error), walk.query().top);
+        if pagination.reduce(by) {
+            warn!("{}; asking for {} alerts a page", chain(&error), pagination.query().top);
             return Ok(None);
         }
         match error {
@@ -222,74 +226,74 @@ impl<'a> FetchStage<'a> {
                 let reason = format!("Defender's reply with this alert alone cannot be read: {error}");
                 unreadable
                     .alone
-                    .push(NoAlert { text: String::from_utf8_lossy(&body).into_owned().into(), reason });
-                walk.pass_over();
+                    .push(InvalidAlert { text: String::from_utf8_lossy(&body).into_owned().into(), reason });
+                pagination.pass_over();
                 Ok(None)
             }
             error => {
                 // Fewer alerts have not helped, so their number is not to blame.
-                walk.restore();
+                pagination.restore();
                 Err(error)
             }
         }
     }
 
-    /// Enriches what is new on a page and hands it on. Tells how the walk goes on; nothing when the page
+    /// Enriches what is new on a page and hands it on. Tells how the pagination goes on; nothing when the page
     /// could not be handed on whole.
     async fn hand_on(
         &self,
         page: Page,
-        unreadable: Vec<NoAlert>,
-        walk: &mut Walk<'_>,
+        unreadable: Vec<InvalidAlert>,
+        pagination: &mut Pagination<'_>,
         handed_on: &mut Fingerprints,
         machines: &mut Machines,
-        portions: &Sender<Fetched>,
+        chunks: &Sender<Fetched>,
     ) -> Result<Option<Next>, CallError> {
         let mode = self.services.mode;
         let keys: Vec<_> = page
             .elements
             .iter()
             .map(|element| match element {
-                Ok(alert) => (alert.time(mode), alert.identity(mode)),
-                Err(no_alert) => (None, no_alert.identity()),
+                Ok(alert) => (alert.time(mode), alert.fingerprint(mode)),
+                Err(invalid_alert) => (None, invalid_alert.fingerprint()),
             })
             .collect();
-        let step = walk.step(&keys, page.has_next_link);
-        let is_in_order = walk.is_in_order();
+        let step = pagination.step(&keys, page.has_next_link);
+        let is_in_order = pagination.is_in_order();
 
-        let mut portion = Portion {
+        let mut chunk = Chunk {
             read: step.left_out as u64,
             known: step.left_out as u64,
             answered: page.as_of,
-            ..Portion::default()
+            ..Chunk::default()
         };
-        // True for what no run has handed on before. A walk that began again comes by everything twice.
-        let mut is_new = |portion: &mut Portion, identity, time: Option<OffsetDateTime>| {
-            let is_delivered = self.delivered.contains(identity);
-            let is_first = is_delivered || handed_on.insert(identity, time.unwrap_or(self.window.to));
-            portion.read += u64::from(is_first);
-            portion.known += u64::from(is_delivered);
+        // True for what no run has handed on before. A pagination that began again comes by everything twice.
+        let mut is_new = |chunk: &mut Chunk, fingerprint, time: Option<OffsetDateTime>| {
+            let is_delivered = self.delivered.contains(fingerprint);
+            let is_first = is_delivered || handed_on.insert(fingerprint, time.unwrap_or(self.window.to));
+            chunk.read += u64::from(is_first);
+            chunk.known += u64::from(is_delivered);
             is_first && !is_delivered
         };
-        for no_alert in unreadable {
-            if is_new(&mut portion, no_alert.identity(), None) {
-                portion.elements.push(Element::NoAlert(no_alert));
+        for invalid_alert in unreadable {
+            if is_new(&mut chunk, invalid_alert.fingerprint(), None) {
+                chunk.elements.push(Element::InvalidAlert(invalid_alert));
             }
         }
         let mut alerts = Vec::with_capacity(step.fresh.len());
         let mut elements: Vec<_> = page.elements.into_iter().map(Some).collect();
         for place in step.fresh {
-            let (time, identity) = keys[place];
-            if !is_new(&mut portion, identity, time) {
+            let (time, fingerprint) = keys[place];
+            if !is_new(&mut chunk, fingerprint, time) {
                 continue;
             }
             match elements[place].take() {
                 Some(Ok(alert)) => {
-                    let reaches = time.filter(|_| is_in_order);
+                    let watermark_after = time.filter(|_| is_in_order);
                     let generated = alert.generated(mode).map(|(_, time)| time);
-                    alerts.push((alert, Delivery { identity, time, reaches, newer: None, generated }));
+                    alerts.push((alert, Ack { fingerprint, time, watermark_after, newer: None, generated }));
                 }
-                Some(Err(no_alert)) => portion.elements.push(Element::NoAlert(no_alert)),
+                Some(Err(invalid_alert)) => chunk.elements.push(Element::InvalidAlert(invalid_alert)),
                 None => {}
             }
         }
@@ -304,52 +308,52 @@ impl<'a> FetchStage<'a> {
         while !alerts.is_empty() {
             let rest = alerts.split_off(alerts.len().min(together));
             let group = std::mem::replace(&mut alerts, rest);
-            self.enrich(group, handed_on, machines, &mut portion).await?;
+            self.enrich(group, handed_on, machines, &mut chunk).await?;
             let is_more = !alerts.is_empty();
             if is_more
-                && (portions.send(Fetched::Portion(std::mem::take(&mut portion))).await.is_err()
+                && (chunks.send(Fetched::Chunk(std::mem::take(&mut chunk))).await.is_err()
                     || self.caller.deadline.is_near())
             {
                 return Ok(None);
             }
         }
-        Ok(portions.send(Fetched::Portion(portion)).await.is_ok().then_some(step.next))
+        Ok(chunks.send(Fetched::Chunk(chunk)).await.is_ok().then_some(step.next))
     }
 
-    /// Adds alerts with their machines to a portion.
+    /// Adds alerts with their machines to a chunk.
     async fn enrich(
         &self,
-        group: Vec<(Alert, Delivery)>,
+        group: Vec<(Alert, Ack)>,
         handed_on: &mut Fingerprints,
         machines: &mut Machines,
-        portion: &mut Portion,
+        chunk: &mut Chunk,
     ) -> Result<(), CallError> {
         let (group, failure) = match self.services.fetch {
             AlertFetch::List => (group.into_iter().map(Candidate::from).collect(), None),
             AlertFetch::ById => self.fetch_each(group).await?,
         };
-        for (identity, time) in group.iter().filter_map(|fetched: &Candidate| fetched.delivery.newer) {
-            handed_on.insert(identity, time);
+        for (fingerprint, time) in group.iter().filter_map(|fetched: &Candidate| fetched.ack.newer) {
+            handed_on.insert(fingerprint, time);
         }
         let ids = group.iter().filter_map(|fetched: &Candidate| fetched.alert.machine_id.as_deref());
-        portion.looked_up = machines.look_up(ids, &self.services.defender, self.caller).await?;
-        portion.looked_up.failure = portion.looked_up.failure.take().or(failure);
-        portion.elements.extend(group.into_iter().map(|Candidate { alert, delivery, is_fetched }| {
-            let machine = alert.machine_id.as_deref().map_or(MachineOf::None, |id| machines.get(id));
-            Element::Alert(Box::new(Enriched { alert, is_fetched, machine, delivery }))
+        chunk.looked_up = machines.look_up(ids, &self.services.defender, self.caller).await?;
+        chunk.looked_up.failure = chunk.looked_up.failure.take().or(failure);
+        chunk.elements.extend(group.into_iter().map(|Candidate { alert, ack, is_fetched }| {
+            let machine = alert.machine_id.as_deref().map_or(MachineLookup::None, |id| machines.get(id));
+            Element::Alert(Box::new(Enriched { alert, is_fetched, machine, ack }))
         }));
         Ok(())
     }
 
     /// Fetches each alert by its id, and tells why the last one that was rejected was. One that is
-    /// gone meanwhile is forwarded as the list had it. The list's own alert says where the walk is; the one fetched
+    /// gone meanwhile is forwarded as the list had it. The list's own alert says where the pagination is; the one fetched
     /// may be newer. If it is so new that it belongs to whoever goes on after `until`, it is left to that.
     ///
     /// A rejection concerns its own alert. It is an error when so many are rejected and none is answered that the call
     /// itself must be at fault.
     async fn fetch_each(
         &self,
-        group: Vec<(Alert, Delivery)>,
+        group: Vec<(Alert, Ack)>,
     ) -> Result<(Vec<Candidate>, Option<CallError>), CallError> {
         let Services { mode, defender, alerts_come_by_id, .. } = self.services;
         let fetches = group.into_iter().map(|listed| async move {
@@ -358,22 +362,22 @@ impl<'a> FetchStage<'a> {
         });
         let mut fetches = stream::iter(fetches.collect::<Vec<_>>()).buffered(CALLS_AT_ONCE);
         let (mut all, mut failures, mut failure) = (Vec::new(), 0, None);
-        while let Some(((listed, mut delivery), answer)) = fetches.next().await {
+        while let Some(((listed, mut ack), answer)) = fetches.next().await {
             match answer {
                 Ok(alert) => {
                     alerts_come_by_id.store(true, Ordering::Relaxed);
                     let alert = alert.unwrap_or(listed);
-                    let newer = alert.time(*mode).filter(|sent| Some(*sent) != delivery.time);
-                    delivery.newer = newer.map(|sent| (alert.identity(*mode), sent));
-                    delivery.generated = alert.generated(*mode).map(|(_, time)| time);
+                    let newer = alert.time(*mode).filter(|sent| Some(*sent) != ack.time);
+                    ack.newer = newer.map(|sent| (alert.fingerprint(*mode), sent));
+                    ack.generated = alert.generated(*mode).map(|(_, time)| time);
                     let is_another_s = newer.zip(self.until).is_some_and(|(sent, until)| sent >= until);
                     if !is_another_s {
-                        all.push(Candidate { alert, delivery, is_fetched: true });
+                        all.push(Candidate { alert, ack, is_fetched: true });
                     }
                 }
                 // What may be gone a little later is no reason to send an alert without its evidence.
                 Err(error) if error.is_rejection() => {
-                    all.push(Candidate { alert: listed, delivery, is_fetched: false });
+                    all.push(Candidate { alert: listed, ack, is_fetched: false });
                     failures += 1;
                     failure = Some(error);
                     if failures == FAILURES_TO_GIVE_UP && !alerts_come_by_id.load(Ordering::Relaxed) {
@@ -398,14 +402,14 @@ impl<'a> FetchStage<'a> {
 /// An alert as it is to be forwarded.
 struct Candidate {
     alert: Alert,
-    delivery: Delivery,
+    ack: Ack,
     /// False for the list's form of an alert that could not be fetched by its id.
     is_fetched: bool,
 }
 
-impl From<(Alert, Delivery)> for Candidate {
-    fn from((alert, delivery): (Alert, Delivery)) -> Self {
-        Self { alert, delivery, is_fetched: true }
+impl From<(Alert, Ack)> for Candidate {
+    fn from((alert, ack): (Alert, Ack)) -> Self {
+        Self { alert, ack, is_fetched: true }
     }
 }
 
@@ -417,7 +421,7 @@ fn reduction(error: &CallError) -> Option<u32> {
         CallError::Unreachable { error: ExchangeError::TimedOut | ExchangeError::Broken(_), .. }
         | CallError::Unreadable { .. } => Some(4),
         CallError::Refused(refusal)
-            if refusal.status != StatusCode::TOO_MANY_REQUESTS && error.is_passing() =>
+            if refusal.status != StatusCode::TOO_MANY_REQUESTS && error.is_transient() =>
         {
             Some(4)
         }

@@ -16,7 +16,7 @@ use crate::{
     error_chain::chain,
     http::call::Caller,
     record::{
-        batch::{Batch, Delivery},
+        batch::{Ack, Batch},
         page::PageSizes,
         window::Window,
     },
@@ -174,27 +174,27 @@ impl<'a> Ledger<'a> {
         batch: &Batch,
         reached: Option<OffsetDateTime>,
     ) -> Result<(), RunError> {
-        for delivery in &batch.deliveries {
-            self.deliver(delivery);
+        for ack in &batch.acks {
+            self.deliver(ack);
         }
-        let walked = batch.deliveries.iter().filter_map(|delivery| delivery.reaches).max();
+        let walked = batch.acks.iter().filter_map(|ack| ack.watermark_after).max();
         self.advance(reached.max(walked));
         self.save().await
     }
 
     /// An alert without a time is remembered as long as one of this moment.
-    fn deliver(&mut self, delivery: &Delivery) {
-        let time = delivery.time.unwrap_or(self.to);
-        self.checkpoint.deliver(delivery.identity, time);
-        if let Some((identity, time)) = delivery.newer {
-            self.checkpoint.deliver(identity, time);
+    fn deliver(&mut self, ack: &Ack) {
+        let time = ack.time.unwrap_or(self.to);
+        self.checkpoint.deliver(ack.fingerprint, time);
+        if let Some((fingerprint, time)) = ack.newer {
+            self.checkpoint.deliver(fingerprint, time);
         }
     }
 
     /// Keeps a record whole in the store. Unless it is sent as well, it counts as dealt with from then on.
     pub(super) async fn set_aside(&mut self, aside: &Aside) -> Result<(), RunError> {
         let document = SetAside {
-            identity: aside.delivery.identity,
+            fingerprint: aside.ack.fingerprint,
             id: aside.id.as_deref(),
             reason: &aside.reason,
             shape: aside.shape,
@@ -202,7 +202,7 @@ impl<'a> Ledger<'a> {
         };
         self.plan.store.set_aside(&document).await?;
         if !aside.is_sent {
-            self.deliver(&aside.delivery);
+            self.deliver(&aside.ack);
             self.is_unsaved = true;
             error!(
                 "alert {} is set aside, kept whole as {}: {}",

@@ -16,7 +16,7 @@ use tokio::{
 use tracing::warn;
 
 use super::{
-    fetch::{Element, Enriched, Fetched, Portion, ReadResult},
+    fetch::{Chunk, Element, Enriched, Fetched, ReadResult},
     live_report::LiveReport,
     plan::Plan,
 };
@@ -25,8 +25,8 @@ use crate::{
     http::call::{CallError, Caller},
     record::{
         alert::Alert,
-        batch::{Batch, Delivery, Packer, TooLarge},
-        merge::union,
+        batch::{Ack, Batch, Packer, TooLarge},
+        merge::merge,
         page::PageSizes,
         timestamp,
         window::Window,
@@ -35,7 +35,7 @@ use crate::{
     schema::{Shape, extras},
     services::Services,
     sink::Sent,
-    source::machines::MachineOf,
+    source::machines::MachineLookup,
     state::set_aside::SENT_SHORTENED,
 };
 
@@ -83,7 +83,7 @@ pub(super) struct Aside {
     /// The whole record, or the element of the list that is no alert.
     pub record: Vec<u8>,
     /// What it means for the checkpoint that it is dealt with.
-    pub delivery: Delivery,
+    pub ack: Ack,
     /// True when it is sent as well, with less in it.
     pub is_sent: bool,
 }
@@ -119,7 +119,7 @@ impl End<'_> {
     }
 }
 
-/// Takes portion after portion, makes records of it, and hands on what fills a batch.
+/// Takes chunk after chunk, makes records of it, and hands on what fills a batch.
 pub(super) struct MergeStage<'a, 'r> {
     services: &'a Services,
     caller: &'a Caller,
@@ -132,7 +132,7 @@ pub(super) struct MergeStage<'a, 'r> {
     packer: Packer,
     room: Arc<Semaphore>,
     /// Of which members values did not fit their columns, and how many.
-    misfits: BTreeMap<&'static str, u64>,
+    type_mismatches: BTreeMap<&'static str, u64>,
     /// The earliest time at which Defender says it answered this run.
     answered: Option<OffsetDateTime>,
     /// Why the last machine, or alert by its id, that could not be read could not.
@@ -162,22 +162,22 @@ impl<'a, 'r> MergeStage<'a, 'r> {
             writer: services.record_writer(),
             packer: services.packer(),
             room: Arc::new(Semaphore::new(SENT_BESIDE)),
-            misfits: BTreeMap::new(),
+            type_mismatches: BTreeMap::new(),
             answered: None,
             machine_failure: None,
         }
     }
 
-    /// Works until the portions end, time is up, or the last stage is gone.
-    pub(super) async fn run(&mut self, mut portions: Receiver<Fetched>, work: Sender<Work<'a>>) {
+    /// Works until the chunks end, time is up, or the last stage is gone.
+    pub(super) async fn run(&mut self, mut chunks: Receiver<Fetched>, work: Sender<Work<'a>>) {
         let mut end = None;
-        while let Some(fetched) = portions.recv().await {
+        while let Some(fetched) = chunks.recv().await {
             if self.caller.deadline.is_near() {
                 break;
             }
             match fetched {
-                Fetched::Portion(portion) => {
-                    if let Err(NobodyLeft) = self.merge(portion, &work).await {
+                Fetched::Chunk(chunk) => {
+                    if let Err(NobodyLeft) = self.merge(chunk, &work).await {
                         return;
                     }
                 }
@@ -199,28 +199,28 @@ impl<'a, 'r> MergeStage<'a, 'r> {
         let _ = work.send(Work::End(End { batch, reached, pages, read })).await;
     }
 
-    async fn merge(&mut self, portion: Portion, work: &Sender<Work<'a>>) -> Result<(), NobodyLeft> {
-        self.note_time(portion.answered);
+    async fn merge(&mut self, chunk: Chunk, work: &Sender<Work<'a>>) -> Result<(), NobodyLeft> {
+        self.note_time(chunk.answered);
         self.live.update(|report| {
-            report.alerts_read += portion.read;
-            report.alerts_already_sent += portion.known;
-            report.machines_read += portion.looked_up.found;
-            report.machines_not_found += portion.looked_up.missing;
+            report.alerts_read += chunk.read;
+            report.alerts_already_sent += chunk.known;
+            report.machines_read += chunk.looked_up.found;
+            report.machines_not_found += chunk.looked_up.missing;
         });
-        self.machine_failure = portion.looked_up.failure.or(self.machine_failure.take());
-        for (place, element) in portion.elements.into_iter().enumerate() {
+        self.machine_failure = chunk.looked_up.failure.or(self.machine_failure.take());
+        for (place, element) in chunk.elements.into_iter().enumerate() {
             // At first too: the next page is asked for before this one is worked on.
             if place % TURN == 0 {
                 yield_now().await;
             }
             match element {
                 Element::Alert(enriched) => self.merge_one(&enriched, work).await?,
-                Element::NoAlert(no_alert) => {
+                Element::InvalidAlert(invalid_alert) => {
                     let aside = Aside {
                         id: None,
-                        delivery: Delivery::of(no_alert.identity()),
-                        record: no_alert.text.as_bytes().to_vec(),
-                        reason: no_alert.reason,
+                        ack: Ack::of(invalid_alert.fingerprint()),
+                        record: invalid_alert.text.as_bytes().to_vec(),
+                        reason: invalid_alert.reason,
                         shape: Shape::Union,
                         is_sent: false,
                     };
@@ -233,14 +233,14 @@ impl<'a, 'r> MergeStage<'a, 'r> {
 
     /// Makes a record of an alert and its machine and packs it, unless it has to wait for what could not be read.
     async fn merge_one(&mut self, enriched: &Enriched, work: &Sender<Work<'a>>) -> Result<(), NobodyLeft> {
-        let Enriched { alert, is_fetched, machine, delivery } = enriched;
-        let lacks_machine = matches!(machine, MachineOf::Unknown);
+        let Enriched { alert, is_fetched, machine, ack } = enriched;
+        let lacks_machine = matches!(machine, MachineLookup::Unknown);
         if lacks_machine || !is_fetched {
             // By Defender's own clock, as far as it tells: ours may be wrong.
             let now = self.answered.unwrap_or_else(|| self.services.clock.now());
             let age = alert.created.map(|created| now - created);
             if age.is_some_and(|age| age < self.enrich_patience) {
-                return hand_on(work, Work::Hold(delivery.time)).await;
+                return hand_on(work, Work::Hold(ack.time)).await;
             }
             let id = one_line(&alert.id, 200);
             if !is_fetched {
@@ -256,7 +256,7 @@ impl<'a, 'r> MergeStage<'a, 'r> {
             reason,
             shape,
             record,
-            delivery: *delivery,
+            ack: *ack,
             is_sent,
         };
         let object = match alert.object() {
@@ -269,18 +269,18 @@ impl<'a, 'r> MergeStage<'a, 'r> {
         };
         let stamp = self.stamp(alert).and_then(|member| timestamp::stamp(object.get(member)?));
         let machine = match machine {
-            MachineOf::Found(machine) => Some(&**machine),
-            MachineOf::None | MachineOf::Unknown => None,
+            MachineLookup::Found(machine) => Some(&**machine),
+            MachineLookup::None | MachineLookup::Unknown => None,
         };
-        let union = union(object, machine, stamp.as_deref());
-        let (written, misfits) = self.writer.write(&union);
-        for member in misfits {
-            *self.misfits.entry(member).or_default() += 1;
+        let merge = merge(object, machine, stamp.as_deref());
+        let (written, type_mismatches) = self.writer.write(&merge);
+        for member in type_mismatches {
+            *self.type_mismatches.entry(member).or_default() += 1;
         }
         let text = match written {
             Written::Whole(text) => text,
-            Written::Shortened { text, fields } => {
-                let whole = union.to_json();
+            Written::Truncated { text, fields } => {
+                let whole = merge.to_json();
                 let reason = format!(
                     "{SENT_SHORTENED}: {} of its {} bytes fit, with less in {}",
                     text.len(),
@@ -292,7 +292,7 @@ impl<'a, 'r> MergeStage<'a, 'r> {
                 text
             }
             Written::DoesNotFit => {
-                let whole = union.to_json();
+                let whole = merge.to_json();
                 let limit = self.services.sink.limits().record;
                 let reason =
                     format!("the record has {} bytes and cannot be shortened to {limit}", whole.len());
@@ -300,7 +300,7 @@ impl<'a, 'r> MergeStage<'a, 'r> {
             }
         };
         self.services.limit_span_of(&mut self.packer);
-        match self.packer.push(&text, *delivery) {
+        match self.packer.push(&text, *ack) {
             Ok(Some(full)) => {
                 let outgoing = self.begin_sending(full).await;
                 hand_on(work, Work::Batch(outgoing)).await
@@ -349,12 +349,13 @@ impl<'a, 'r> MergeStage<'a, 'r> {
 
     /// Reports which values did not fit their columns, and says it once a run: the API has changed, or the schema is
     /// wrong.
-    pub(super) fn report_misfits(&self) {
-        if self.misfits.is_empty() {
+    pub(super) fn report_type_mismatches(&self) {
+        if self.type_mismatches.is_empty() {
             return;
         }
-        self.live.update(|report| report.values_misfit = self.misfits.values().sum());
-        let members: Vec<_> = self.misfits.iter().map(|(name, count)| format!("{name} ({count})")).collect();
+        self.live.update(|report| report.values_misfit = self.type_mismatches.values().sum());
+        let members: Vec<_> =
+            self.type_mismatches.iter().map(|(name, count)| format!("{name} ({count})")).collect();
         warn!(
             "values of an unexpected type went to {}, nothing is lost: {}",
             extras(self.services.shape).unwrap_or_default(),

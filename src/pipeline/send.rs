@@ -110,7 +110,7 @@ impl<'a, 'l> SendStage<'a, 'l> {
                 }
                 (_, Some((first, second))) => waiting.extend([second, first]),
                 (_, None) => {
-                    self.ledger.hold(batch.deliveries[0].time);
+                    self.ledger.hold(batch.acks[0].time);
                     suspects.push((batch, refusal));
                     if suspects.len() >= REFUSALS_TO_BLAME_SETTINGS && !self.sink_has_accepted() {
                         break;
@@ -157,7 +157,7 @@ impl<'a, 'l> SendStage<'a, 'l> {
                 reason: format!("refused: {refusal}"),
                 shape,
                 record: batch.record(0).to_vec(),
-                delivery: batch.deliveries[0],
+                ack: batch.acks[0],
                 is_sent: false,
             };
             self.set_aside(&aside).await?;
@@ -176,7 +176,7 @@ impl<'a, 'l> SendStage<'a, 'l> {
         sent: Sent,
         reached: Option<OffsetDateTime>,
     ) -> Result<(), RunError> {
-        let records = batch.deliveries.len();
+        let records = batch.acks.len();
         self.services.sink_has_accepted.store(true, Ordering::Relaxed);
         self.live.update(|report| {
             report.alerts_sent += records as u64;

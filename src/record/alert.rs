@@ -56,7 +56,7 @@ pub struct Alert {
 
 /// An element of the list that is no alert, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NoAlert {
+pub struct InvalidAlert {
     /// The element's text.
     pub text: ByteString,
     /// What is wrong with it.
@@ -65,7 +65,7 @@ pub struct NoAlert {
 
 impl Alert {
     /// Reads one alert.
-    pub fn parse(text: ByteString) -> Result<Self, NoAlert> {
+    pub fn parse(text: ByteString) -> Result<Self, InvalidAlert> {
         if let Some((alert, end)) = Self::plainly(&text, 0)
             && end == text.len()
         {
@@ -76,7 +76,7 @@ impl Alert {
             Ok(object) => object.members.iter().for_each(|member| head.put(&member.name, member.value)),
             Err(error) => {
                 let reason = format!("it is no JSON object: {error}");
-                return Err(NoAlert { text, reason });
+                return Err(InvalidAlert { text, reason });
             }
         }
         head.alert(text.clone(), None)
@@ -84,7 +84,7 @@ impl Alert {
 
     /// Reads the alert that begins at `start` of `text`, whose memory it shares, and tells where it ends; none
     /// unless it is plain JSON.
-    pub fn plainly(text: &ByteString, start: usize) -> Option<(Result<Self, NoAlert>, usize)> {
+    pub fn plainly(text: &ByteString, start: usize) -> Option<(Result<Self, InvalidAlert>, usize)> {
         let (mut borders, mut head) = (Vec::with_capacity(USUAL_MEMBERS), Head::default());
         let end = plain::members(text.as_bytes(), start, |name, at| {
             let end = plain::value(text.as_bytes(), at)?;
@@ -119,15 +119,15 @@ impl Alert {
     }
 
     /// What tells this alert (in updated mode: this state of it) from all others.
-    pub fn identity(&self, mode: Mode) -> Identity {
+    pub fn fingerprint(&self, mode: Mode) -> Fingerprint {
         let id = self.id.as_bytes();
         match (mode, &self.state) {
-            (Mode::Created, _) => Identity::of(&[id]),
+            (Mode::Created, _) => Fingerprint::of(&[id]),
             (Mode::Updated, State::Time(time)) => {
                 let nanos = time.map_or(0, OffsetDateTime::unix_timestamp_nanos);
-                Identity::of(&[id, &nanos.to_be_bytes()])
+                Fingerprint::of(&[id, &nanos.to_be_bytes()])
             }
-            (Mode::Updated, State::Text(text)) => Identity::of(&[id, text.as_bytes()]),
+            (Mode::Updated, State::Text(text)) => Fingerprint::of(&[id, text.as_bytes()]),
         }
     }
 }
@@ -159,11 +159,11 @@ impl<'a> Head<'a> {
         }
     }
 
-    fn alert(&self, text: ByteString, borders: Option<Vec<Border>>) -> Result<Alert, NoAlert> {
+    fn alert(&self, text: ByteString, borders: Option<Vec<Border>>) -> Result<Alert, InvalidAlert> {
         let text_in = |value: Option<&'a str>| value.and_then(text_of).filter(|text| !text.is_empty());
         let time_in = |value: Option<&str>| timestamp::read(&text_of(value?).unwrap_or(value?.into()));
         let Some(id) = text_in(self.id).map(String::from) else {
-            return Err(NoAlert { text, reason: "it has no id that is a text".to_owned() });
+            return Err(InvalidAlert { text, reason: "it has no id that is a text".to_owned() });
         };
         let updated = time_in(self.updated);
         let state = match self.updated.filter(|value| updated.is_none() && *value != "null") {
@@ -182,19 +182,19 @@ impl<'a> Head<'a> {
     }
 }
 
-impl NoAlert {
+impl InvalidAlert {
     /// What tells this element from others: its whole text.
-    pub fn identity(&self) -> Identity {
-        Identity::of(&[b"no alert", self.text.as_bytes()])
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&[b"no alert", self.text.as_bytes()])
     }
 }
 
 /// A fingerprint of 96 bits, which is 16 characters of base64 with none left over. Of ten thousand
 /// million alerts, the chance that one is taken for another that is remembered is below 10^-13.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Identity(pub [u8; Identity::BYTES]);
+pub struct Fingerprint(pub [u8; Fingerprint::BYTES]);
 
-impl Identity {
+impl Fingerprint {
     /// The length of a fingerprint.
     pub const BYTES: usize = 12;
 
@@ -205,9 +205,9 @@ impl Identity {
             hash.update(part);
         }
         let digest = hash.finalize();
-        let mut identity = [0; Self::BYTES];
-        identity.copy_from_slice(&digest[..Self::BYTES]);
-        Self(identity)
+        let mut fingerprint = [0; Self::BYTES];
+        fingerprint.copy_from_slice(&digest[..Self::BYTES]);
+        Self(fingerprint)
     }
 }
 
@@ -251,8 +251,8 @@ mod tests {
     #[test]
     fn an_element_that_is_no_alert_is_kept_with_the_reason() {
         for text in ["7", "null", "[]", "{}", r#"{"id":7}"#, r#"{"id":""}"#, r#"{"id":"\ud800"}"#] {
-            let no_alert = Alert::parse(text.into()).expect_err(text);
-            assert_eq!(no_alert.text, text);
+            let invalid_alert = Alert::parse(text.into()).expect_err(text);
+            assert_eq!(invalid_alert.text, text);
         }
     }
 
@@ -263,15 +263,15 @@ mod tests {
         let later = alert(r#"{"id":"a","lastUpdateTime":"2026-11-20T09:14:29Z"}"#);
         let other = alert(r#"{"id":"b","lastUpdateTime":"2026-11-20T09:14:28.3Z"}"#);
         for mode in [Mode::Created, Mode::Updated] {
-            assert_eq!(one.identity(mode), same.identity(mode));
-            assert_ne!(one.identity(mode), other.identity(mode));
+            assert_eq!(one.fingerprint(mode), same.fingerprint(mode));
+            assert_ne!(one.fingerprint(mode), other.fingerprint(mode));
         }
-        assert_eq!(one.identity(Mode::Created), later.identity(Mode::Created));
-        assert_ne!(one.identity(Mode::Updated), later.identity(Mode::Updated));
+        assert_eq!(one.fingerprint(Mode::Created), later.fingerprint(Mode::Created));
+        assert_ne!(one.fingerprint(Mode::Updated), later.fingerprint(Mode::Updated));
         // Without a zone it is UTC, and what says no time still tells two states apart.
         let bare = alert(r#"{"id":"a","lastUpdateTime":"2026-11-20T09:14:28.3"}"#);
-        assert_eq!(one.identity(Mode::Updated), bare.identity(Mode::Updated));
+        assert_eq!(one.fingerprint(Mode::Updated), bare.fingerprint(Mode::Updated));
         let [soon, then] = [r#"{"id":"a","lastUpdateTime":"soon"}"#, r#"{"id":"a","lastUpdateTime":"then"}"#];
-        assert_ne!(alert(soon).identity(Mode::Updated), alert(then).identity(Mode::Updated));
+        assert_ne!(alert(soon).fingerprint(Mode::Updated), alert(then).fingerprint(Mode::Updated));
     }
 }

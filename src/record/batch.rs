@@ -5,34 +5,34 @@ use std::time::Duration;
 use azure_core::time::OffsetDateTime;
 use bytes::Bytes;
 
-use crate::{buffers::SPARE, record::alert::Identity};
+use crate::{buffers::SPARE, record::alert::Fingerprint};
 
 /// What the acceptance of a record means for the checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Delivery {
+pub struct Ack {
     /// The alert that is in it.
-    pub identity: Identity,
+    pub fingerprint: Fingerprint,
     /// The alert's time, by which the list is walked.
     pub time: Option<OffsetDateTime>,
     /// With this alert, everything listed before this time is delivered; none while the order of the
     /// list is not believed.
-    pub reaches: Option<OffsetDateTime>,
+    pub watermark_after: Option<OffsetDateTime>,
     /// The state that is in it, where that is a newer one than the list named: an alert can change before
     /// it is fetched by its id, and must not be sent again when the list names that state too.
-    pub newer: Option<(Identity, OffsetDateTime)>,
+    pub newer: Option<(Fingerprint, OffsetDateTime)>,
     /// The time that the row will have, as far as the record says one.
     pub generated: Option<OffsetDateTime>,
 }
 
-impl Delivery {
+impl Ack {
     /// Of something of which no more is known.
-    pub fn of(identity: Identity) -> Self {
-        Self { identity, time: None, reaches: None, newer: None, generated: None }
+    pub fn of(fingerprint: Fingerprint) -> Self {
+        Self { fingerprint, time: None, watermark_after: None, newer: None, generated: None }
     }
 
-    /// All identities that its acceptance delivers.
-    pub fn identities(&self) -> impl Iterator<Item = Identity> {
-        [Some(self.identity), self.newer.map(|(identity, _)| identity)].into_iter().flatten()
+    /// All fingerprints that its acceptance delivers.
+    pub fn fingerprints(&self) -> impl Iterator<Item = Fingerprint> {
+        [Some(self.fingerprint), self.newer.map(|(fingerprint, _)| fingerprint)].into_iter().flatten()
     }
 }
 
@@ -42,7 +42,7 @@ pub struct Batch {
     /// The body, brackets and commas included.
     pub body: Bytes,
     /// What is in it, in its order.
-    pub deliveries: Vec<Delivery>,
+    pub acks: Vec<Ack>,
     /// Where each record begins in the body.
     starts: Vec<usize>,
 }
@@ -58,18 +58,18 @@ impl Batch {
 
     /// The same records in two batches, in order; none for a batch of one.
     pub fn halves(&self) -> Option<(Batch, Batch)> {
-        let middle = self.deliveries.len() / 2;
-        Some((self.part(0..middle)?, self.part(middle..self.deliveries.len())?))
+        let middle = self.acks.len() / 2;
+        Some((self.part(0..middle)?, self.part(middle..self.acks.len())?))
     }
 
     /// The same records in batches, in order, none of which spans more than `span` of time.
     pub fn within(&self, span: Duration) -> Vec<Batch> {
         let (mut batches, mut draft) = (Vec::new(), Draft::default());
-        for (place, delivery) in self.deliveries.iter().enumerate() {
-            if draft.would_span(delivery.generated) > span {
+        for (place, ack) in self.acks.iter().enumerate() {
+            if draft.would_span(ack.generated) > span {
                 batches.extend(std::mem::take(&mut draft).finish());
             }
-            draft.add(self.record(place), *delivery);
+            draft.add(self.record(place), *ack);
         }
         batches.extend(draft.finish());
         batches
@@ -78,7 +78,7 @@ impl Batch {
     fn part(&self, places: std::ops::Range<usize>) -> Option<Batch> {
         let mut draft = Draft::default();
         for place in places {
-            draft.add(self.record(place), self.deliveries[place]);
+            draft.add(self.record(place), self.acks[place]);
         }
         draft.finish()
     }
@@ -88,7 +88,7 @@ impl Batch {
 #[derive(Debug, Default)]
 struct Draft {
     body: Vec<u8>,
-    deliveries: Vec<Delivery>,
+    acks: Vec<Ack>,
     starts: Vec<usize>,
     /// The first and the last of the records' times.
     times: Option<(OffsetDateTime, OffsetDateTime)>,
@@ -101,23 +101,23 @@ impl Draft {
         span.unwrap_or_default().unsigned_abs()
     }
 
-    fn add(&mut self, record: &[u8], delivery: Delivery) {
+    fn add(&mut self, record: &[u8], ack: Ack) {
         self.body.push(if self.body.is_empty() { b'[' } else { b',' });
         self.starts.push(self.body.len());
         self.body.extend_from_slice(record);
-        self.deliveries.push(delivery);
-        if let Some(time) = delivery.generated {
+        self.acks.push(ack);
+        if let Some(time) = ack.generated {
             let (first, last) = self.times.unwrap_or((time, time));
             self.times = Some((first.min(time), last.max(time)));
         }
     }
 
     fn finish(mut self) -> Option<Batch> {
-        if self.deliveries.is_empty() {
+        if self.acks.is_empty() {
             return None;
         }
         self.body.push(b']');
-        Some(Batch { body: SPARE.share(self.body), deliveries: self.deliveries, starts: self.starts })
+        Some(Batch { body: SPARE.share(self.body), acks: self.acks, starts: self.starts })
     }
 }
 
@@ -148,18 +148,18 @@ impl Packer {
     }
 
     /// Adds a record. When it does not fit any more, the full batch is handed out first.
-    pub fn push(&mut self, record: &[u8], delivery: Delivery) -> Result<Option<Batch>, TooLarge> {
+    pub fn push(&mut self, record: &[u8], ack: Ack) -> Result<Option<Batch>, TooLarge> {
         // Either bracket costs a byte, whether it stands for '[', ',' or ']'.
         if record.len() + 2 > self.limit {
             return Err(TooLarge);
         }
         let is_full = self.draft.body.len() + record.len() + 2 > self.target;
-        let is_long = self.span.is_some_and(|span| self.draft.would_span(delivery.generated) > span);
+        let is_long = self.span.is_some_and(|span| self.draft.would_span(ack.generated) > span);
         let full = if is_full || is_long { self.take() } else { None };
-        if self.draft.deliveries.is_empty() {
+        if self.draft.acks.is_empty() {
             self.draft.body = SPARE.take(self.target);
         }
-        self.draft.add(record, delivery);
+        self.draft.add(record, ack);
         Ok(full)
     }
 
@@ -175,16 +175,16 @@ mod tests {
 
     use super::*;
 
-    fn delivery(number: u8) -> Delivery {
-        Delivery::of(Identity([number; Identity::BYTES]))
+    fn ack(number: u8) -> Ack {
+        Ack::of(Fingerprint([number; Fingerprint::BYTES]))
     }
 
     #[test]
     fn no_batch_spans_more_time_than_it_may_whether_packed_so_or_divided_later() {
-        let at = |minute: Option<i64>| Delivery {
+        let at = |minute: Option<i64>| Ack {
             generated: minute
                 .map(|minute| OffsetDateTime::UNIX_EPOCH + azure_core::time::Duration::minutes(minute)),
-            ..delivery(0)
+            ..ack(0)
         };
         let span = Duration::from_secs(30 * 60);
         // Minutes of the records, and how many go together.
@@ -202,7 +202,7 @@ mod tests {
                 assert_eq!(whole.push(b"{}", at(*minute)), Ok(None));
             }
             batches.extend(cut.take());
-            let told: Vec<_> = batches.iter().map(|batch| batch.deliveries.len()).collect();
+            let told: Vec<_> = batches.iter().map(|batch| batch.acks.len()).collect();
             assert_eq!(told, sizes, "{minutes:?}");
             assert_eq!(whole.take().expect("a batch").within(span), batches, "{minutes:?}");
         }
@@ -212,7 +212,7 @@ mod tests {
         let mut packer = Packer::new(limit, limit);
         let mut batches = Vec::new();
         for record in records {
-            batches.extend(packer.push(record.as_bytes(), delivery(0)).expect("it fits"));
+            batches.extend(packer.push(record.as_bytes(), ack(0)).expect("it fits"));
         }
         batches.extend(packer.take());
         batches.into_iter().map(|batch| String::from_utf8(batch.body.to_vec()).expect("text")).collect()
@@ -224,7 +224,7 @@ mod tests {
         assert_eq!(pack(6, &["{}", "{}"]), ["[{}]", "[{}]"]);
         assert_eq!(pack(4, &["{}"]), ["[{}]"]);
         assert_eq!(pack(4, &[]), [""; 0]);
-        assert_eq!(Packer::new(3, 3).push(b"{}", delivery(0)), Err(TooLarge));
+        assert_eq!(Packer::new(3, 3).push(b"{}", ack(0)), Err(TooLarge));
     }
 
     #[test]
@@ -232,25 +232,25 @@ mod tests {
         let mut packer = Packer::new(12, 8);
         let mut batches: Vec<_> = ["{}", "\"12345678\"", "{}"]
             .iter()
-            .filter_map(|record| packer.push(record.as_bytes(), delivery(0)).expect("it fits"))
+            .filter_map(|record| packer.push(record.as_bytes(), ack(0)).expect("it fits"))
             .collect();
         batches.extend(packer.take());
         let bodies: Vec<_> = batches.iter().map(|batch| &batch.body[..]).collect();
         assert_eq!(bodies, [&b"[{}]"[..], b"[\"12345678\"]", b"[{}]"]);
-        assert_eq!(packer.push(b"\"123456789\"", delivery(0)), Err(TooLarge));
+        assert_eq!(packer.push(b"\"123456789\"", ack(0)), Err(TooLarge));
     }
 
     #[test]
     fn a_batch_falls_into_halves_down_to_single_records() {
         let mut packer = Packer::new(100, 100);
         for (number, record) in (0..).zip(["{\"a\":1}", "2", "\"three\""]) {
-            packer.push(record.as_bytes(), delivery(number)).expect("it fits");
+            packer.push(record.as_bytes(), ack(number)).expect("it fits");
         }
         let batch = packer.take().expect("a batch");
         let (left, right) = batch.halves().expect("two halves");
         assert_eq!((&left.body[..], &right.body[..]), (&b"[{\"a\":1}]"[..], &b"[2,\"three\"]"[..]));
-        assert_eq!(left.deliveries, [delivery(0)]);
-        assert_eq!(right.deliveries, [delivery(1), delivery(2)]);
+        assert_eq!(left.acks, [ack(0)]);
+        assert_eq!(right.acks, [ack(1), ack(2)]);
         assert_eq!((right.record(0), right.record(1)), (&b"2"[..], &b"\"three\""[..]));
         let (_, last) = right.halves().expect("two halves");
         assert!(last.halves().is_none());
@@ -266,7 +266,7 @@ mod tests {
             let mut packer = Packer::new(1_000, limit);
             let mut batches = Vec::new();
             for (number, record) in (0..).zip(&records) {
-                batches.extend(packer.push(record.as_bytes(), delivery(number)).expect("it fits"));
+                batches.extend(packer.push(record.as_bytes(), ack(number)).expect("it fits"));
             }
             batches.extend(packer.take());
 
@@ -276,13 +276,13 @@ mod tests {
                 prop_assert!(batch.body.len() <= limit);
                 let inside: Vec<String> = serde_json::from_slice(&batch.body).expect("an array of texts");
                 told.extend(inside.into_iter().map(|text| format!("\"{text}\"")));
-                delivered.extend(batch.deliveries.iter().map(|delivery| usize::from(delivery.identity.0[0])));
+                delivered.extend(batch.acks.iter().map(|ack| usize::from(ack.fingerprint.0[0])));
             }
             prop_assert_eq!(&told, &records);
             prop_assert_eq!(delivered, (0..records.len()).collect::<Vec<_>>());
             let mut begun = 0;
             for batch in batches.iter().rev().skip(1).rev() {
-                begun += batch.deliveries.len();
+                begun += batch.acks.len();
                 prop_assert!(batch.body.len() + 1 + records[begun].len() > limit);
             }
         }

@@ -7,13 +7,13 @@ use std::{
 
 use azure_core::time::OffsetDateTime;
 
-use crate::record::alert::Identity;
+use crate::record::alert::Fingerprint;
 
 /// The fingerprints of alerts, each once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fingerprints {
-    all: HashSet<Identity>,
-    by_minute: BTreeMap<i64, Vec<Identity>>,
+    all: HashSet<Fingerprint>,
+    by_minute: BTreeMap<i64, Vec<Fingerprint>>,
 }
 
 impl Fingerprints {
@@ -28,17 +28,17 @@ impl Fingerprints {
     }
 
     /// All of them.
-    pub fn all(&self) -> &HashSet<Identity> {
+    pub fn all(&self) -> &HashSet<Fingerprint> {
         &self.all
     }
 
     /// True when `fingerprint` is among them.
-    pub fn contains(&self, fingerprint: Identity) -> bool {
+    pub fn contains(&self, fingerprint: Fingerprint) -> bool {
         self.all.contains(&fingerprint)
     }
 
     /// Adds the fingerprint of an alert of `time`. False when it is known already.
-    pub fn insert(&mut self, fingerprint: Identity, time: OffsetDateTime) -> bool {
+    pub fn insert(&mut self, fingerprint: Fingerprint, time: OffsetDateTime) -> bool {
         let is_new = self.all.insert(fingerprint);
         if is_new {
             self.by_minute.entry(minute_of(time)).or_default().push(fingerprint);
@@ -47,10 +47,10 @@ impl Fingerprints {
     }
 
     /// Of the minutes from that of `time` on: how many fingerprints there are, and those of the earliest minute.
-    pub fn since(&self, time: OffsetDateTime) -> (usize, &[Identity]) {
+    pub fn since(&self, time: OffsetDateTime) -> (usize, &[Fingerprint]) {
         let mut minutes = self.by_minute.range(minute_of(time)..).map(|(_, minute)| minute.as_slice());
         let earliest = minutes.next().unwrap_or_default();
-        (earliest.len() + minutes.map(<[Identity]>::len).sum::<usize>(), earliest)
+        (earliest.len() + minutes.map(<[Fingerprint]>::len).sum::<usize>(), earliest)
     }
 
     /// Forgets the minutes before that of `time`.
@@ -62,7 +62,7 @@ impl Fingerprints {
     }
 
     /// Minute by minute: the minutes since 1970, and the fingerprints.
-    pub fn by_minute(&self) -> &BTreeMap<i64, Vec<Identity>> {
+    pub fn by_minute(&self) -> &BTreeMap<i64, Vec<Fingerprint>> {
         &self.by_minute
     }
 }

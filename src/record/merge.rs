@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use crate::{
     record::{
-        json::object::{Folded, Member, Object, append_compact},
+        json::object::{Member, MemberMap, Object, append_compact},
         machine::Machine,
     },
     schema::TIME_GENERATED,
@@ -16,14 +16,14 @@ use crate::{
 
 /// The record's members; of members of the alert with the same name the last one counts. `stamp`, the text of a
 /// JSON string, is put first as `TimeGenerated`, which the Logs Ingestion API takes a record's time from.
-pub fn union<'a>(mut alert: Object<'a>, machine: Option<&'a Machine>, stamp: Option<&'a str>) -> Object<'a> {
+pub fn merge<'a>(mut alert: Object<'a>, machine: Option<&'a Machine>, stamp: Option<&'a str>) -> Object<'a> {
     // An alert that came with such a member keeps its own.
     let stamp = stamp.filter(|_| alert.get(TIME_GENERATED).is_none());
     alert.members.retain(|member| !member.name.starts_with("@odata."));
     if let Some(value) = stamp {
         alert.members.insert(0, Member { name: TIME_GENERATED.into(), value });
     }
-    let mut record = Folded::of(alert.members);
+    let mut record = MemberMap::of(alert.members);
     for Member { mut name, value } in machine.into_iter().flat_map(Machine::members) {
         let is_said = loop {
             let Some(place) = record.find(&name) else { break false };

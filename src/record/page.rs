@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::Error};
 use serde_json::value::RawValue;
 
 use crate::record::{
-    alert::{Alert, NoAlert},
+    alert::{Alert, InvalidAlert},
     json::{plain, repair::repaired, scan},
 };
 
@@ -15,7 +15,7 @@ use crate::record::{
 #[derive(Debug)]
 pub struct Page {
     /// The elements, each an alert or not.
-    pub elements: Vec<Result<Alert, NoAlert>>,
+    pub elements: Vec<Result<Alert, InvalidAlert>>,
     /// True when the service says that there is more (`@odata.nextLink`), however short this page is.
     /// The link itself is never followed: it has been seen mangled (facts A4).
     pub has_next_link: bool,
@@ -93,8 +93,9 @@ impl Page {
             return None;
         }
         let elements: Vec<_> = scan::parts(list).map(|piece| Alert::parse(text.slice_ref(piece))).collect();
-        let holds_several =
-            |no_alert: &NoAlert| no_alert.text.matches("\"alertCreationTime\"").nth(1).is_some();
+        let holds_several = |invalid_alert: &InvalidAlert| {
+            invalid_alert.text.matches("\"alertCreationTime\"").nth(1).is_some()
+        };
         if elements.iter().filter_map(|element| element.as_ref().err()).any(holds_several) {
             return None;
         }
@@ -103,7 +104,7 @@ impl Page {
 }
 
 /// The elements of a page in plain JSON, and whether it has a link; none when there is anything odd about it.
-fn plainly(body: &ByteString) -> Option<(Vec<Result<Alert, NoAlert>>, bool)> {
+fn plainly(body: &ByteString) -> Option<(Vec<Result<Alert, InvalidAlert>>, bool)> {
     let text = body.as_bytes();
     let (mut elements, mut next_link) = (None, None);
     let end = plain::members(text, 0, |name, at| match &body[name] {
@@ -177,9 +178,9 @@ mod tests {
     #[test]
     fn a_page_with_something_wrong_in_it_is_read_all_the_same() {
         let ids = |page: &Page| -> Vec<String> {
-            let id = |element: &Result<Alert, NoAlert>| match element {
+            let id = |element: &Result<Alert, InvalidAlert>| match element {
                 Ok(alert) => alert.id.clone(),
-                Err(no_alert) => format!("! {}", no_alert.text),
+                Err(invalid_alert) => format!("! {}", invalid_alert.text),
             };
             page.elements.iter().map(id).collect()
         };

@@ -28,7 +28,7 @@ pub struct Shaped {
     /// The text of one JSON object.
     pub text: Vec<u8>,
     /// The members whose value did not fit its column and went to the column for all the rest.
-    pub misfits: Vec<&'static str>,
+    pub type_mismatches: Vec<&'static str>,
 }
 
 /// How lists and objects are written into a column.
@@ -52,7 +52,7 @@ impl Shape {
     /// Writes `record`, the union of alert and machine, in this shape.
     pub fn write(self, record: &Object<'_>) -> Shaped {
         match self {
-            Self::Union => Shaped { text: record.to_json(), misfits: Vec::new() },
+            Self::Union => Shaped { text: record.to_json(), type_mismatches: Vec::new() },
             Self::Native => Writer::new(self, Containers::AsTheyAre, record).write(),
             Self::Classic => Writer::new(self, Containers::AsText, record).write(),
         }
@@ -117,14 +117,14 @@ fn fit_classic(record: &Object<'_>, limits: Limits) -> Fit {
     loop {
         let (record, fields) = match truncate::fit(&flat, aim, &CLASSIC) {
             Fit::Whole => (flat.clone(), Vec::new()),
-            Fit::Shrunk { record, fields } => (record, fields),
-            Fit::Hopeless => return Fit::Hopeless,
+            Fit::Truncated { record, fields } => (record, fields),
+            Fit::DoesNotFit => return Fit::DoesNotFit,
         };
-        let Ok(columns) = Object::parse(&record) else { return Fit::Hopeless };
+        let Ok(columns) = Object::parse(&record) else { return Fit::DoesNotFit };
         let text = with_texts(&columns);
         match text.len().checked_sub(limits.record).filter(|over| *over > 0) {
             None if fields.is_empty() => return Fit::Whole,
-            None => return Fit::Shrunk { record: text, fields },
+            None => return Fit::Truncated { record: text, fields },
             // Never by so little that this takes long.
             Some(over) => aim.record = aim.record.saturating_sub(over.max(aim.record / 16)),
         }
@@ -190,7 +190,7 @@ impl<'a> Writer<'a> {
                 Some((place, field)) => {
                     next = place + 1;
                     if !self.put(field, &self.keys[place], value) {
-                        self.shaped.misfits.push(field.name);
+                        self.shaped.type_mismatches.push(field.name);
                         self.put_rest(name, value);
                     }
                 }
@@ -242,7 +242,7 @@ impl<'a> Writer<'a> {
                 || part.is_some_and(|(part, keys)| {
                     let is_put = self.put_classic(keys, part.kind, value);
                     if !is_put {
-                        self.shaped.misfits.push(path);
+                        self.shaped.type_mismatches.push(path);
                     }
                     is_put
                 });

@@ -27,14 +27,14 @@ pub enum Fit {
     /// As it is.
     Whole,
     /// Only with less in it.
-    Shrunk {
+    Truncated {
         /// What is left: one JSON object within the limits.
         record: Vec<u8>,
         /// The members of the record that lost something, in its order.
         fields: Vec<String>,
     },
     /// Not at all: there is too much besides the values, or the record is no JSON object.
-    Hopeless,
+    DoesNotFit,
 }
 
 /// The members that a record's shape gives a part in this.
@@ -60,14 +60,14 @@ pub fn fit(record: &[u8], limits: Limits, names: &Names<'_>) -> Fit {
     // `parts` reads valid JSON only. Asked for as it stands, a value is checked without recursion.
     let text = serde_json::from_slice::<&RawValue>(record).map_or("", RawValue::get);
     if !text.starts_with('{') {
-        return Fit::Hopeless;
+        return Fit::DoesNotFit;
     }
-    let Some(mut members) = members(text, limits) else { return Fit::Hopeless };
+    let Some(mut members) = members(text, limits) else { return Fit::DoesNotFit };
     if record.len() <= limits.record && members.iter().all(|member| member.fits(limits)) {
         return Fit::Whole;
     }
     if limits.field < LEAST {
-        return Fit::Hopeless;
+        return Fit::DoesNotFit;
     }
     for member in &mut members {
         if is_name_too_long(member.name, limits) || member.is(&[names.list]) {
@@ -84,10 +84,10 @@ pub fn fit(record: &[u8], limits: Limits, names: &Names<'_>) -> Fit {
         }
     }
     if text.len() > limits.record {
-        return Fit::Hopeless;
+        return Fit::DoesNotFit;
     }
     let fields = members.iter().filter(|member| member.is_cut).map(|m| plain(&m.listed()).into()).collect();
-    Fit::Shrunk { record: text.into_bytes(), fields }
+    Fit::Truncated { record: text.into_bytes(), fields }
 }
 
 /// A member of the record.

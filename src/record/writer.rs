@@ -25,7 +25,7 @@ pub enum Written {
     /// All of it.
     Whole(Vec<u8>),
     /// With less in it.
-    Shortened {
+    Truncated {
         /// The record's text.
         text: Vec<u8>,
         /// The members that lost something.
@@ -38,12 +38,12 @@ pub enum Written {
 impl RecordWriter {
     /// Writes `record`, and names the members whose value did not fit its column.
     pub fn write(&self, record: &Object<'_>) -> (Written, Vec<&'static str>) {
-        let Shaped { text, misfits } = self.shape.write(record);
+        let Shaped { text, type_mismatches } = self.shape.write(record);
         let written = match self.shape.fit(record, &text, self.limits) {
             Fit::Whole => Written::Whole(text),
-            Fit::Shrunk { record, fields } => Written::Shortened { text: record, fields },
-            Fit::Hopeless => Written::DoesNotFit,
+            Fit::Truncated { record, fields } => Written::Truncated { text: record, fields },
+            Fit::DoesNotFit => Written::DoesNotFit,
         };
-        (written, misfits)
+        (written, type_mismatches)
     }
 }

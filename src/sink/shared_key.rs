@@ -1,5 +1,5 @@
 //! The Data Collector API's `SharedKey` signature (documentation page "Send log data to Azure Monitor
-//! by using the HTTP Data Collector API", section Authorization).
+//! by using the HTTP Data Collector API", section Authorization). Pure.
 
 use std::fmt;
 

@@ -77,7 +77,7 @@ impl Defender {
             let as_it_is =
                 ByteString::try_from(reply.body.clone()).ok().and_then(|text| Alert::parse(text).ok());
             let alert = as_it_is.map_or_else(|| Alert::parse(repaired(&reply.body).into()), Ok);
-            alert.map_err(|no_alert| serde_json::Error::custom(no_alert.reason))
+            alert.map_err(|invalid_alert| serde_json::Error::custom(invalid_alert.reason))
         };
         found(self.entity(id, &what, Api::Alert, caller, read).await)
     }

@@ -84,7 +84,7 @@ pub struct LookedUp {
 
 /// The machine of an alert.
 #[derive(Debug, Clone)]
-pub enum MachineOf {
+pub enum MachineLookup {
     /// Here it is.
     Found(Arc<Machine>),
     /// The alert names none, or the service does not know it.
@@ -125,11 +125,11 @@ impl Machines {
     }
 
     /// The machine called `id`, as far as it has been looked up.
-    pub fn get(&self, id: &str) -> MachineOf {
+    pub fn get(&self, id: &str) -> MachineLookup {
         match self.known.get(id) {
-            Some(known) => MachineOf::Found(known.machine.clone()),
-            None if self.missing.contains(id) => MachineOf::None,
-            None => MachineOf::Unknown,
+            Some(known) => MachineLookup::Found(known.machine.clone()),
+            None if self.missing.contains(id) => MachineLookup::None,
+            None => MachineLookup::Unknown,
         }
     }
 
@@ -254,7 +254,7 @@ impl Machines {
                     }
                 }
                 Err(error) if error.is_of_one_call() => {
-                    let is_blip = error.is_passing() && !matches!(error, CallError::Unreadable { .. });
+                    let is_blip = error.is_transient() && !matches!(error, CallError::Unreadable { .. });
                     self.bulk = if is_blip { Bulk::Failed } else { Bulk::Rejected };
                     debug!("machines are asked for one by one: {}", chain(&error));
                     break;

@@ -23,7 +23,7 @@ use azure_core::time::OffsetDateTime;
 
 use crate::{
     config::LARGEST_PAGE,
-    record::{alert::Identity, timestamp::TICK},
+    record::{alert::Fingerprint, timestamp::TICK},
     record::{page::PageSizes, window::Window},
 };
 
@@ -35,7 +35,7 @@ const RISES_TO_BELIEVE: u32 = 12;
 /// A page is asked for a hundredth more than makes it full.
 const SPARE_PART: u32 = 100;
 
-/// How often a walk begins a range again because alerts went from it while it was read.
+/// How often a pagination begins a range again because alerts went from it while it was read.
 const RESTARTS: u32 = 8;
 
 /// After so many full pages of a reduced size, one of twice the size is tried; after twice as many each time that
@@ -57,11 +57,11 @@ pub struct Query {
 #[derive(Debug, Clone, Copy)]
 pub struct Delivered<'a> {
     /// The fingerprints.
-    pub identities: &'a HashSet<Identity>,
+    pub fingerprints: &'a HashSet<Fingerprint>,
     /// How many of them have a time inside the window.
     pub count: usize,
     /// Those with the earliest times.
-    pub earliest: &'a [Identity],
+    pub earliest: &'a [Fingerprint],
     /// True when the list still shows each of them, because an alert's time never changes.
     pub are_listed: bool,
 }
@@ -69,15 +69,15 @@ pub struct Delivered<'a> {
 /// What a page brought.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Step {
-    /// The places on the page of the elements that are inside the window and new to the walk.
+    /// The places on the page of the elements that are inside the window and new to the pagination.
     pub fresh: Vec<usize>,
     /// How many alerts that were delivered before were not asked for.
     pub left_out: usize,
-    /// How the walk goes on.
+    /// How the pagination goes on.
     pub next: Next,
 }
 
-/// How the walk goes on.
+/// How the pagination goes on.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {
     /// Ask for the next page.
@@ -88,7 +88,7 @@ pub enum Next {
     Stalled,
 }
 
-/// How far a walk has come.
+/// How far a pagination has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// Before a first page that leaves out the first alert.
@@ -99,13 +99,13 @@ enum Phase {
     Begun,
 }
 
-/// The state of a walk.
+/// The state of a pagination.
 #[derive(Debug)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a thing seen of the server, independent of the others"
 )]
-pub struct Walk<'a> {
+pub struct Pagination<'a> {
     window: Window,
     delivered: Delivered<'a>,
     pages: PageSizes,
@@ -120,7 +120,7 @@ pub struct Walk<'a> {
     pages_to_grow: u32,
     /// What worked before the page size was doubled, while no full page of twice the size has come.
     before_growth: Option<(u32, bool)>,
-    /// The length of the longest page of this walk.
+    /// The length of the longest page of this pagination.
     longest: usize,
     /// True while nothing has been read after an alert that cannot be.
     has_passed_over: bool,
@@ -130,7 +130,7 @@ pub struct Walk<'a> {
     cursor: OffsetDateTime,
     /// How many alerts of this range have been read; the next page begins with the last of them.
     skip: usize,
-    last: Option<Identity>,
+    last: Option<Fingerprint>,
     restarts: u32,
     latest: OffsetDateTime,
     rises: u32,
@@ -141,11 +141,11 @@ pub struct Walk<'a> {
     /// True once alerts were passed over that the server would not show.
     has_gap: bool,
     /// What was seen at the cursor or after it, and what has no time.
-    seen: HashSet<Identity>,
+    seen: HashSet<Fingerprint>,
 }
 
-impl<'a> Walk<'a> {
-    /// A walk through `window` in pages of `page_size`, at most [`LARGEST_PAGE`].
+impl<'a> Pagination<'a> {
+    /// A pagination through `window` in pages of `page_size`, at most [`LARGEST_PAGE`].
     pub fn new(window: Window, page_size: u32, delivered: Delivered<'a>, pages: PageSizes) -> Self {
         // Not where an alert may have moved, and with a single one nothing on the page would tell that it is still there.
         let is_quiet_page_full =
@@ -231,7 +231,7 @@ impl<'a> Walk<'a> {
         true
     }
 
-    /// Asks for as many alerts as before [`Walk::reduce`]: it was not their number.
+    /// Asks for as many alerts as before [`Pagination::reduce`]: it was not their number.
     pub fn restore(&mut self) {
         self.before_growth = None;
         self.page_size =
@@ -246,8 +246,8 @@ impl<'a> Walk<'a> {
         (self.is_single, self.has_passed_over) = (true, true);
     }
 
-    /// Takes in a page: the time (where it has one) and identity of each element in the server's order.
-    pub fn step(&mut self, page: &[(Option<OffsetDateTime>, Identity)], has_more: bool) -> Step {
+    /// Takes in a page: the time (where it has one) and fingerprint of each element in the server's order.
+    pub fn step(&mut self, page: &[(Option<OffsetDateTime>, Fingerprint)], has_more: bool) -> Step {
         let (longest_before, asked) = (self.pages.longest, self.query().top);
         self.pages.longest = longest_before.max(page.len());
         self.longest = self.longest.max(page.len());
@@ -262,7 +262,7 @@ impl<'a> Walk<'a> {
         }
         let overlap = self.overlap();
         let is_full = page.len() >= self.full();
-        let first = page.first().map(|(_, identity)| *identity);
+        let first = page.first().map(|(_, fingerprint)| *fingerprint);
         let has_shifted = overlap && first.is_none_or(|first| !self.seen.contains(&first));
         // Without a repeated alert, one that moved away from before this page goes unnoticed, and another took its place
         // unseen. (After one that cannot be read that is a single page: better so than never to come past it.)
@@ -272,7 +272,7 @@ impl<'a> Walk<'a> {
         let follows_on = self.skip > 0 && (!overlap || first == self.last);
         let mut before = if follows_on { self.latest } else { self.cursor };
         let (mut fresh, mut has_news) = (Vec::with_capacity(page.len()), false);
-        for (place, (time, identity)) in page.iter().enumerate() {
+        for (place, (time, fingerprint)) in page.iter().enumerate() {
             if let Some(time) = *time {
                 self.in_order &= time >= before;
                 before = time;
@@ -280,8 +280,8 @@ impl<'a> Walk<'a> {
                 self.latest = self.latest.max(time);
             }
             let inside = time.is_none_or(|time| (self.window.from..self.window.to).contains(&time));
-            if inside && self.seen.insert(*identity) {
-                has_news |= !self.delivered.identities.contains(identity);
+            if inside && self.seen.insert(*fingerprint) {
+                has_news |= !self.delivered.fingerprints.contains(fingerprint);
                 fresh.push(place);
             }
         }
@@ -303,7 +303,7 @@ impl<'a> Walk<'a> {
             self.skip = 0;
             Next::Page
         } else if !self.in_order && self.cursor > self.window.from {
-            // The order broke after the walk had moved on by it: what lies before the cursor may not
+            // The order broke after the pagination had moved on by it: what lies before the cursor may not
             // all have been seen. Begin again, by offset this time; alerts may be handed out twice.
             self.seen.clear();
             (self.cursor, self.skip) = (self.window.from, 0);
@@ -324,11 +324,11 @@ impl<'a> Walk<'a> {
 
     /// True when the page has all that is remembered but one of the earliest, and nothing else: nothing is new, and
     /// nothing has come before what was left out.
-    fn lacks_only_the_first(&self, page: &[(Option<OffsetDateTime>, Identity)]) -> bool {
-        let Delivered { identities, count, earliest, .. } = self.delivered;
-        let are_on_page = |identity: &&Identity| page.iter().any(|(_, other)| other == *identity);
+    fn lacks_only_the_first(&self, page: &[(Option<OffsetDateTime>, Fingerprint)]) -> bool {
+        let Delivered { fingerprints, count, earliest, .. } = self.delivered;
+        let are_on_page = |fingerprint: &&Fingerprint| page.iter().any(|(_, other)| other == *fingerprint);
         page.len() + 1 == count
-            && page.iter().all(|(_, identity)| identities.contains(identity))
+            && page.iter().all(|(_, fingerprint)| fingerprints.contains(fingerprint))
             && earliest.iter().filter(are_on_page).count() + 1 == earliest.len()
     }
 
@@ -357,7 +357,7 @@ impl<'a> Walk<'a> {
 
     /// Turns to the next page: it starts at the latest time once the order is believed and that time is a
     /// new one, and after what has been read otherwise.
-    fn turn(&mut self, page: &[(Option<OffsetDateTime>, Identity)], overlap: bool) {
+    fn turn(&mut self, page: &[(Option<OffsetDateTime>, Fingerprint)], overlap: bool) {
         if self.in_order
             && self.rises >= RISES_TO_BELIEVE
             && self.latest > self.cursor
@@ -366,20 +366,20 @@ impl<'a> Walk<'a> {
             self.move_to(self.latest, page);
         } else {
             self.skip += page.len() - usize::from(overlap);
-            self.last = page.last().map(|(_, identity)| *identity);
+            self.last = page.last().map(|(_, fingerprint)| *fingerprint);
         }
     }
 
-    fn move_to(&mut self, cursor: OffsetDateTime, page: &[(Option<OffsetDateTime>, Identity)]) {
+    fn move_to(&mut self, cursor: OffsetDateTime, page: &[(Option<OffsetDateTime>, Fingerprint)]) {
         (self.cursor, self.skip) = (cursor, 0);
         let at_cursor = page.iter().filter(|(time, _)| time.is_none_or(|time| time >= cursor));
-        self.seen = at_cursor.map(|(_, identity)| *identity).collect();
+        self.seen = at_cursor.map(|(_, fingerprint)| *fingerprint).collect();
     }
 
     /// A page of things seen before, where there should have been new ones or none: the server does not
     /// skip. A larger page may hold what lies behind; where the server gives no larger one, what starts at the
-    /// latest time; failing that, the walk goes on after this time.
-    fn go_round(&mut self, is_full: bool, page: &[(Option<OffsetDateTime>, Identity)]) -> Next {
+    /// latest time; failing that, the pagination goes on after this time.
+    fn go_round(&mut self, is_full: bool, page: &[(Option<OffsetDateTime>, Fingerprint)]) -> Next {
         if is_full && self.page_size < LARGEST_PAGE {
             let larger = (self.page_size * 4).min(LARGEST_PAGE);
             (self.page_size, self.skip, self.is_growing) = (larger, 0, true);

@@ -1,7 +1,7 @@
-//! How far delivery has come. Pure: where the document is kept is the business of `state.rs`.
+//! How far delivery has come. Pure: where the document is kept is the business of `state.rs`. Pure.
 //!
 //! The document is small JSON that a person can read: a watermark, up to which everything is
-//! delivered, and the identities delivered since watermark minus look-back, by minute.
+//! delivered, and the fingerprints delivered since watermark minus look-back, by minute.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::{
     config::time::FIRST_YEAR,
     http::quota::Quota,
     record::{
-        alert::Identity,
+        alert::Fingerprint,
         fingerprints::{Fingerprints, start_of_minute},
         page::PageSizes,
         window::Window,
@@ -32,7 +32,7 @@ pub const FUTURE: Duration = Duration::from_secs(300);
 pub struct Checkpoint {
     /// Everything that was listed with a time before this is delivered or set aside.
     pub watermark: OffsetDateTime,
-    /// Of everything delivered from here on the identity is known. Nothing before is looked at again.
+    /// Of everything delivered from here on the fingerprint is known. Nothing before is looked at again.
     pub known_from: OffsetDateTime,
     /// Where everything began that this checkpoint stands for; none in a document from before this was
     /// noted. What lies before it is a backfill's.
@@ -75,9 +75,9 @@ impl Checkpoint {
         &self.delivered
     }
 
-    /// Remembers `identity`, an alert of `time`, as delivered.
-    pub fn deliver(&mut self, identity: Identity, time: OffsetDateTime) {
-        self.delivered.insert(identity, time);
+    /// Remembers `fingerprint`, an alert of `time`, as delivered.
+    pub fn deliver(&mut self, fingerprint: Fingerprint, time: OffsetDateTime) {
+        self.delivered.insert(fingerprint, time);
     }
 
     /// Moves the watermark forward, and forgets what no run will ask for again: whole minutes, so that what is
@@ -138,8 +138,8 @@ impl Checkpoint {
         }
         for (minute, packed) in &document.delivered {
             let at = time(&format!("{minute}:00Z"))?;
-            for identity in unpack(packed).ok_or_else(|| Damage::NoIdentities(minute.clone()))? {
-                checkpoint.deliver(identity, at);
+            for fingerprint in unpack(packed).ok_or_else(|| Damage::NoIdentities(minute.clone()))? {
+                checkpoint.deliver(fingerprint, at);
             }
         }
         Ok(checkpoint)
@@ -155,7 +155,7 @@ pub enum Damage {
     UnknownVersion(u32),
     /// A time in it is none.
     NoTime(String),
-    /// The identities of a minute cannot be read.
+    /// The fingerprints of a minute cannot be read.
     NoIdentities(String),
     /// The watermark lies before what is known.
     Inverted,
@@ -173,7 +173,7 @@ impl fmt::Display for Damage {
                 write!(f, "its version is {version}, and this program knows version {VERSION}")
             }
             Self::NoTime(text) => write!(f, "{text:?} is no time"),
-            Self::NoIdentities(minute) => write!(f, "the identities of {minute:?} cannot be read"),
+            Self::NoIdentities(minute) => write!(f, "the fingerprints of {minute:?} cannot be read"),
             Self::Inverted => f.write_str("its watermark lies before its beginning"),
             Self::Absurd(time) => write!(f, "it begins at {time:?}, before Defender for Endpoint had alerts"),
             Self::FromTheFuture(time) => {
@@ -223,10 +223,10 @@ fn is_default(pages: &PageSizes) -> bool {
 }
 
 /// The characters of base64 that a fingerprint takes.
-const PACKED: usize = Identity::BYTES / 3 * 4;
+const PACKED: usize = Fingerprint::BYTES / 3 * 4;
 
 /// Identities as the document has them, put together minute by minute.
-struct ByMinute<'a>(&'a BTreeMap<i64, Vec<Identity>>);
+struct ByMinute<'a>(&'a BTreeMap<i64, Vec<Fingerprint>>);
 
 impl Serialize for ByMinute<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -239,14 +239,14 @@ fn minute_name(minute: i64) -> String {
     to_rfc3339(&time).trim_end_matches(":00Z").to_owned()
 }
 
-fn pack(identities: &[Identity]) -> String {
-    BASE64_STANDARD.encode(identities.iter().flat_map(|identity| identity.0).collect::<Vec<u8>>())
+fn pack(fingerprints: &[Fingerprint]) -> String {
+    BASE64_STANDARD.encode(fingerprints.iter().flat_map(|fingerprint| fingerprint.0).collect::<Vec<u8>>())
 }
 
-fn unpack(packed: &str) -> Option<Vec<Identity>> {
+fn unpack(packed: &str) -> Option<Vec<Fingerprint>> {
     let bytes = BASE64_STANDARD.decode(packed).ok()?;
-    let chunks = bytes.chunks_exact(Identity::BYTES);
-    chunks.remainder().is_empty().then(|| chunks.filter_map(|c| c.try_into().ok().map(Identity)).collect())
+    let chunks = bytes.chunks_exact(Fingerprint::BYTES);
+    chunks.remainder().is_empty().then(|| chunks.filter_map(|c| c.try_into().ok().map(Fingerprint)).collect())
 }
 
 #[cfg(test)]
@@ -278,13 +278,13 @@ mod tests {
     #[test]
     fn identities_are_remembered_as_long_as_the_look_back_and_survive_the_document() {
         let mut checkpoint = Checkpoint::starting_at(at("2026-11-24T00:00:00Z"));
-        let [old, kept, late] = [1, 2, 3].map(|n| Identity([n; Identity::BYTES]));
+        let [old, kept, late] = [1, 2, 3].map(|n| Fingerprint([n; Fingerprint::BYTES]));
         checkpoint.deliver(old, at("2026-11-24T01:59:59.9Z"));
         checkpoint.deliver(kept, at("2026-11-24T02:00:59.9Z"));
         checkpoint.advance(at("2026-11-24T03:00:30.0000001Z"), HOUR);
         checkpoint.deliver(late, at("2026-11-24T03:00:00Z"));
         assert_eq!(
-            [old, kept, late].map(|identity| checkpoint.delivered().contains(identity)),
+            [old, kept, late].map(|fingerprint| checkpoint.delivered().contains(fingerprint)),
             [false, true, true]
         );
 
@@ -322,17 +322,17 @@ mod tests {
         let start = at("2026-11-24T00:00:00Z");
         let mut checkpoint = Checkpoint::starting_at(start);
         for number in 0..300_000_u64 {
-            let mut identity = [0; Identity::BYTES];
-            identity[..8].copy_from_slice(&number.to_be_bytes());
+            let mut fingerprint = [0; Fingerprint::BYTES];
+            fingerprint[..8].copy_from_slice(&number.to_be_bytes());
             let time = start + Duration::from_millis(36 * number);
-            checkpoint.deliver(Identity(identity), time);
+            checkpoint.deliver(Fingerprint(fingerprint), time);
             if number % 1_000 == 0 {
                 checkpoint.advance(time, HOUR);
             }
         }
         let bytes = checkpoint.to_json().len();
         assert!(bytes < 2_000_000, "{bytes} bytes");
-        assert!(checkpoint.delivered.len() < 103_000, "{} identities", checkpoint.delivered.len());
+        assert!(checkpoint.delivered.len() < 103_000, "{} fingerprints", checkpoint.delivered.len());
     }
 
     #[test]
@@ -364,7 +364,7 @@ mod tests {
             ),
             (
                 r#"{"version":1,"watermark":"2026-11-24T00:00:00Z","knownFrom":"2026-11-24T00:00:00Z","delivered":{"2026-11-24T00:00":"AAAA"}}"#,
-                r#"identities of "2026-11-24T00:00""#,
+                r#"fingerprints of "2026-11-24T00:00""#,
             ),
             (
                 r#"{"version":1,"watermark":"2026-11-24T00:05:01Z","knownFrom":"2026-11-23T00:00:00Z","delivered":{}}"#,

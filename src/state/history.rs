@@ -1,7 +1,7 @@
 //! What the last runs came to, kept with the checkpoint, so that somebody who looks from outside sees whether
 //! there are runs at all and how they end. Pure.
 //!
-//! Delivery does not hang on it: what cannot be read of it is left out.
+//! Ack does not hang on it: what cannot be read of it is left out.
 
 use azure_core::time::{OffsetDateTime, parse_rfc3339, to_rfc3339};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};

@@ -1,11 +1,11 @@
-//! What cannot be delivered, kept whole in the state store together with the reason.
+//! What cannot be delivered, kept whole in the state store together with the reason. Pure.
 
 use std::{borrow::Cow, fmt::Write};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::{record::alert::Identity, schema::Shape};
+use crate::{record::alert::Fingerprint, schema::Shape};
 
 /// The folder of the state store where the documents are.
 pub const FOLDER: &str = "set-aside";
@@ -18,7 +18,7 @@ pub const SENT_SHORTENED: &str = "sent shortened";
 #[derive(Debug)]
 pub struct SetAside<'a> {
     /// What tells it from others; the same record is set aside once, however often it is met.
-    pub identity: Identity,
+    pub fingerprint: Fingerprint,
     /// The alert's id, as far as it has one.
     pub id: Option<&'a str>,
     /// Why it cannot be delivered.
@@ -35,7 +35,7 @@ impl SetAside<'_> {
     pub fn name(&self) -> String {
         let mut name = harmless(self.id.unwrap_or("no-id"));
         name.push('.');
-        for byte in self.identity.0 {
+        for byte in self.fingerprint.0 {
             // Writing to a String cannot fail.
             let _ = write!(name, "{byte:02x}");
         }
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn the_document_holds_the_record_untouched_under_a_harmless_name() {
         let aside = SetAside {
-            identity: Identity([0xab; Identity::BYTES]),
+            fingerprint: Fingerprint([0xab; Fingerprint::BYTES]),
             id: Some("../da1 %2F_\"9"),
             reason: "too large",
             shape: Shape::Union,
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn what_is_no_json_is_kept_as_a_text() {
         let aside = SetAside {
-            identity: Identity([0; Identity::BYTES]),
+            fingerprint: Fingerprint([0; Fingerprint::BYTES]),
             id: None,
             reason: "it is no JSON object",
             shape: Shape::Union,

@@ -9,7 +9,7 @@ use simulator::{
 };
 
 use crate::{
-    folder::{self, Watch},
+    folder::{self, SkewProbe},
     point::{Point, When},
     promise::{self, Death},
     stage::{Setting, Stage},
@@ -61,9 +61,9 @@ pub async fn at(point: Point<'_>) -> Result<End, String> {
     }
 }
 
-fn watch(stage: &Stage<'_>, when: When) -> Option<Watch> {
+fn watch(stage: &Stage<'_>, when: When) -> Option<SkewProbe> {
     match (when, stage.checkpoint_file()) {
-        (When::Replaced(times), Some(file)) => Some(Watch::over(file, times, stage.steps.clone())),
+        (When::Replaced(times), Some(file)) => Some(SkewProbe::over(file, times, stage.steps.clone())),
         _ => None,
     }
 }

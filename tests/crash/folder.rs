@@ -14,12 +14,12 @@ use simulator::Steps;
 
 /// Watches the checkpoint's file until it is dropped, as closely as one can: a thread that looks without a
 /// pause.
-pub struct Watch {
+pub struct SkewProbe {
     is_over: Arc<AtomicBool>,
     seen: Arc<AtomicUsize>,
 }
 
-impl Watch {
+impl SkewProbe {
     /// Halts the world when `file` has been replaced `times` times.
     pub fn over(file: PathBuf, times: usize, steps: Steps) -> Self {
         let watch = Self { is_over: Arc::default(), seen: Arc::default() };
@@ -43,7 +43,7 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl Drop for SkewProbe {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::Relaxed);
     }

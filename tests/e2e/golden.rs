@@ -11,7 +11,7 @@ use std::{
 use azure_core::time::parse_rfc3339;
 use bytes::Bytes;
 use mdatp_forward::{
-    record::{json::object::Object, machine::Machine, merge::union},
+    record::{json::object::Object, machine::Machine, merge::merge},
     schema::{ColumnType, Shape, columns, extras},
 };
 use serde::Deserialize;
@@ -63,7 +63,7 @@ fn every_documented_alert_merged_with_every_documented_machine_keeps_all_its_mem
         for machine in &machines {
             let parsed = Machine::parse(&Bytes::copy_from_slice(machine.as_bytes())).expect("a machine");
             let record =
-                union(Object::parse(alert.as_bytes()).expect("an alert"), Some(&parsed), None).to_json();
+                merge(Object::parse(alert.as_bytes()).expect("an alert"), Some(&parsed), None).to_json();
             let record: Members = serde_json::from_slice(&record).expect("a record");
             let (alert, machine): (Members, Members) =
                 (serde_json::from_str(alert).expect("JSON"), serde_json::from_str(machine).expect("JSON"));
@@ -90,7 +90,7 @@ fn every_documented_alert_merged_with_every_documented_machine_keeps_all_its_mem
 fn the_first_documented_alert_and_machine_make_the_record_on_file() {
     let alert = entities("get-alerts.example1.json").remove(0);
     let machine = Machine::parse(&Bytes::from(fixture("get-machine-by-id.fixed.json"))).expect("a machine");
-    let record = union(Object::parse(alert.as_bytes()).expect("an alert"), Some(&machine), None).to_json();
+    let record = merge(Object::parse(alert.as_bytes()).expect("an alert"), Some(&machine), None).to_json();
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/record.example1.json");
     assert_eq!(
         String::from_utf8(record).expect("text"),
@@ -124,7 +124,7 @@ impl Group {
         let records = self.alerts.iter().flat_map(|alert| {
             let alert = Object::parse(alert.get().as_bytes()).expect("an alert");
             let stamp = alert.get("alertCreationTime").filter(|_| self.stamped);
-            let record = |machine: &Option<_>| union(alert.clone(), machine.as_ref(), stamp).to_json();
+            let record = |machine: &Option<_>| merge(alert.clone(), machine.as_ref(), stamp).to_json();
             machines.iter().map(record).collect::<Vec<_>>()
         });
         records.map(|record| String::from_utf8(record).expect("text")).collect()

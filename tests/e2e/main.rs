@@ -1,6 +1,7 @@
 //! The real binary, started as the Functions host starts it, against the simulated cloud over real
 //! HTTP. Each module tells one kind of story.
 
+mod architecture;
 mod az;
 mod backfill;
 mod blob_identity;

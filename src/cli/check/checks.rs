@@ -7,16 +7,16 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use super::{
+    call_failure,
     credentials::{self, Surroundings},
     defender::{self, ALERTS, MACHINES},
     finding::Finding,
-    fix::Who,
+    fix::Principal,
     proxy, schedule, settings,
-    sink::{self, Marked},
-    skew::{self, Watch},
+    sink::{self, TestRecord},
+    skew::{self, SkewProbe},
     state, support,
     token::{self, Api},
-    trouble,
 };
 use crate::{
     clock::Clock,
@@ -48,7 +48,7 @@ const DAYS: i64 = 30;
 const BAD_SETTINGS: &str = "its settings need mending";
 const NO_TOKEN: &str = "no token";
 
-/// Checks everything, and hands each finding to `tell` as soon as it is there. With `send`, one marked record
+/// Checks everything, and hands each finding to `tell` as soon as it is there. With `send`, one test record
 /// is posted to the sink; nothing else is left behind.
 pub async fn check(settings: &Settings, clock: Clock, send: bool, tell: &mut dyn FnMut(Finding)) {
     settings::judge(Config::parse(settings)).into_iter().for_each(&mut *tell);
@@ -102,21 +102,21 @@ struct Checkup<'a> {
     parts: &'a Parts,
     clock: Clock,
     http: Http,
-    watch: Arc<Watch>,
+    watch: Arc<SkewProbe>,
     /// The app's own identity.
-    app: Principal,
+    app: TokenSource,
     /// Defender's, where that is another.
-    source: Option<Principal>,
+    source: Option<TokenSource>,
     is_azure: bool,
     tell: &'a mut dyn FnMut(Finding),
 }
 
-/// Somebody who asks for tokens.
-struct Principal {
+/// A credential, and whose it is.
+struct TokenSource {
     /// False for a stand-in.
     is_known: bool,
     credential: Arc<Credential>,
-    who: Who,
+    principal: Principal,
 }
 
 impl<'a> Checkup<'a> {
@@ -135,10 +135,10 @@ impl<'a> Checkup<'a> {
             let stand_in = Identity::AzureCli { tenant: None };
             let (known, owner) = identity.unwrap_or((&stand_in, Owner::App));
             let (authority, http) = (authority.clone(), http.clone());
-            Principal {
+            TokenSource {
                 is_known: identity.is_some(),
                 credential: Arc::new(Credential::new(known.clone(), owner, authority, http, clock)),
-                who: Who::of(known, owner, app.map(str::to_owned)),
+                principal: Principal::of(known, owner, app.map(str::to_owned)),
             }
         };
         let app = principal(parts.identity.as_ref().map(|own| (own, Owner::App)));
@@ -147,7 +147,7 @@ impl<'a> Checkup<'a> {
             Some(SourceIdentity::Separate(identity)) => Some(principal(Some((identity, Owner::Source)))),
             None => Some(principal(None)),
         };
-        Self { parts, clock, watch: Watch::over(http.clone(), clock), http, app, source, is_azure, tell }
+        Self { parts, clock, watch: SkewProbe::over(http.clone(), clock), http, app, source, is_azure, tell }
     }
 
     async fn check(&mut self, send: bool) {
@@ -157,8 +157,8 @@ impl<'a> Checkup<'a> {
         (self.tell)(skew::judge(self.watch.ahead()));
     }
 
-    /// Who asks Defender.
-    fn source(&self) -> &Principal {
+    /// Principal asks Defender.
+    fn source(&self) -> &TokenSource {
         self.source.as_ref().unwrap_or(&self.app)
     }
 
@@ -184,17 +184,17 @@ impl<'a> Checkup<'a> {
             self.not_checked(&[api.check()], BAD_SETTINGS);
             return false;
         }
-        let Principal { credential, who, .. } = principal;
+        let TokenSource { credential, principal, .. } = principal;
         let token = credential.token(scope).await;
         let finding = match &token {
             Ok(token) => {
                 let claims = Claims::of(token.secret.secret());
                 if let Some(claims) = &claims {
-                    who.learn(claims);
+                    principal.learn(claims);
                 }
-                token::judge(api, scope, claims.as_ref(), who, self.clock.now())
+                token::judge(api, scope, claims.as_ref(), principal, self.clock.now())
             }
-            Err(error) => trouble::of_token(api.check(), error, &who.get_token()),
+            Err(error) => call_failure::of_token(api.check(), error, &principal.get_token()),
         };
         (self.tell)(finding);
         token.is_ok()
@@ -213,7 +213,7 @@ impl<'a> Checkup<'a> {
         let window = Window { from: to - azure_core::time::Duration::days(DAYS), to };
         let page = api.list(Query { window, skip: 0, top: 1 }, Effort::Full, &self.caller()).await;
         let alert = page.map(|page| page.elements.into_iter().next());
-        let finding = defender::judge_alert(&alert, DAYS, &self.source().who);
+        let finding = defender::judge_alert(&alert, DAYS, &self.source().principal);
         (self.tell)(finding);
 
         let alert = alert.ok().flatten().and_then(Result::ok);
@@ -222,7 +222,7 @@ impl<'a> Checkup<'a> {
             Some(id) => api.machine(id, &self.caller()).await.map(|found| found.and(Some(id.clone()))),
             None => api.any_machine(&self.caller()).await,
         };
-        let finding = defender::judge_machine(asked.as_deref(), &machine, &self.source().who);
+        let finding = defender::judge_machine(asked.as_deref(), &machine, &self.source().principal);
         (self.tell)(finding);
     }
 
@@ -237,11 +237,13 @@ impl<'a> Checkup<'a> {
             return self.not_checked(&[sink::CHECK], NO_TOKEN);
         }
         let now = self.clock.now();
-        let marked = self.parts.shape.filter(|_| send).map(|shape| Marked::at(now, config, shape));
-        let body = marked.as_ref().map_or(Bytes::from_static(sink::NOTHING), |marked| marked.body.clone());
-        // Whatever the mode, the marked record was created and changed in the same moment.
+        let test_record = self.parts.shape.filter(|_| send).map(|shape| TestRecord::at(now, config, shape));
+        let body = test_record
+            .as_ref()
+            .map_or(Bytes::from_static(sink::NOTHING), |test_record| test_record.body.clone());
+        // Whatever the mode, the test record was created and changed in the same moment.
         let posted = Sink::new(config, Mode::Created, &self.app.credential).send(body, &self.caller()).await;
-        (self.tell)(sink::judge(config, &self.app.who, marked.as_ref(), &posted));
+        (self.tell)(sink::judge(config, &self.app.principal, test_record.as_ref(), &posted));
     }
 
     /// A document of our own, and the checkpoint as it is.
@@ -258,11 +260,11 @@ impl<'a> Checkup<'a> {
             Ok(store) => (store.place().to_owned(), store.probe(now).await, Some(store)),
             Err(error) => (String::new(), Err(error), None),
         };
-        (self.tell)(state::judge_store(config, &place, &self.app.who, self.is_azure, &probed));
+        (self.tell)(state::judge_store(config, &place, &self.app.principal, self.is_azure, &probed));
         let (Some(store), Ok(())) = (store, probed) else {
             return self.not_checked(&[state::CHECKPOINT], "the store does not work");
         };
         let loaded = store.load().await;
-        (self.tell)(state::judge_checkpoint(config, &self.app.who, now, &loaded));
+        (self.tell)(state::judge_checkpoint(config, &self.app.principal, now, &loaded));
     }
 }

@@ -1,9 +1,9 @@
-//! What Defender's answers mean.
+//! What Defender's answers mean. Pure.
 
-use super::{finding::Finding, fix::Who, trouble};
+use super::{call_failure, finding::Finding, fix::Principal};
 use crate::{
     http::call::{CallError, Refusal},
-    record::alert::{Alert, NoAlert},
+    record::alert::{Alert, InvalidAlert},
 };
 
 /// The name of the check of the alerts.
@@ -14,26 +14,30 @@ pub const MACHINES: &str = "defender-machines";
 
 /// What came when one alert of the last `days` was asked for.
 pub fn judge_alert(
-    alert: &Result<Option<Result<Alert, NoAlert>>, CallError>,
+    alert: &Result<Option<Result<Alert, InvalidAlert>>, CallError>,
     days: i64,
-    who: &Who,
+    principal: &Principal,
 ) -> Finding {
     match alert {
         Ok(Some(Ok(alert))) => {
             Finding::ok(ALERTS, format!("read one of the alerts of the last {days} days: {}", alert.id))
         }
         Ok(None) => Finding::ok(ALERTS, format!("Defender answers; it has no alert of the last {days} days")),
-        Ok(Some(Err(NoAlert { reason, .. }))) => Finding::warning(
+        Ok(Some(Err(InvalidAlert { reason, .. }))) => Finding::warning(
             ALERTS,
             format!("the first element of the list is no alert: {reason}"),
             "none needed: such elements are kept under set-aside/; see mdatp-forward set-aside list",
         ),
-        Err(error) => trouble::of_call(ALERTS, error, |refusal| grant(who, refusal)),
+        Err(error) => call_failure::of_call(ALERTS, error, |refusal| grant(principal, refusal)),
     }
 }
 
 /// What came when the machine `asked` of an alert, or any one, was asked for.
-pub fn judge_machine(asked: Option<&str>, machine: &Result<Option<String>, CallError>, who: &Who) -> Finding {
+pub fn judge_machine(
+    asked: Option<&str>,
+    machine: &Result<Option<String>, CallError>,
+    principal: &Principal,
+) -> Finding {
     match (machine, asked) {
         (Ok(Some(id)), Some(_)) => Finding::ok(MACHINES, format!("read that alert's machine: {id}")),
         (Ok(Some(id)), None) => Finding::ok(MACHINES, format!("read one of the machines: {id}")),
@@ -42,10 +46,10 @@ pub fn judge_machine(asked: Option<&str>, machine: &Result<Option<String>, CallE
             format!("Defender answers; it does not know that alert's machine {id} any more"),
         ),
         (Ok(None), None) => Finding::ok(MACHINES, "Defender answers; it has no machines"),
-        (Err(error), _) => trouble::of_call(MACHINES, error, |refusal| grant(who, refusal)),
+        (Err(error), _) => call_failure::of_call(MACHINES, error, |refusal| grant(principal, refusal)),
     }
 }
 
-fn grant(who: &Who, refusal: &Refusal) -> Option<String> {
-    refusal.lacks_role().then(|| who.grant_roles())
+fn grant(principal: &Principal, refusal: &Refusal) -> Option<String> {
+    refusal.lacks_role().then(|| principal.grant_roles())
 }

@@ -1,4 +1,4 @@
-//! What a check found, for a reader and as JSON.
+//! What a check found, for a reader and as JSON. Pure.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! The commands that mend what a check finds, with the names in them that are known.
+//! The commands that mend what a check finds, with the names in them that are known. Pure.
 
 use crate::{
     config::{
@@ -19,9 +19,9 @@ const ROLES: [(&str, &str); 2] = [
     (READ_ROLES[1], "ea8291d3-4b9a-44b5-bc3a-6cea3026dc79"),
 ];
 
-/// Who asks for tokens, as the commands of Azure name it.
+/// Principal asks for tokens, as the commands of Azure name it.
 #[derive(Debug, Clone)]
-pub struct Who {
+pub struct Principal {
     /// The settings it is made of.
     settings: IdentitySettings,
     /// The tenant in which an app registration asks, which for Defender may be another than its own.
@@ -38,7 +38,7 @@ pub struct Who {
     pub app: Option<String>,
 }
 
-impl Who {
+impl Principal {
     /// What the settings say.
     pub fn of(identity: &Identity, owner: Owner, app: Option<String>) -> Self {
         let (client, tenant) = match identity {
@@ -215,9 +215,9 @@ mod tests {
     use super::*;
     use crate::config::endpoint::Endpoint;
 
-    fn app() -> Who {
+    fn app() -> Principal {
         let (tenant, client) = ("t".to_owned(), "c1".to_owned());
-        Who::of(&Identity::ClientSecret { tenant, client, secret: Secret::new("s") }, Owner::App, None)
+        Principal::of(&Identity::ClientSecret { tenant, client, secret: Secret::new("s") }, Owner::App, None)
     }
 
     #[test]
@@ -228,12 +228,15 @@ mod tests {
              71fe6b80-7034-4028-9ed8-0f316df9c3ff=Role ea8291d3-4b9a-44b5-bc3a-6cea3026dc79=Role && az ad app \
              permission admin-consent --id c1"
         );
-        let own =
-            Who::of(&Identity::ManagedIdentity { client: None }, Owner::App, Some("forward".to_owned()));
+        let own = Principal::of(
+            &Identity::ManagedIdentity { client: None },
+            Owner::App,
+            Some("forward".to_owned()),
+        );
         assert_eq!(own.grant_roles(), "deploy/grant-roles.sh GROUP forward");
         assert!(own.get_token().contains("identity show --resource-group GROUP --name forward"));
         let mut assigned =
-            Who::of(&Identity::ManagedIdentity { client: Some("c2".to_owned()) }, Owner::App, None);
+            Principal::of(&Identity::ManagedIdentity { client: Some("c2".to_owned()) }, Owner::App, None);
         assigned.learn(&Claims { oid: Some("o2".to_owned()), ..Claims::default() });
         assert_eq!(assigned.grant_roles(), "Graph's POST /servicePrincipals/o2/appRoleAssignments");
     }
@@ -242,7 +245,7 @@ mod tests {
     fn the_source_identity_has_settings_of_its_own_and_gets_its_consent_in_defenders_tenant() {
         let (tenant, client) = ("t2".to_owned(), "c2".to_owned());
         let secret = Identity::ClientSecret { tenant, client, secret: Secret::new("s") };
-        let source = Who::of(&secret, Owner::Source, None);
+        let source = Principal::of(&secret, Owner::Source, None);
         let command = source.grant_roles();
         assert!(command.starts_with("az ad app permission add --id c2 "), "{command}");
         assert!(

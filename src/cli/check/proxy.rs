@@ -1,4 +1,4 @@
-//! Whether a proxy that is set for the services comes between the Functions host and this program.
+//! Whether a proxy that is set for the services comes between the Functions host and this program. Pure.
 
 use super::finding::Finding;
 

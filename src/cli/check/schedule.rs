@@ -1,6 +1,6 @@
 //! Whether `MDATP_SCHEDULE` is what a timer takes: NCRONTAB, the six fields second, minute, hour, day, month
 //! and day of the week. Read as the host's library reads it (NCrontab): lists, ranges in either direction,
-//! steps, and the beginnings of English names.
+//! steps, and the beginnings of English names. Pure.
 
 use super::finding::Finding;
 

@@ -1,4 +1,4 @@
-//! What is wrong with the settings, one finding each.
+//! What is wrong with the settings, one finding each. Pure.
 
 use super::finding::Finding;
 use crate::config::{Config, Problem, SettingsError, SinkConfig};

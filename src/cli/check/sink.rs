@@ -1,4 +1,4 @@
-//! What a post that writes nothing, or one marked record, says about the sink.
+//! What a post that writes nothing, or one test record, says about the sink. Pure.
 
 use azure_core::time::{OffsetDateTime, to_rfc3339};
 use bytes::Bytes;
@@ -6,9 +6,9 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::{
+    call_failure,
     finding::Finding,
-    fix::{self, WORKSPACE_KEYS, Who},
-    trouble,
+    fix::{self, Principal, WORKSPACE_KEYS},
 };
 use crate::{
     config::SinkConfig,
@@ -16,7 +16,7 @@ use crate::{
         advice::{INVALID_BINDING, Service},
         call::{CallError, Refusal},
     },
-    record::{json::object::Object, merge::union},
+    record::{json::object::Object, merge::merge},
     schema::Shape,
     sink::Sent,
 };
@@ -29,14 +29,14 @@ pub const NOTHING: &[u8] = b"[]";
 
 /// A record that nobody can take for an alert, and where it will be found.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Marked {
+pub struct TestRecord {
     /// The post's body.
     pub body: Bytes,
     /// The query that finds it.
     pub query: String,
 }
 
-impl Marked {
+impl TestRecord {
     /// The record of this moment, as `sink` takes records in `shape`.
     pub fn at(now: OffsetDateTime, sink: &SinkConfig, shape: Shape) -> Self {
         let time = to_rfc3339(&now);
@@ -59,17 +59,17 @@ impl Marked {
                 (Some(stamp.as_str()), stream.trim_start_matches("Custom-").to_owned(), shape.id())
             }
         };
-        let record = shape.write(&union(object, None, stamp)).text;
+        let record = shape.write(&merge(object, None, stamp)).text;
         let body = [b"[", &record[..], b"]"].concat().into();
         Self { body, query: format!("{table} | where {column} == \"{id}\"") }
     }
 }
 
-/// What came of the post of `marked`, or of the one without records.
+/// What came of the post of `test_record`, or of the one without records.
 pub fn judge(
     sink: &SinkConfig,
-    who: &Who,
-    marked: Option<&Marked>,
+    principal: &Principal,
+    test_record: Option<&TestRecord>,
     sent: &Result<Sent, CallError>,
 ) -> Finding {
     let (name, place, took) = match sink {
@@ -80,9 +80,9 @@ pub fn judge(
             (Service::LogsIngestion.name(), format!("the stream {stream} of {rule}"), "the token")
         }
     };
-    match (sent, marked) {
+    match (sent, test_record) {
         (Ok(_), None) => Finding::ok(CHECK, format!("{name} accepts {took} for {place}; nothing was sent")),
-        (Ok(_), Some(Marked { query, .. })) => Finding::ok(
+        (Ok(_), Some(TestRecord { query, .. })) => Finding::ok(
             CHECK,
             format!("{name} has accepted one test record; within minutes it is in {query}"),
         ),
@@ -100,12 +100,12 @@ pub fn judge(
                 format!("{name} lets us in and answered 400 to an empty post ({})", refusal.message);
             Finding::warning(CHECK, message, "let one test record decide: mdatp-forward check --send")
         }
-        (Err(error), _) => trouble::of_call(CHECK, error, |refusal| command(sink, who, refusal)),
+        (Err(error), _) => call_failure::of_call(CHECK, error, |refusal| command(sink, principal, refusal)),
     }
 }
 
 /// The command that shows or mends what the advice is about.
-fn command(sink: &SinkConfig, who: &Who, refusal: &Refusal) -> Option<String> {
+fn command(sink: &SinkConfig, principal: &Principal, refusal: &Refusal) -> Option<String> {
     match (sink, refusal.reason.code.as_deref(), refusal.status.as_u16()) {
         (SinkConfig::LogsIngestion { .. }, Some(INVALID_BINDING | "NetworkAccessDenied"), _) => {
             Some(fix::rule_endpoint())
@@ -114,7 +114,9 @@ fn command(sink: &SinkConfig, who: &Who, refusal: &Refusal) -> Option<String> {
             Some(fix::rule())
         }
         _ if refusal.reason.is_page => None,
-        (SinkConfig::LogsIngestion { rule, .. }, _, 403) if refusal.lacks_role() => Some(who.publish(rule)),
+        (SinkConfig::LogsIngestion { rule, .. }, _, 403) if refusal.lacks_role() => {
+            Some(principal.publish(rule))
+        }
         (SinkConfig::LogsIngestion { .. }, _, 403) => Some(fix::rule_endpoint()),
         (SinkConfig::LogsIngestion { .. }, _, 404) => Some(fix::rule()),
         (SinkConfig::DataCollector { .. }, _, 403) => Some(WORKSPACE_KEYS.to_owned()),
@@ -167,11 +169,11 @@ mod tests {
             (&ingestion, Shape::Classic, r#"[{"TimeGenerated":"2026-11-24T06:00:00Z","#, "id_s"),
             (&ingestion, Shape::Union, r#"[{"TimeGenerated":"2026-11-24T06:00:00Z","#, "id"),
         ] {
-            let marked = Marked::at(now, sink, shape);
-            let text = String::from_utf8(marked.body.to_vec()).expect("text");
+            let test_record = TestRecord::at(now, sink, shape);
+            let text = String::from_utf8(test_record.body.to_vec()).expect("text");
             assert!(text.starts_with(start) && text.contains(&format!("\"{id}\"")), "{text}");
             assert!(text.contains("no alert") && text.contains("Informational"), "{text}");
-            assert_eq!(marked.query, format!("MDATPAlerts_CL | where {column} == \"{id}\""));
+            assert_eq!(test_record.query, format!("MDATPAlerts_CL | where {column} == \"{id}\""));
         }
     }
 }

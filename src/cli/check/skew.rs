@@ -23,14 +23,14 @@ const HARMFUL: Duration = Duration::minutes(15);
 
 /// The network, with an eye on the services' clocks.
 #[derive(Debug)]
-pub struct Watch {
+pub struct SkewProbe {
     http: Http,
     clock: Clock,
     /// How far our clock is ahead, by the reply that differs least: a slow one says less.
     ahead: Mutex<Option<Duration>>,
 }
 
-impl Watch {
+impl SkewProbe {
     /// Looks over the shoulder of `http`.
     pub fn over(http: Http, clock: Clock) -> Arc<Self> {
         Arc::new(Self { http, clock, ahead: Mutex::default() })
@@ -51,7 +51,7 @@ impl Watch {
     }
 }
 
-impl Exchange for Watch {
+impl Exchange for SkewProbe {
     fn exchange(&self, request: Request) -> BoxFuture<'_, Result<Reply, ExchangeError>> {
         async move {
             let exchanged = self.http.exchange(request, CALL_TIMEOUT).await;

@@ -1,11 +1,11 @@
-//! Whether the store keeps what it is given, and what the checkpoint in it says.
+//! Whether the store keeps what it is given, and what the checkpoint in it says. Pure.
 
 use std::time::Duration;
 
 use azure_core::time::{OffsetDateTime, to_rfc3339};
 use bytes::Bytes;
 
-use super::{finding::Finding, fix::Who};
+use super::{finding::Finding, fix::Principal};
 use crate::{
     config::StateConfig,
     error_chain::{behind, chain},
@@ -23,7 +23,7 @@ pub const CHECKPOINT: &str = "checkpoint";
 pub fn judge_store(
     config: &StateConfig,
     place: &str,
-    who: &Who,
+    principal: &Principal,
     is_azure: bool,
     probed: &Result<(), StateError>,
 ) -> Finding {
@@ -36,12 +36,12 @@ pub fn judge_store(
         (Ok(()), _) => {
             Finding::ok(CHECK, format!("made, swapped, read back and removed a document in {place}"))
         }
-        (Err(error), config) => failure(CHECK, error, config, who),
+        (Err(error), config) => failure(CHECK, error, config, principal),
     }
 }
 
 /// The finding of a store that failed: its advice is the fix, with the command that belongs to it.
-fn failure(check: &'static str, error: &StateError, config: &StateConfig, who: &Who) -> Finding {
+fn failure(check: &'static str, error: &StateError, config: &StateConfig, principal: &Principal) -> Finding {
     let message = chain(error);
     if let Some(ExchangeError::Untrusted(problem)) = behind(error) {
         let fix = trust_advice(problem);
@@ -51,7 +51,7 @@ fn failure(check: &'static str, error: &StateError, config: &StateConfig, who: &
         return Finding::failure(check, message, mend(error, config));
     };
     let reason = rejection.reason();
-    let (advice, command) = (reason.advice(), who.unlock(reason, config));
+    let (advice, command) = (reason.advice(), principal.unlock(reason, config));
     let message = message.strip_suffix(&format!("; {advice}")).map_or(message.clone(), str::to_owned);
     let fix = [advice.to_owned(), command.unwrap_or_default()].into_iter().filter(|part| !part.is_empty());
     match fix.collect::<Vec<_>>().join(": ") {
@@ -75,13 +75,13 @@ fn mend(error: &StateError, config: &StateConfig) -> String {
 /// What came of loading the checkpoint's document; none is there before the first run.
 pub fn judge_checkpoint(
     config: &StateConfig,
-    who: &Who,
+    principal: &Principal,
     now: OffsetDateTime,
     loaded: &Result<Option<(Bytes, Version)>, StateError>,
 ) -> Finding {
     match loaded {
         Ok(found) => judge_text(found.as_ref().map(|(text, _)| &text[..]), now),
-        Err(error) => failure(CHECKPOINT, error, config, who),
+        Err(error) => failure(CHECKPOINT, error, config, principal),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What Microsoft has announced the end of.
+//! What Microsoft has announced the end of. Pure.
 
 use super::finding::Finding;
 use crate::{config::SinkConfig, sink::data_collector::END_OF_SUPPORT};

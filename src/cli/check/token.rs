@@ -1,10 +1,10 @@
-//! Whether a token is the one that its API wants, before the API is asked.
+//! Whether a token is the one that its API wants, before the API is asked. Pure.
 
 use std::time::Duration;
 
 use azure_core::time::OffsetDateTime;
 
-use super::{finding::Finding, fix::Who};
+use super::{finding::Finding, fix::Principal};
 use crate::http::claims::Claims;
 
 /// The audience of the XDR API beside Defender's: tokens are issued for it, with other roles (facts A2).
@@ -40,7 +40,13 @@ impl Api {
 }
 
 /// What a token for `scope` that makes these claims is worth. The worst is told.
-pub fn judge(api: Api, scope: &str, claims: Option<&Claims>, who: &Who, now: OffsetDateTime) -> Finding {
+pub fn judge(
+    api: Api,
+    scope: &str,
+    claims: Option<&Claims>,
+    principal: &Principal,
+    now: OffsetDateTime,
+) -> Finding {
     let check = api.check();
     let Some(claims) = claims else {
         let message = format!("there is a token for {scope}, of a form that only its API can read");
@@ -69,8 +75,8 @@ pub fn judge(api: Api, scope: &str, claims: Option<&Claims>, who: &Who, now: Off
                 "none needed if Defender answers: a user has other rights",
             );
         }
-        let mut mend = who.grant_roles();
-        if who.is_managed {
+        let mut mend = principal.grant_roles();
+        if principal.is_managed {
             mend.push_str(" (its tokens keep their old roles for up to a day)");
         }
         return Finding::failure(check, message, mend);
@@ -111,16 +117,16 @@ mod tests {
         Claims { aud: aud.to_owned(), roles, exp: Some(exp), ..Claims::default() }
     }
 
-    fn managed() -> Who {
-        Who::of(&Identity::ManagedIdentity { client: None }, Owner::App, None)
+    fn managed() -> Principal {
+        Principal::of(&Identity::ManagedIdentity { client: None }, Owner::App, None)
     }
 
     /// The finding of a token at the second 1,000.
     fn at(api: Api, claims: &Claims) -> Finding {
         let now = OffsetDateTime::from_unix_timestamp(1_000).expect("a time");
-        let who = managed();
+        let principal = managed();
         let scope = if api == Api::Defender { DEFENDER } else { MONITOR };
-        judge(api, scope, Some(claims), &who, now)
+        judge(api, scope, Some(claims), &principal, now)
     }
 
     #[test]

@@ -14,10 +14,10 @@ use crate::{
     },
     pipeline::RunError,
     record::{
-        alert::Identity,
-        batch::{Batch, Delivery, Packer, TooLarge},
+        alert::Fingerprint,
+        batch::{Ack, Batch, Packer, TooLarge},
         json::object::Object,
-        merge::union,
+        merge::merge,
         timestamp,
         writer::{RecordWriter, Written},
     },
@@ -100,8 +100,8 @@ impl<'a> Replay<'a> {
 
     async fn pack(&mut self, name: &str, record: &[u8], after: Option<Vec<u8>>) -> Result<(), RunError> {
         // Batches keep their order, which is how an acceptance finds its documents.
-        let delivery = Delivery::of(Identity([0; Identity::BYTES]));
-        match self.packer.push(record, delivery) {
+        let ack = Ack::of(Fingerprint([0; Fingerprint::BYTES]));
+        match self.packer.push(record, ack) {
             Ok(full) => {
                 if let Some(batch) = full {
                     self.send(batch).await?;
@@ -122,7 +122,7 @@ impl<'a> Replay<'a> {
             let deadline = Deadline::after(self.budget, StopFlag::default());
             let caller = Caller::new(http.clone(), *clock, deadline, self.quota_share);
             match sink.send(batch.body.clone(), &caller).await {
-                Ok(sent) => self.accepted(batch.deliveries.len(), &sent.told_id()).await?,
+                Ok(sent) => self.accepted(batch.acks.len(), &sent.told_id()).await?,
                 Err(CallError::Refused(refusal)) => {
                     match (sink.blame(&refusal, batch.body.len()), batch.halves()) {
                         (Blame::None, _) => return Err(CallError::Refused(refusal).into()),
@@ -214,8 +214,8 @@ impl Attempt {
         let record = stamped(object, stamp.as_deref());
         match terms.writer.write(&record).0 {
             Written::Whole(record) => Self::Send { record, after: None },
-            Written::Shortened { .. } if document.is_sent_shortened() => Self::AsBefore,
-            Written::Shortened { text: record, fields } => {
+            Written::Truncated { .. } if document.is_sent_shortened() => Self::AsBefore,
+            Written::Truncated { text: record, fields } => {
                 let reason = format!("{SENT_SHORTENED}: with less in {}", fields.join(", "));
                 let after = SetAsideDocument { reason: reason.into(), ..document }.to_json();
                 Self::Send { record, after: Some(after) }
@@ -235,7 +235,7 @@ fn stamp_of<'a>(object: &Object<'a>, stamps: &[&str]) -> Option<Cow<'a, str>> {
 /// needs it, and for the other the name is reserved.
 fn stamped<'a>(mut object: Object<'a>, stamp: Option<&'a str>) -> Object<'a> {
     object.members.retain(|member| member.name != TIME_GENERATED);
-    union(object, None, stamp)
+    merge(object, None, stamp)
 }
 
 #[cfg(test)]

@@ -152,7 +152,7 @@ impl Transport {
         let end = Instant::now() + TOKEN_TIMEOUT;
         let mut attempt = 1;
         loop {
-            let (cause, wish) = match self.http.exchange(request.clone(), CALL_TIMEOUT).await {
+            let (cause, retry_after) = match self.http.exchange(request.clone(), CALL_TIMEOUT).await {
                 Ok(reply) => match retry::judge(reply.status.as_u16(), &reply.headers, self.clock.now()) {
                     Verdict::Done => match reply::token(&reply.body, self.clock.now().unix_timestamp()) {
                         Ok(token) => return Ok(token),
@@ -162,11 +162,11 @@ impl Transport {
                     },
                     verdict => {
                         let (status, message) = (reply.status, reply::refusal(&reply.body));
-                        let wish = match verdict {
-                            Verdict::Again(wish) => Some(wish),
+                        let retry_after = match verdict {
+                            Verdict::Again(retry_after) => Some(retry_after),
                             _ => None,
                         };
-                        (Cause::Refused { status, message }, wish)
+                        (Cause::Refused { status, message }, retry_after)
                     }
                 },
                 Err(error) if error.is_permanent() => (Cause::Unreachable(error), None),
@@ -174,8 +174,8 @@ impl Transport {
             };
             let failure = SignInError { issuer: self.issuer, cause };
             attempt += 1;
-            let Some(wish) = wish.filter(|_| attempt <= ATTEMPTS) else { return Err(failure) };
-            let wait = wish.unwrap_or_default().max(retry::backoff(attempt, fastrand::f64()));
+            let Some(retry_after) = retry_after.filter(|_| attempt <= ATTEMPTS) else { return Err(failure) };
+            let wait = retry_after.unwrap_or_default().max(retry::backoff(attempt, fastrand::f64()));
             if wait >= end.saturating_duration_since(Instant::now()) {
                 return Err(failure);
             }

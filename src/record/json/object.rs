@@ -1,7 +1,7 @@
 //! A JSON object as a list of members whose values are slices of the text they came in: unknown
 //! members and the digits of numbers pass through untouched, and nothing is built to be thrown away.
 
-mod folded;
+mod member_map;
 
 use std::{borrow::Cow, fmt, ops::Range};
 
@@ -12,7 +12,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use crate::record::json::scan;
-pub use folded::Folded;
+pub use member_map::MemberMap;
 pub use scan::append_compact;
 
 /// One member of an object.
@@ -77,7 +77,7 @@ impl<'a> Object<'a> {
         if !valid.starts_with('{') {
             return None;
         }
-        let mut members = Folded::with_capacity(0);
+        let mut members = MemberMap::with_capacity(0);
         for (name, value) in scan::members(valid) {
             let name = match name.contains('\\') {
                 true => text_of(name)?,
@@ -182,7 +182,7 @@ impl<'de> Deserialize<'de> for Object<'de> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Folded::with_capacity(40);
+                let mut members = MemberMap::with_capacity(40);
                 while let Some((Name(name), value)) = map.next_entry::<_, &RawValue>()? {
                     members.put(Member { name, value: value.get() });
                 }

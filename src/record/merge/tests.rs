@@ -8,10 +8,10 @@ use super::*;
 use crate::record::alert::Alert;
 use crate::record::page::Page;
 
-fn merge(alert: &str, machine: Option<&str>) -> String {
+fn merged(alert: &str, machine: Option<&str>) -> String {
     let machine = machine.map(|text| Machine::parse(&Bytes::copy_from_slice(text.as_bytes())).expect(text));
     let object = Object::parse(alert.as_bytes()).expect(alert);
-    String::from_utf8(union(object, machine.as_ref(), None).to_json()).expect("a record is text")
+    String::from_utf8(merge(object, machine.as_ref(), None).to_json()).expect("a record is text")
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn the_alert_comes_first_and_keeps_its_members_and_the_machine_adds_its_own() {
             r#"{"id":"da1","machineId":"m1","computerDnsName":"ws","rbacGroupName":"A","n":1,"machineMachineId":"m2","machineN":1.0}"#,
         ),
     ] {
-        assert_eq!(merge(alert, machine), record);
+        assert_eq!(merged(alert, machine), record);
     }
 }
 
@@ -43,20 +43,20 @@ fn values_pass_untouched_but_for_the_blanks_between_tokens() {
     let alert = "{ \"id\" : \"a\", \"big\": 123456789012345678901234567890, \"e\": 1.50E+400,\n \
                  \"s\": \" \\u00e9 \\ud83d\\ude00 \\ud800 \\/ \", \"l\": [ 1, { \"k\" : [] } ], \"wei\\\"rd name\": {} }";
     assert_eq!(
-        merge(alert, None),
+        merged(alert, None),
         r#"{"id":"a","big":123456789012345678901234567890,"e":1.50E+400,"s":" \u00e9 \ud83d\ude00 \ud800 \/ ","l":[1,{"k":[]}],"wei\"rd name":{}}"#
     );
 }
 
 #[test]
 fn equal_texts_count_as_equal_however_they_are_escaped() {
-    let record = merge(r#"{"id":"a","t":"caf\u00e9","l":[1, 2]}"#, Some(r#"{"t":"café","l":[1,2]}"#));
+    let record = merged(r#"{"id":"a","t":"caf\u00e9","l":[1, 2]}"#, Some(r#"{"t":"café","l":[1,2]}"#));
     assert_eq!(record, r#"{"id":"a","t":"caf\u00e9","l":[1,2]}"#);
 }
 
 #[test]
 fn a_name_that_is_taken_already_is_never_used_twice() {
-    let record = merge(r#"{"a":1,"machineA":2}"#, Some(r#"{"a":3}"#));
+    let record = merged(r#"{"a":1,"machineA":2}"#, Some(r#"{"a":3}"#));
     assert_eq!(record, r#"{"a":1,"machineA":2,"machineMachineA":3}"#);
 }
 
@@ -64,7 +64,7 @@ fn a_name_that_is_taken_already_is_never_used_twice() {
 fn the_time_stamp_comes_first() {
     let object = Object::parse(br#"{"id":"a"}"#).expect("an object");
     assert_eq!(
-        union(object, None, Some("\"2026-11-20T09:14:27Z\"")).to_json(),
+        merge(object, None, Some("\"2026-11-20T09:14:27Z\"")).to_json(),
         br#"{"TimeGenerated":"2026-11-20T09:14:27Z","id":"a"}"#
     );
 }
@@ -73,16 +73,16 @@ fn the_time_stamp_comes_first() {
 fn a_time_stamp_never_doubles_a_member_of_that_name() {
     let stamp = Some("\"2026\"");
     let own = Object::parse(br#"{"id":"a","TimeGenerated":1}"#).expect("an object");
-    assert_eq!(union(own, None, stamp).to_json(), br#"{"id":"a","TimeGenerated":1}"#);
+    assert_eq!(merge(own, None, stamp).to_json(), br#"{"id":"a","TimeGenerated":1}"#);
     let machine = Machine::parse(&Bytes::from_static(br#"{"TimeGenerated":2}"#)).expect("a machine");
     let bare = Object::parse(br#"{"id":"a"}"#).expect("an object");
     assert_eq!(
-        union(bare, Some(&machine), stamp).to_json(),
+        merge(bare, Some(&machine), stamp).to_json(),
         br#"{"TimeGenerated":"2026","id":"a","machineTimeGenerated":2}"#
     );
 }
 
-/// The union as it was first written, member by member: slow, and easy to believe. `Value` is not used, so
+/// The merge as it was first written, member by member: slow, and easy to believe. `Value` is not used, so
 /// that digits and escapes are compared too.
 fn oracle(alert: &str, machine: Option<&str>, stamp: Option<&str>) -> String {
     let compact = |text: &str| {
@@ -177,7 +177,7 @@ fn both_ways(alert: &str, machine: Option<&str>, stamp: Option<&str>) -> [String
     let single = Alert::parse(alert.into()).expect(alert);
     [listed, &single].map(|alert| {
         let object = alert.object().expect("an object");
-        let record = union(object, machine.as_ref(), stamp).to_json();
+        let record = merge(object, machine.as_ref(), stamp).to_json();
         String::from_utf8(record).expect("a record is text")
     })
 }
@@ -236,7 +236,7 @@ proptest! {
     #[test]
     fn nothing_of_either_side_is_lost_and_no_name_is_said_twice(alert in objects(), machine in objects()) {
         let text = |members: &BTreeMap<String, Value>| serde_json::to_string_pretty(members).expect("JSON");
-        let record = merge(&text(&alert), Some(&text(&machine)));
+        let record = merged(&text(&alert), Some(&text(&machine)));
 
         let names: Vec<String> =
             Object::parse(record.as_bytes()).expect("a record is an object").members.iter().map(|m| m.name.to_string()).collect();

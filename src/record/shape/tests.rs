@@ -8,8 +8,8 @@ use crate::schema::{ColumnType, columns};
 
 fn shaped(shape: Shape, record: &str) -> (String, Vec<&'static str>) {
     let record = Object::parse(record.as_bytes()).expect(record);
-    let Shaped { text, misfits } = shape.write(&record);
-    (String::from_utf8(text).expect("text"), misfits)
+    let Shaped { text, type_mismatches } = shape.write(&record);
+    (String::from_utf8(text).expect("text"), type_mismatches)
 }
 
 #[track_caller]
@@ -79,13 +79,13 @@ fn native_columns_have_clean_names_and_keep_lists_and_objects() {
 fn what_has_no_column_or_does_not_fit_it_goes_with_all_the_rest() {
     let record = r#"{"id":"a","Severity":"x","severity":5,"osBuild":1.5,"firstSeen":"yesterday","new":{"b":[1]},"isExcluded":1,"evidence":"none","vmMetadata":{"vmId":7,"zone":"1"},"additionalFields":2}"#;
     let rest = r#"{"Severity":"x","severity":5,"osBuild":1.5,"firstSeen":"yesterday","new":{"b":[1]},"isExcluded":1,"evidence":"none","additionalFields":2}"#;
-    let (text, misfits) = shaped(Shape::Native, record);
+    let (text, type_mismatches) = shaped(Shape::Native, record);
     let expected =
         format!(r#"{{"AlertId":"a","VmMetadata":{{"vmId":7,"zone":"1"}},"AdditionalFields":{rest}}}"#);
     assert_eq!(text, expected);
-    assert_eq!(misfits, ["severity", "osBuild", "firstSeen", "isExcluded", "evidence"]);
+    assert_eq!(type_mismatches, ["severity", "osBuild", "firstSeen", "isExcluded", "evidence"]);
 
-    let (text, misfits) = shaped(Shape::Classic, record);
+    let (text, type_mismatches) = shaped(Shape::Classic, record);
     let record: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(record.as_object().map(Map::len), Some(2));
     assert_eq!(record["id_s"], "a");
@@ -94,7 +94,7 @@ fn what_has_no_column_or_does_not_fit_it_goes_with_all_the_rest() {
     let rest: Value =
         serde_json::from_str(record["additionalFields_s"].as_str().expect("a text")).expect("JSON");
     assert_eq!(rest, expected);
-    assert_eq!(misfits, ["severity", "osBuild", "firstSeen", "isExcluded", "evidence", "vmMetadata"]);
+    assert_eq!(type_mismatches, ["severity", "osBuild", "firstSeen", "isExcluded", "evidence", "vmMetadata"]);
 }
 
 #[test]
@@ -142,12 +142,12 @@ fn a_number_or_truth_in_a_text_is_taken_for_what_it_says() {
         ("true", None),
         ("[1]", None),
     ] {
-        let (text, misfits) = shaped(Shape::Native, &format!(r#"{{"rbacGroupId":{value}}}"#));
+        let (text, type_mismatches) = shaped(Shape::Native, &format!(r#"{{"rbacGroupId":{value}}}"#));
         let expected = match column {
             Some(column) => format!(r#"{{"RbacGroupId":{column}}}"#),
             None => format!(r#"{{"AdditionalFields":{{"rbacGroupId":{value}}}}}"#),
         };
-        assert_eq!((text, misfits.is_empty()), (expected, column.is_some()), "{value}");
+        assert_eq!((text, type_mismatches.is_empty()), (expected, column.is_some()), "{value}");
     }
     for truth in ["\"true\"", "\"True\"", "\"TRUE\"", "true"] {
         assert_shaped(Shape::Native, &format!(r#"{{"isExcluded":{truth}}}"#), r#"{"IsExcluded":true}"#);
@@ -191,8 +191,8 @@ fn a_time_is_one_that_a_datetime_holds() {
         ("2026-13-20T09:14:27Z", false),
         ("", false),
     ] {
-        let (_, misfits) = shaped(Shape::Native, &format!(r#"{{"firstSeen":"{text}"}}"#));
-        assert_eq!(misfits.is_empty(), is_time, "{text}");
+        let (_, type_mismatches) = shaped(Shape::Native, &format!(r#"{{"firstSeen":"{text}"}}"#));
+        assert_eq!(type_mismatches.is_empty(), is_time, "{text}");
     }
 }
 
@@ -204,7 +204,7 @@ fn a_classic_record_that_is_too_long_keeps_valid_json_in_its_texts() {
     let record = format!(r#"{{"id":"a","evidence":[{}],"machineTags":["x"]}}"#, [entry; 20].join(","));
     let record = Object::parse(record.as_bytes()).expect("an object");
     let text = Shape::Classic.write(&record).text;
-    let Fit::Shrunk { record, fields } = Shape::Classic.fit(&record, &text, LIMITS) else {
+    let Fit::Truncated { record, fields } = Shape::Classic.fit(&record, &text, LIMITS) else {
         panic!("it is cut")
     };
     assert_eq!(fields, ["evidence_s"]);
@@ -223,7 +223,7 @@ fn a_native_record_that_is_too_long_says_so_in_a_column_of_its_table() {
     let record = format!(r#"{{"id":"a","description":"{}","new":1}}"#, "x".repeat(300));
     let record = Object::parse(record.as_bytes()).expect("an object");
     let text = Shape::Native.write(&record).text;
-    let Fit::Shrunk { record, fields } = Shape::Native.fit(&record, &text, LIMITS) else {
+    let Fit::Truncated { record, fields } = Shape::Native.fit(&record, &text, LIMITS) else {
         panic!("it is cut")
     };
     let description = "x".repeat(198);

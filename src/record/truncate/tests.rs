@@ -21,7 +21,7 @@ const NAMES: Names<'static> = Names {
 /// The record shrunk and what was cut, for limits that it does not fit.
 fn shrink(record: &str, limits: Limits) -> (String, Vec<String>) {
     match fit(record.as_bytes(), limits, &NAMES) {
-        Fit::Shrunk { record, fields } => (String::from_utf8(record).expect("text"), fields),
+        Fit::Truncated { record, fields } => (String::from_utf8(record).expect("text"), fields),
         other => panic!("{other:?} for {record:.200}"),
     }
 }
@@ -190,7 +190,7 @@ fn a_record_too_long_in_all_gives_up_its_longest_fields() {
     // The title only when all others are gone.
     let left = r#"","a":"xx","b":"xx","c":"xx","truncatedFields":["title","a","b","c"]}"#;
     assert_eq!(cut(900), format!(r#"{{"title":"{}{left}"#, "x".repeat(900 - 10 - left.len())));
-    assert_eq!(fit(whole.as_bytes(), limits(80), &NAMES), Fit::Hopeless);
+    assert_eq!(fit(whole.as_bytes(), limits(80), &NAMES), Fit::DoesNotFit);
 }
 
 #[test]
@@ -213,10 +213,10 @@ fn what_cannot_be_helped_is_hopeless() {
         (String::new(), Limits { record: 0, field: 0 }),
     ] {
         let hopes = fit(record.as_bytes(), limits, &NAMES);
-        let expected = if record.is_empty() { Fit::Whole } else { Fit::Hopeless };
+        let expected = if record.is_empty() { Fit::Whole } else { Fit::DoesNotFit };
         assert_eq!(hopes, expected, "{record:.40}");
     }
-    assert_eq!(fit(b"{\"a\":\"abcdef\xff\"}", Limits { record: 99, field: 9 }, &NAMES), Fit::Hopeless);
+    assert_eq!(fit(b"{\"a\":\"abcdef\xff\"}", Limits { record: 99, field: 9 }, &NAMES), Fit::DoesNotFit);
 }
 
 /// Texts as no serializer would write them: escapes of every kind, lone surrogates.
@@ -290,7 +290,7 @@ proptest! {
         record in records(), record_limit in 30_usize..1_500, field in 4_usize..200
     ) {
         let limits = Limits { record: record_limit, field };
-        let Fit::Shrunk { record: shrunk, fields } = fit(record.as_bytes(), limits, &NAMES) else { return Ok(()) };
+        let Fit::Truncated { record: shrunk, fields } = fit(record.as_bytes(), limits, &NAMES) else { return Ok(()) };
         let text = String::from_utf8(shrunk.clone()).expect("text");
 
         prop_assert!(shrunk.len() <= record_limit);
@@ -321,7 +321,7 @@ proptest! {
     #[test]
     fn what_identifies_an_alert_is_cut_last(record in records(), record_limit in 30_usize..900) {
         let limits = Limits { record: record_limit, field: 100_000 };
-        let Fit::Shrunk { record: shrunk, fields } = fit(record.as_bytes(), limits, &NAMES) else { return Ok(()) };
+        let Fit::Truncated { record: shrunk, fields } = fit(record.as_bytes(), limits, &NAMES) else { return Ok(()) };
         let is_identifying = |name: &str| ["id", "title", "severity", "machineId"].contains(&name);
         let text = String::from_utf8(shrunk).expect("text");
         if fields.iter().any(|name| is_identifying(name)) {
@@ -346,7 +346,7 @@ proptest! {
     fn whatever_the_bytes_it_ends(
         bytes in prop::collection::vec(any::<u8>(), 0..60), record in 0_usize..60, field in 0_usize..60
     ) {
-        if let Fit::Shrunk { record: shrunk, .. } = fit(&bytes, Limits { record, field }, &NAMES) {
+        if let Fit::Truncated { record: shrunk, .. } = fit(&bytes, Limits { record, field }, &NAMES) {
             prop_assert!(shrunk.len() <= record && Object::parse(&shrunk).is_ok());
         }
     }

@@ -10,10 +10,10 @@ fn time(seconds: i64) -> OffsetDateTime {
     parse_rfc3339("2026-11-24T00:00:00Z").expect("a time") + Duration::seconds(seconds)
 }
 
-fn identity(number: u32) -> Identity {
-    let mut bytes = [0; Identity::BYTES];
+fn fingerprint(number: u32) -> Fingerprint {
+    let mut bytes = [0; Fingerprint::BYTES];
     bytes[..4].copy_from_slice(&number.to_be_bytes());
-    Identity(bytes)
+    Fingerprint(bytes)
 }
 
 /// How a server answers.
@@ -41,7 +41,7 @@ impl Server {
 }
 
 /// Walks to the end: the numbers handed out in order, the count of pages, and how it ended.
-fn walk(server: Server, list: &[Element], page_size: usize) -> (Vec<u32>, usize, Next) {
+fn pagination(server: Server, list: &[Element], page_size: usize) -> (Vec<u32>, usize, Next) {
     let (out, pages, end, _) = walk_after(server, list, page_size, &[], PageSizes::default());
     (out, pages, end)
 }
@@ -55,38 +55,46 @@ fn walk_after(
     pages: PageSizes,
 ) -> (Vec<u32>, usize, Next, PageSizes) {
     let window = Window { from: time(0), to: time(20_000) };
-    let identities: HashSet<_> = earlier.iter().map(|(_, number)| identity(*number)).collect();
+    let fingerprints: HashSet<_> = earlier.iter().map(|(_, number)| fingerprint(*number)).collect();
     let first_minute = earlier.iter().map(|(at, _)| at / 60).min();
-    let earliest: Vec<_> =
-        earlier.iter().filter(|(at, _)| Some(at / 60) == first_minute).map(|(_, n)| identity(*n)).collect();
-    let delivered =
-        Delivered { identities: &identities, count: identities.len(), earliest: &earliest, are_listed: true };
-    let mut walk = Walk::new(window, u32::try_from(page_size).expect("a page size"), delivered, pages);
+    let earliest: Vec<_> = earlier
+        .iter()
+        .filter(|(at, _)| Some(at / 60) == first_minute)
+        .map(|(_, n)| fingerprint(*n))
+        .collect();
+    let delivered = Delivered {
+        fingerprints: &fingerprints,
+        count: fingerprints.len(),
+        earliest: &earliest,
+        are_listed: true,
+    };
+    let mut pagination =
+        Pagination::new(window, u32::try_from(page_size).expect("a page size"), delivered, pages);
     let mut out = Vec::new();
     for pages in 1..10_000 {
-        let page = server.answer(list, walk.query());
-        let keys: Vec<_> = page.iter().map(|(at, number)| (Some(time(*at)), identity(*number))).collect();
-        let step = walk.step(&keys, false);
+        let page = server.answer(list, pagination.query());
+        let keys: Vec<_> = page.iter().map(|(at, number)| (Some(time(*at)), fingerprint(*number))).collect();
+        let step = pagination.step(&keys, false);
         let fresh = step.fresh.iter().map(|place| page[*place].1);
-        out.extend(fresh.filter(|number| !identities.contains(&identity(*number))));
+        out.extend(fresh.filter(|number| !fingerprints.contains(&fingerprint(*number))));
         if step.next != Next::Page {
-            return (out, pages, step.next, walk.pages());
+            return (out, pages, step.next, pagination.pages());
         }
     }
-    panic!("the walk does not end");
+    panic!("the pagination does not end");
 }
 
-/// A walk without a past.
-fn first_walk(window: Window, page_size: u32) -> Walk<'static> {
-    static NOTHING: std::sync::LazyLock<HashSet<Identity>> = std::sync::LazyLock::new(HashSet::new);
-    let delivered = Delivered { identities: &NOTHING, count: 0, earliest: &[], are_listed: true };
-    Walk::new(window, page_size, delivered, PageSizes::default())
+/// A pagination without a past.
+fn first_walk(window: Window, page_size: u32) -> Pagination<'static> {
+    static NOTHING: std::sync::LazyLock<HashSet<Fingerprint>> = std::sync::LazyLock::new(HashSet::new);
+    let delivered = Delivered { fingerprints: &NOTHING, count: 0, earliest: &[], are_listed: true };
+    Pagination::new(window, page_size, delivered, PageSizes::default())
 }
 
 #[test]
 fn a_short_page_is_no_proof_of_the_end() {
     let mut one = first_walk(Window { from: time(0), to: time(9) }, 3);
-    let page = [(Some(time(1)), identity(1)), (Some(time(2)), identity(2))];
+    let page = [(Some(time(1)), fingerprint(1)), (Some(time(2)), fingerprint(2))];
     assert_eq!(one.step(&page, false), Step { fresh: vec![0, 1], left_out: 0, next: Next::Page });
     assert_eq!(
         (one.query().skip, one.query().top),
@@ -162,47 +170,48 @@ fn a_server_that_caps_its_pages_lower_than_before_is_not_believed_to_be_at_its_e
 fn a_page_that_fails_is_asked_for_smaller_and_larger_again_after_some_that_worked() {
     let list: Vec<Element> = (0..6_000).map(|n| (n.into(), n)).collect();
     let window = Window { from: time(0), to: time(20_000) };
-    let mut walk = first_walk(window, 1_000);
-    assert!(walk.reduce(4) && walk.pages().reduced == Some(250));
+    let mut pagination = first_walk(window, 1_000);
+    assert!(pagination.reduce(4) && pagination.pages().reduced == Some(250));
     let mut sizes = Vec::new();
     while sizes.last() != Some(&1_010) {
-        sizes.push(walk.query().top);
-        let page = GOOD.answer(&list, walk.query());
-        let keys: Vec<_> = page.iter().map(|(at, number)| (Some(time(*at)), identity(*number))).collect();
-        walk.step(&keys, false);
+        sizes.push(pagination.query().top);
+        let page = GOOD.answer(&list, pagination.query());
+        let keys: Vec<_> = page.iter().map(|(at, number)| (Some(time(*at)), fingerprint(*number))).collect();
+        pagination.step(&keys, false);
     }
     assert_eq!(sizes, [252, 252, 252, 252, 505, 505, 505, 505, 1_010]);
-    assert_eq!(walk.pages().reduced, None);
+    assert_eq!(pagination.pages().reduced, None);
     // The next run goes on with the size that worked.
     let nothing = HashSet::new();
-    let delivered = Delivered { identities: &nothing, count: 0, earliest: &[], are_listed: true };
-    let mut walk = Walk::new(window, 1_000, delivered, PageSizes { longest: 9, reduced: Some(250) });
-    assert_eq!(walk.query().top, 252);
-    while walk.reduce(4) {}
-    assert_eq!((walk.query().top, walk.can_reduce()), (1, false));
-    walk.restore();
-    assert_eq!(walk.query().top, 252, "an outage says nothing about the size");
+    let delivered = Delivered { fingerprints: &nothing, count: 0, earliest: &[], are_listed: true };
+    let mut pagination =
+        Pagination::new(window, 1_000, delivered, PageSizes { longest: 9, reduced: Some(250) });
+    assert_eq!(pagination.query().top, 252);
+    while pagination.reduce(4) {}
+    assert_eq!((pagination.query().top, pagination.can_reduce()), (1, false));
+    pagination.restore();
+    assert_eq!(pagination.query().top, 252, "an outage says nothing about the size");
 }
 
 #[test]
 fn one_that_cannot_be_read_is_passed_over_and_those_around_it_are_handed_out() {
     let list: Vec<Element> = (0..40).map(|n| (i64::from(n / 3), n)).collect();
     for bad in [0, 1, 19, 39] {
-        let mut walk = first_walk(Window { from: time(0), to: time(20_000) }, 10);
+        let mut pagination = first_walk(Window { from: time(0), to: time(20_000) }, 10);
         let (mut out, mut passed, mut pages) = (Vec::new(), 0, 0);
         loop {
             pages += 1;
             assert!(pages < 200, "it ends");
-            let page = GOOD.answer(&list, walk.query());
+            let page = GOOD.answer(&list, pagination.query());
             if page.iter().any(|(_, number)| *number == bad) {
-                if !walk.reduce(4) {
-                    walk.pass_over();
+                if !pagination.reduce(4) {
+                    pagination.pass_over();
                     passed += 1;
                 }
                 continue;
             }
-            let keys: Vec<_> = page.iter().map(|(at, n)| (Some(time(*at)), identity(*n))).collect();
-            let step = walk.step(&keys, false);
+            let keys: Vec<_> = page.iter().map(|(at, n)| (Some(time(*at)), fingerprint(*n))).collect();
+            let step = pagination.step(&keys, false);
             out.extend(step.fresh.iter().map(|place| page[*place].1));
             if step.next != Next::Page {
                 assert_eq!(step.next, Next::End);
@@ -218,11 +227,11 @@ fn one_that_cannot_be_read_is_passed_over_and_those_around_it_are_handed_out() {
 #[test]
 fn ten_thousand_alerts_take_ten_calls() {
     let list = |at: fn(i64) -> i64| (0..10_000).map(|n| (at(n.into()), n)).collect::<Vec<Element>>();
-    assert_eq!(walk(GOOD, &list(|n| n), 1_000), ((0..10_000).collect(), 10, Next::End));
+    assert_eq!(pagination(GOOD, &list(|n| n), 1_000), ((0..10_000).collect(), 10, Next::End));
     // By offset too: a list of a single moment, and one in no order.
-    assert_eq!(walk(GOOD, &list(|_| 5), 1_000), ((0..10_000).collect(), 10, Next::End));
+    assert_eq!(pagination(GOOD, &list(|_| 5), 1_000), ((0..10_000).collect(), 10, Next::End));
     let unordered = Server { keeps_order: false, ..GOOD };
-    assert_eq!(walk(unordered, &list(|n| 10_000 - n), 1_000), ((0..10_000).collect(), 10, Next::End));
+    assert_eq!(pagination(unordered, &list(|n| 10_000 - n), 1_000), ((0..10_000).collect(), 10, Next::End));
 }
 
 #[test]
@@ -235,24 +244,24 @@ fn a_page_is_asked_for_a_hundredth_more_and_never_for_more_than_the_largest() {
         (9_950, 10_000, 10_000),
         (10_000, 10_000, 10_000),
     ] {
-        let mut walk = first_walk(Window { from: time(0), to: time(9) }, page_size);
-        assert_eq!(walk.query().top, first, "{page_size}");
-        let page: Vec<_> = (0..page_size).map(|n| (Some(time(1)), identity(n))).collect();
-        assert_eq!(walk.step(&page, false).next, Next::Page, "{page_size}");
-        assert_eq!((walk.query().skip, walk.query().top), (page.len() - 1, later), "{page_size}");
+        let mut pagination = first_walk(Window { from: time(0), to: time(9) }, page_size);
+        assert_eq!(pagination.query().top, first, "{page_size}");
+        let page: Vec<_> = (0..page_size).map(|n| (Some(time(1)), fingerprint(n))).collect();
+        assert_eq!(pagination.step(&page, false).next, Next::Page, "{page_size}");
+        assert_eq!((pagination.query().skip, pagination.query().top), (page.len() - 1, later), "{page_size}");
     }
 }
 
 #[test]
 fn pages_of_one_alert_come_to_an_end() {
     let list = [(5, 0), (5, 1), (6, 2)];
-    assert_eq!(walk(GOOD, &list, 1), (vec![0, 1, 2], 4, Next::End));
+    assert_eq!(pagination(GOOD, &list, 1), (vec![0, 1, 2], 4, Next::End));
 }
 
 #[test]
 fn pages_go_by_time_and_what_was_seen_at_the_border_is_not_handed_out_again() {
     let list: Vec<Element> = (0..40).map(|n| (i64::from(n / 2), n)).collect();
-    let (out, pages, end) = walk(GOOD, &list, 26);
+    let (out, pages, end) = pagination(GOOD, &list, 26);
     assert_eq!((out, pages, end), ((0..40).collect(), 2, Next::End));
 }
 
@@ -261,7 +270,7 @@ fn more_alerts_with_one_time_than_a_page_holds_are_reached_by_skip() {
     let mut list: Vec<Element> = (0..30).map(|n| (i64::from(n), n)).collect();
     list.extend((30..60).map(|n| (29, n)));
     list.extend((60..70).map(|n| (i64::from(n), n)));
-    let (mut out, _, end) = walk(GOOD, &list, 13);
+    let (mut out, _, end) = pagination(GOOD, &list, 13);
     out.sort_unstable();
     assert_eq!((out, end), ((0..70).collect(), Next::End));
 }
@@ -270,7 +279,7 @@ fn more_alerts_with_one_time_than_a_page_holds_are_reached_by_skip() {
 fn a_server_that_does_not_skip_is_asked_for_larger_pages() {
     let mut list: Vec<Element> = (0..30).map(|n| (5, n)).collect();
     list.extend((30..60).map(|n| (i64::from(n), n)));
-    let (mut out, pages, end) = walk(Server { keeps_skip: false, ..GOOD }, &list, 10);
+    let (mut out, pages, end) = pagination(Server { keeps_skip: false, ..GOOD }, &list, 10);
     out.sort_unstable();
     assert_eq!((out, pages, end), ((0..60).collect(), 6, Next::End));
 }
@@ -280,7 +289,7 @@ fn ties_beyond_the_largest_page_do_not_hold_up_what_comes_after_them() {
     let mut list: Vec<Element> = (0..20).map(|n| (i64::from(n), n)).collect();
     list.extend((20..12_000).map(|n| (30, n)));
     list.extend((12_000..12_030).map(|n| (i64::from(n) - 11_900, n)));
-    let (out, _, end) = walk(Server { keeps_skip: false, ..GOOD }, &list, 1_000);
+    let (out, _, end) = pagination(Server { keeps_skip: false, ..GOOD }, &list, 1_000);
     assert_eq!(end, Next::Stalled, "the gap is told");
     let out: HashSet<u32> = out.into_iter().collect();
     assert!((12_000..12_030).all(|n| out.contains(&n)));
@@ -289,25 +298,27 @@ fn ties_beyond_the_largest_page_do_not_hold_up_what_comes_after_them() {
 
 #[test]
 fn a_server_that_repeats_a_page_whatever_it_is_asked_does_not_hold_the_walk() {
-    let mut walk = first_walk(Window { from: time(0), to: time(1_000) }, 10);
-    let page: Vec<_> = (0..10).map(|n| (Some(time(n)), identity(u32::try_from(n).expect("small")))).collect();
-    assert_eq!(walk.step(&page, false).fresh.len(), 10);
-    let ends: Vec<Next> = (0..6).map(|_| walk.step(&page, false).next).collect();
+    let mut pagination = first_walk(Window { from: time(0), to: time(1_000) }, 10);
+    let page: Vec<_> =
+        (0..10).map(|n| (Some(time(n)), fingerprint(u32::try_from(n).expect("small")))).collect();
+    assert_eq!(pagination.step(&page, false).fresh.len(), 10);
+    let ends: Vec<Next> = (0..6).map(|_| pagination.step(&page, false).next).collect();
     assert!(ends.contains(&Next::Stalled) && !ends.contains(&Next::End), "{ends:?}");
 }
 
 #[test]
 fn a_page_that_is_too_large_is_asked_for_in_halves_down_to_one() {
-    let mut walk = first_walk(Window { from: time(0), to: time(9) }, 5);
-    assert!(walk.reduce(2) && walk.query().top == 2);
-    assert!(walk.reduce(2) && walk.query().top == 1);
-    assert!(!walk.reduce(2));
+    let mut pagination = first_walk(Window { from: time(0), to: time(9) }, 5);
+    assert!(pagination.reduce(2) && pagination.query().top == 2);
+    assert!(pagination.reduce(2) && pagination.query().top == 1);
+    assert!(!pagination.reduce(2));
 }
 
 #[test]
 fn what_lies_outside_the_window_is_not_handed_out() {
     let mut one = first_walk(Window { from: time(10), to: time(20) }, 9);
-    let page = [(Some(time(9)), identity(1)), (Some(time(10)), identity(2)), (Some(time(20)), identity(3))];
+    let page =
+        [(Some(time(9)), fingerprint(1)), (Some(time(10)), fingerprint(2)), (Some(time(20)), fingerprint(3))];
     assert_eq!(one.step(&page, false).fresh, [1]);
 }
 
@@ -318,7 +329,7 @@ fn the_order_is_believed_only_after_enough_rises() {
     for times in [1..=6, 6..=12] {
         assert!(!one.is_in_order());
         let keys: Vec<_> =
-            times.map(|n| (Some(time(n)), identity(u32::try_from(n).expect("small")))).collect();
+            times.map(|n| (Some(time(n)), fingerprint(u32::try_from(n).expect("small")))).collect();
         one.step(&keys, false);
     }
     assert!(one.is_in_order());
@@ -334,7 +345,7 @@ proptest! {
         keeps_order in any::<bool>(),
     ) {
         let list: Vec<Element> = times.into_iter().zip(0..).collect();
-        let (mut out, _, end) = walk(Server { keeps_order, most, ..GOOD }, &list, page_size);
+        let (mut out, _, end) = pagination(Server { keeps_order, most, ..GOOD }, &list, page_size);
         out.sort_unstable();
         out.dedup();
         prop_assert_eq!(end, Next::End);
@@ -379,7 +390,7 @@ proptest! {
         keeps_order in any::<bool>(),
     ) {
         let list: Vec<Element> = times.into_iter().zip(0..).collect();
-        let (mut out, _, end) = walk(Server { keeps_order, ..GOOD }, &list, page_size);
+        let (mut out, _, end) = pagination(Server { keeps_order, ..GOOD }, &list, page_size);
         out.sort_unstable();
         if !keeps_order {
             out.dedup();
@@ -394,15 +405,15 @@ proptest! {
         page_size in 1..40_usize,
     ) {
         let list: Vec<Element> = times.into_iter().zip(0..).collect();
-        let mut walk = first_walk(Window { from: time(0), to: time(1_000) }, u32::try_from(page_size).expect("small"));
+        let mut pagination = first_walk(Window { from: time(0), to: time(1_000) }, u32::try_from(page_size).expect("small"));
         let mut out = HashSet::new();
         loop {
-            let page = GOOD.answer(&list, walk.query());
-            let keys: Vec<_> = page.iter().map(|(at, number)| (Some(time(*at)), identity(*number))).collect();
-            let step = walk.step(&keys, false);
+            let page = GOOD.answer(&list, pagination.query());
+            let keys: Vec<_> = page.iter().map(|(at, number)| (Some(time(*at)), fingerprint(*number))).collect();
+            let step = pagination.step(&keys, false);
             for place in &step.fresh {
                 out.insert(page[*place].1);
-                if walk.is_in_order() {
+                if pagination.is_in_order() {
                     let at = page[*place].0;
                     prop_assert!(list.iter().all(|(t, n)| *t >= at || out.contains(n)));
                 }
@@ -421,13 +432,13 @@ proptest! {
         let mut list: Vec<Element> = times.into_iter().zip(0..).collect();
         let mut staying: HashSet<u32> = list.iter().map(|(_, number)| *number).collect();
         let server = Server { keeps_order, ..GOOD };
-        let mut walk = first_walk(Window { from: time(0), to: time(1_000) }, page_size);
+        let mut pagination = first_walk(Window { from: time(0), to: time(1_000) }, page_size);
         let mut out = HashSet::new();
         let mut moves = moves.into_iter();
         let end = loop {
-            let page = server.answer(&list, walk.query());
-            let keys: Vec<_> = page.iter().map(|(at, number)| (Some(time(*at)), identity(*number))).collect();
-            let step = walk.step(&keys, false);
+            let page = server.answer(&list, pagination.query());
+            let keys: Vec<_> = page.iter().map(|(at, number)| (Some(time(*at)), fingerprint(*number))).collect();
+            let step = pagination.step(&keys, false);
             out.extend(step.fresh.iter().map(|place| page[*place].1));
             if step.next != Next::Page { break step.next }
             match moves.next() {

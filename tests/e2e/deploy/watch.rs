@@ -53,7 +53,7 @@ const KEYS: [&str; 15] = [
     "sent",
     "before",
     "set_aside",
-    "misfit",
+    "type_mismatch",
     "machines",
     "machines_missing",
     "requests",

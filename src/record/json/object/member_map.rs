@@ -10,7 +10,7 @@ const FEW: usize = 255;
 
 /// Members in their order, each name once.
 #[derive(Debug)]
-pub struct Folded<'a> {
+pub struct MemberMap<'a> {
     /// The members.
     pub list: Vec<Member<'a>>,
     /// The last member of each bucket, counted from 1.
@@ -21,7 +21,7 @@ pub struct Folded<'a> {
     places: HashMap<Cow<'a, str>, usize>,
 }
 
-impl<'a> Folded<'a> {
+impl<'a> MemberMap<'a> {
     /// None yet, with room for `count`.
     pub fn with_capacity(count: usize) -> Self {
         Self { list: Vec::with_capacity(count), last: [0; 256], before: [0; FEW], places: HashMap::new() }

@@ -1,4 +1,4 @@
-//! A call that brought nothing, as a finding.
+//! A call that brought nothing, as a finding. Pure.
 
 use super::finding::Finding;
 use crate::{
