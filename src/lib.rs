@@ -1,38 +1,88 @@
-//! Microsoft Defender for Endpoint alerts, joined with their machines, into Azure Log Analytics.
+//! Microsoft Defender for Endpoint alerts, merged with their machines, into Azure Log Analytics.
 //!
-//! The data's path, which is also the order to read in:
+//! The map of the program. Arrows point down: a place uses only places below its own.
 //!
 //! ```text
-//! the host's timer   POST /MdatpForward      server, invocation
-//! one run            the whole story         app, pipeline
-//! fetch              GET /api/alerts         walk (which page), defender, page, alert
-//! enrich             GET /api/machines       enrich, machine
-//! merge              one record an alert     union, object
-//! sign, send         one post a batch        batch, sink
-//! remember           only what was accepted  checkpoint, state, set_aside
-//! answer             the report              report, invocation
+//! host  cli          the two doors: the Functions host's invocations, and the command line
+//! app                one run at a time, each with a deadline
+//! pipeline           one run, the file to read first: fetch, enrich, merge, send, and the ledger
+//! services  status   what a run works with; what the state store says about past runs
+//! source             where alerts and machines come from: Defender
+//! sink               where records go: Logs Ingestion API, Data Collector API
+//! state              what outlives a process: checkpoint, history, what is set aside
+//! http               every call: tokens, retries, quotas, errors with advice
+//! config             all settings
+//! record  schema     pure: alerts, records, batches; columns, table, rule
 //! ```
-//!
-//! Under all calls lie `call` (token, retries, errors with advice), `retry`, `credential` and `http`.
 
 #![forbid(unsafe_code)]
 
-pub mod app;
-pub mod buffers;
-pub mod cli;
-pub mod clock;
-pub mod config;
-pub mod error_chain;
-pub mod host;
-pub mod http;
-pub mod pipeline;
-pub mod record;
-pub mod report;
-pub mod schema;
-pub mod services;
-pub mod shutdown;
-pub mod sink;
-pub mod source;
-pub mod state;
-pub mod status;
-pub mod telemetry;
+mod app;
+mod buffers;
+mod cli;
+mod clock;
+mod config;
+mod error_chain;
+mod host;
+mod http;
+mod pipeline;
+mod record;
+mod report;
+mod schema;
+mod services;
+mod shutdown;
+mod sink;
+mod source;
+mod state;
+mod status;
+mod telemetry;
+
+// What `main` is made of.
+pub use app::App;
+pub use cli::{Cli, Command, EXIT_USAGE, execute as execute_command, warn_of_sink};
+pub use clock::Clock;
+pub use config::{Config, settings::Settings};
+pub use host::server;
+pub use http::deadline::StopFlag;
+pub use shutdown::{Parent, Stop};
+pub use telemetry::{Audience, init as init_telemetry};
+
+/// What the tests, benchmarks and fuzz targets of this repository use. Nobody else can rely on it.
+#[doc(hidden)]
+pub mod testing {
+    pub use crate::{
+        app::Outcome,
+        clock::Clock,
+        config::{
+            AlertFetch, Config, Identity, SinkConfig, SourceIdentity, StateConfig,
+            cloud::Cloud,
+            endpoint::Endpoint,
+            reference::Vault,
+            settings::Settings,
+            storage::{BlobAccess, BlobAccount},
+        },
+        host::invocation,
+        http::{
+            Exchange, ExchangeError, Http, Reply, Request, advice,
+            credential::{Credential, Credentials},
+            deadline::{Deadline, StopFlag},
+            retry,
+        },
+        pipeline::{Plan, Purpose, run},
+        record::{
+            alert::{Alert, Fingerprint, Mode},
+            batch::{Ack, Batch, Packer},
+            json::object::Object,
+            machine::Machine,
+            merge::merge,
+            page::Page,
+            shape::UNION,
+            truncate,
+        },
+        report::RunReport,
+        schema::{ColumnType, Shape, check::Document, columns, extras, rule, table},
+        services::Services,
+        sink::shared_key::SigningKey,
+        state::{StateStore, checkpoint::Checkpoint},
+    };
+}

@@ -6,14 +6,8 @@ use std::{process::ExitCode, sync::Arc};
 
 use clap::Parser;
 use mdatp_forward::{
-    app::App,
-    cli::{self, Cli, Command, EXIT_USAGE},
-    clock::Clock,
-    config::{Config, settings::Settings},
-    host::server,
-    http::deadline::StopFlag,
-    shutdown::{Parent, Stop},
-    telemetry::{self, Audience},
+    App, Audience, Cli, Clock, Command, Config, EXIT_USAGE, Parent, Settings, Stop, StopFlag,
+    execute_command, init_telemetry, server, warn_of_sink,
 };
 use tokio::runtime::Builder;
 use tracing::{error, info, warn};
@@ -31,7 +25,7 @@ fn main() -> ExitCode {
 async fn execute(parent: Parent) -> ExitCode {
     match command() {
         // In a box, or serving would have the memory of all commands.
-        Ok(Some(command)) => Box::pin(cli::execute(&command, &Settings::Process, Clock::System)).await,
+        Ok(Some(command)) => Box::pin(execute_command(&command, &Settings::Process, Clock::System)).await,
         Ok(None) => serve(&Settings::Process, Clock::System, parent).await,
         Err(error) => {
             let _ = error.print();
@@ -53,7 +47,7 @@ fn command() -> Result<Option<Command>, clap::Error> {
 /// waits for that; bad settings are told at each invocation, for a process that exits is started again. Ends with
 /// success when it is asked to, and also when the host is gone: nobody is left to read the code.
 async fn serve(settings: &Settings, clock: Clock, parent: Parent) -> ExitCode {
-    telemetry::init(Audience::Host, settings, clock);
+    init_telemetry(Audience::Host, settings, clock);
     let Some(port) = settings.get("FUNCTIONS_CUSTOMHANDLER_PORT") else {
         error!(
             "FUNCTIONS_CUSTOMHANDLER_PORT is not set: the Azure Functions host starts this program and sets it \
@@ -75,7 +69,7 @@ async fn serve(settings: &Settings, clock: Clock, parent: Parent) -> ExitCode {
     info!("mdatp-forward {} listens on 127.0.0.1:{port}", env!("CARGO_PKG_VERSION"));
     let config = Config::parse(settings);
     match &config {
-        Ok(config) => cli::warn_of_sink(config),
+        Ok(config) => warn_of_sink(config),
         Err(problems) => error!("{problems}"),
     }
     let end = async move {

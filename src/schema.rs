@@ -19,14 +19,6 @@ use std::{borrow::Cow, sync::LazyLock};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-/// The longest name of a column that the services take (Log Analytics, custom tables).
-pub const LONGEST_NAME: usize = 45;
-
-/// Names that a column of a custom table must not have, in whatever case (documentation page "Logs Ingestion
-/// API in Azure Monitor"; `RawData` and `Tenant` are those of the Data Collector API).
-pub const RESERVED: [&str; 9] =
-    ["_ResourceId", "id", "_SubscriptionId", "TenantId", "Type", "UniqueId", "Title", "RawData", "Tenant"];
-
 /// The form in which records are sent, `MDATP_RECORD_SHAPE`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]

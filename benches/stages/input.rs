@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::LazyLock};
 use azure_core::time::{Duration, OffsetDateTime};
 use bytes::Bytes;
 use http::Method;
-use mdatp_forward::record::machine::Machine;
+use mdatp_forward::testing::Machine;
 use serde_json::Value;
 use simulator::{Cloud, Outcome, Request, Service, Volume, tenant};
 

@@ -1,10 +1,7 @@
 //! From the bytes of a page to the bytes of its records.
 
 use divan::{Bencher, counter::BytesCount};
-use mdatp_forward::{
-    record::{merge::merge, page::Page},
-    schema::Shape,
-};
+use mdatp_forward::testing::{Page, Shape, merge};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
@@ -39,11 +36,7 @@ fn page_split_naive(bencher: Bencher<'_, '_>) {
 }
 
 /// Writes the records of a page, one after the other.
-fn write_records(
-    input: &Input,
-    page: &Page,
-    mut write: impl FnMut(mdatp_forward::record::json::object::Object<'_>),
-) {
+fn write_records(input: &Input, page: &Page, mut write: impl FnMut(mdatp_forward::testing::Object<'_>)) {
     for alert in page.elements.iter().flatten() {
         let machine = alert.machine_id.as_ref().and_then(|id| input.machines.get(id));
         write(merge(alert.object().expect("an object"), machine, None));

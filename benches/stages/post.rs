@@ -5,15 +5,7 @@ use std::{io::Write, sync::LazyLock, time::Instant};
 use divan::{Bencher, counter::BytesCount};
 use flate2::{Compression, write::GzEncoder};
 use hmac::{Hmac, KeyInit, Mac};
-use mdatp_forward::{
-    record::{
-        alert::Fingerprint,
-        batch::{Ack, Batch, Packer},
-        merge::merge,
-        page::Page,
-    },
-    sink::shared_key::SigningKey,
-};
+use mdatp_forward::testing::{Ack, Batch, Fingerprint, Packer, Page, SigningKey, merge};
 use sha2::Sha256;
 use simulator::tenant;
 
@@ -26,7 +18,7 @@ static RECORDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let page = Page::parse(&INPUT.page, None).expect("a page");
     let machine = |id: &Option<String>| id.as_ref().and_then(|id| INPUT.machines.get(id));
     let alerts = page.elements.iter().flatten();
-    let record = |alert: &mdatp_forward::record::alert::Alert| {
+    let record = |alert: &mdatp_forward::testing::Alert| {
         merge(alert.object().expect("an object"), machine(&alert.machine_id), None).to_json()
     };
     alerts.map(record).collect()

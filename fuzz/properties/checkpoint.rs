@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use azure_core::time::parse_rfc3339;
-use mdatp_forward::state::checkpoint::Checkpoint;
+use mdatp_forward::testing::Checkpoint;
 
 /// `input` is the document.
 pub fn holds(input: &[u8]) {

@@ -3,12 +3,7 @@
 
 use std::net::Ipv4Addr;
 
-use mdatp_forward::config::{
-    cloud::Cloud,
-    endpoint::Endpoint,
-    settings::Settings,
-    storage::{BlobAccess, BlobAccount},
-};
+use mdatp_forward::testing::{BlobAccess, BlobAccount, Cloud, Endpoint, Settings};
 
 /// A key that comes in by no other way.
 const KEY: &str = "Um9zZXMgYXJlIHJlZCwga2V5cyBhcmUgc2VjcmV0";

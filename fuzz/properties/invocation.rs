@@ -2,9 +2,9 @@
 //! that the Functions host can read.
 
 use http::StatusCode;
-use mdatp_forward::{
-    host::invocation::{Invocation, Reply},
-    report::RunReport,
+use mdatp_forward::testing::{
+    RunReport,
+    invocation::{Invocation, Reply},
 };
 use serde_json::Value;
 

@@ -2,7 +2,7 @@
 //! that says everything and nothing twice.
 
 use bytes::Bytes;
-use mdatp_forward::record::{alert::Alert, machine::Machine, merge::merge, page::Page};
+use mdatp_forward::testing::{Alert, Machine, Page, merge};
 
 use super::json::{Members, is_json, without_blanks};
 

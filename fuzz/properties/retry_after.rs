@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use azure_core::time::{OffsetDateTime, parse_rfc3339};
 use http::{HeaderMap, HeaderValue, header::RETRY_AFTER};
-use mdatp_forward::http::retry::{Verdict, judge};
+use mdatp_forward::testing::retry::{Verdict, judge};
 
 /// `input` is the header's value.
 pub fn holds(input: &[u8]) {

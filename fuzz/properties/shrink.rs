@@ -1,8 +1,8 @@
 //! Records too long for the sink: what is sent is JSON within the limits, made of the record's own parts,
 //! and says what it lacks.
 
-use mdatp_forward::record::{
-    shape::UNION,
+use mdatp_forward::testing::{
+    UNION,
     truncate::{Fit, Limits, fit},
 };
 use serde_json::Value;

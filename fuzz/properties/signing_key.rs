@@ -1,7 +1,7 @@
 //! The workspace key, pasted by hand: base64 or refused, fit for a header, and never shown.
 
 use http::HeaderValue;
-use mdatp_forward::sink::shared_key::SigningKey;
+use mdatp_forward::testing::SigningKey;
 
 /// `input` is the setting's value.
 pub fn holds(input: &[u8]) {

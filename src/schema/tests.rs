@@ -2,6 +2,14 @@ use std::collections::BTreeSet;
 
 use super::*;
 
+/// The longest name of a column that the services take (Log Analytics, custom tables).
+const LONGEST_NAME: usize = 45;
+
+/// Names that a column of a custom table must not have, in whatever case (documentation page "Logs Ingestion
+/// API in Azure Monitor"; `RawData` and `Tenant` are those of the Data Collector API).
+const RESERVED: [&str; 9] =
+    ["_ResourceId", "id", "_SubscriptionId", "TenantId", "Type", "UniqueId", "Title", "RawData", "Tenant"];
+
 const BOTH: [Shape; 2] = [Shape::Native, Shape::Classic];
 
 #[test]

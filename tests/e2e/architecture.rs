@@ -131,7 +131,9 @@ fn no_two_files_import_each_other_in_a_circle() {
             break;
         }
         left.retain(|name, _| !free.contains(name));
-        left.values_mut().for_each(|used| used.retain(|name| !free.contains(name)));
+        for used in left.values_mut() {
+            used.retain(|name| !free.contains(name));
+        }
     }
     assert!(left.is_empty(), "{left:#?}");
 }

@@ -13,10 +13,7 @@ mod way;
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use mdatp_forward::{
-    config::{Config, Identity, SourceIdentity},
-    schema::{Shape, check::Document},
-};
+use mdatp_forward::testing::{Config, Document, Identity, Shape, SourceIdentity};
 use serde_json::{Value, json};
 use simulator::Sink;
 

@@ -10,10 +10,7 @@ use std::{
 
 use azure_core::time::parse_rfc3339;
 use bytes::Bytes;
-use mdatp_forward::{
-    record::{json::object::Object, machine::Machine, merge::merge},
-    schema::{ColumnType, Shape, columns, extras},
-};
+use mdatp_forward::testing::{ColumnType, Machine, Object, Shape, columns, extras, merge};
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 use simulator::{Cloud, Volume};

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use mdatp_forward::http::advice::{CODES, Reason, Service};
+use mdatp_forward::testing::advice::{CODES, Reason, Service};
 use serde_json::{Value, json};
 
 fn file(name: &str) -> String {

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use mdatp_forward::http::advice::{self, CODES};
+use mdatp_forward::testing::advice::{self, CODES};
 use simulator::{
     Fault, Role, Route, Service, Sink, Steps,
     azurite::{Azurite, StorageRejection},

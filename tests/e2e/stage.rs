@@ -7,7 +7,7 @@ use std::{
 };
 
 use azure_core::time::{Duration, OffsetDateTime, to_rfc3339};
-use mdatp_forward::schema::{
+use mdatp_forward::testing::{
     Shape, columns,
     rule::{self, Place, Ways},
     table,
@@ -161,7 +161,7 @@ impl Stage {
 }
 
 pub fn now() -> OffsetDateTime {
-    use mdatp_forward::clock::Clock;
+    use mdatp_forward::testing::Clock;
     Clock::System.now()
 }
 

@@ -1,7 +1,7 @@
 //! An alert in all its states, as Defender holds it and as a sink should get it.
 
 use azure_core::time::{OffsetDateTime, to_rfc3339};
-use mdatp_forward::record::alert::Mode;
+use mdatp_forward::testing::Mode;
 use serde_json::{Map, Value};
 
 /// An alert.

@@ -7,7 +7,7 @@ use azure_core::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use mdatp_forward::http::Request;
+use mdatp_forward::testing::Request;
 use serde_json::Value;
 use simulator::tenant;
 

@@ -4,7 +4,7 @@ use std::io::{Error, ErrorKind};
 
 use futures::future::{BoxFuture, FutureExt};
 use http::StatusCode;
-use mdatp_forward::http::{Exchange, ExchangeError, Reply, Request};
+use mdatp_forward::testing::{Exchange, ExchangeError, Reply, Request};
 use simulator::{Answer, Outcome};
 use tokio::time::sleep;
 

@@ -11,17 +11,9 @@ use std::{
 
 use azure_core::credentials::AccessToken;
 use futures::future::{Either, select};
-use mdatp_forward::{
-    app::Outcome,
-    clock::Clock,
-    http::{
-        Http,
-        credential::{Credential, Credentials},
-        deadline::{Deadline, StopFlag},
-    },
-    pipeline::{self, Plan, Purpose},
-    services::Services,
-    state::StateStore,
+use mdatp_forward::testing::{
+    self, Clock, Credential, Credentials, Deadline, Http, Outcome, Plan, Purpose, Services, StateStore,
+    StopFlag,
 };
 use tokio::{
     sync::Notify,
@@ -117,7 +109,7 @@ impl Process {
         }
         let deadline = Deadline::after(fate.budget, self.outside.stop.clone());
         let outcome = {
-            let run = pin!(pipeline::run(&self.services, &self.plan, deadline, Purpose::Send(&|_, _| {})));
+            let run = pin!(testing::run(&self.services, &self.plan, deadline, Purpose::Send(&|_, _| {})));
             let death = pin!(self.outside.death.notified());
             match select(run, death).await {
                 Either::Left((outcome, _)) => Some(outcome),

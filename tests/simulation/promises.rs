@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use futures::TryStreamExt;
-use mdatp_forward::{app::Outcome, record::alert::Mode};
+use mdatp_forward::testing::{Mode, Outcome};
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use serde_json::Value;
 

@@ -8,7 +8,7 @@ use std::{
 
 use azure_core::time::{Duration, OffsetDateTime};
 use fastrand::Rng;
-use mdatp_forward::http::Request;
+use mdatp_forward::testing::Request;
 use object_store::memory::InMemory;
 use simulator::{Cloud, Outcome, Reaction, Service};
 use tokio::time::Instant;

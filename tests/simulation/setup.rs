@@ -4,10 +4,7 @@ use std::{path::Path, time::Duration};
 
 use azure_core::time::{OffsetDateTime, to_rfc3339};
 use fastrand::Rng;
-use mdatp_forward::{
-    config::{AlertFetch, Config, settings::Settings},
-    record::alert::Mode,
-};
+use mdatp_forward::testing::{AlertFetch, Config, Mode, Settings};
 use simulator::{Endpoints, Quirk, Route, Service, Sink};
 
 /// A patience that no life outlasts.

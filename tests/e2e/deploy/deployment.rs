@@ -7,9 +7,7 @@ use std::{
     path::Path,
 };
 
-use mdatp_forward::config::{
-    Config, Identity, SinkConfig, SourceIdentity, StateConfig, reference::Vault, settings::Settings,
-};
+use mdatp_forward::testing::{Config, Identity, Settings, SinkConfig, SourceIdentity, StateConfig, Vault};
 use serde_json::{Value, json};
 
 use super::{
