@@ -1,23 +1,23 @@
-//! The story of one run: fetch alerts, enrich them with their machines, merge, sign, send, and only
-//! then remember them as delivered. This is the file to read first.
+//! One run, from top to bottom: fetch alerts, enrich them with their machines, merge, send, and only then record them as
+//! delivered. This is the file to read first.
 //!
-//! Three stages work side by side, joined by bounded channels:
+//! Three stages work at the same time, joined by bounded channels:
 //!
 //! ```text
-//! fetch  pages of the list, and the machines of what is new   -> one page waits while the next is fetched
-//! merge  one record an alert, shaped, shortened, packed       -> one or two batches wait while one travels
-//! send   batch after batch, in order                          -> what the sink accepted, to the ledger
+//! fetch, enrich   pages of the list, with the machines of what is new   -> one page waits while the next is fetched
+//! merge           one record per alert, shaped, truncated, packed       -> up to 2 MB of batches wait
+//! send            batch after batch, in order                           -> what the sink accepted, to the ledger
 //! ```
 //!
-//! The [`Ledger`] alone changes the checkpoint, and moves it only over what the sink has accepted or what has
-//! been set aside whole. A run that ends anywhere, in whatever way, leaves the next one to go on from there; at
-//! worst the batch in flight is sent again. Before the first batch of a run the checkpoint is saved once as it
-//! is: a store that cannot be written, or another process that is at work on it, is noticed before anything is
-//! sent.
+//! The [`Ledger`] alone changes the checkpoint, and moves it only over what the sink has accepted or what has been set
+//! aside. A run may end anywhere, in whatever way: the next one goes on from the checkpoint, and at worst the batch in
+//! flight is sent again. The checkpoint is saved once before a run's first batch: a store that cannot be written, or
+//! another process at work on it, is noticed before anything is sent.
 //!
 //! A backfill is the same run with another [`Plan`]; a dry run has another last stage.
 
 mod dry_run;
+mod enrich;
 mod error;
 mod fetch;
 mod health;
@@ -26,6 +26,7 @@ mod live_report;
 mod merge;
 mod plan;
 mod send;
+mod work;
 
 use std::pin::pin;
 
@@ -51,20 +52,20 @@ use live_report::LiveReport;
 use merge::MergeStage;
 use send::SendStage;
 
-/// How many pieces of work may wait for the last stage. Batches have a limit of their own, in bytes.
-const WORK_WAITING: usize = 8;
+/// The number of pieces of work that may wait for the last stage. Batches have a limit of their own, in bytes.
+const MAX_WORK_WAITING: usize = 8;
 
-/// What becomes of the records of a run.
+/// What a run does with its records.
 #[derive(Clone, Copy)]
 pub enum Purpose<'a> {
-    /// They are sent. The function hears of the report as it grows, and of the checkpoint as it is saved.
+    /// Sends them. The function is called after each acknowledgement, with the report and the checkpoint so far.
     Send(&'a (dyn Fn(&RunReport, &Checkpoint) + Send + Sync)),
-    /// A dry run: each is handed to this function; nothing is sent or saved.
+    /// Passes each to this function, and sends and saves nothing: a dry run.
     DryRun(&'a (dyn Fn(&[u8]) + Send + Sync)),
 }
 
-/// Runs once, until everything new is delivered or `deadline` is near. The report tells how far it
-/// came, whether or not there is an error.
+/// Runs once, until everything new is delivered or `deadline` is near. The report says how far the run came, whether or
+/// not there is an error.
 pub async fn run(
     services: &Services,
     plan: &Plan,
@@ -75,11 +76,11 @@ pub async fn run(
     let caller = Caller::new(services.http.clone(), services.clock, deadline, plan.quota_share);
     let live = LiveReport::default();
     let mut ledger = Ledger::new(services, plan, &caller);
-    // Boxed: it is large, and callers should not have to know.
+    // Boxed, since it would make the futures of all callers large.
     let forwarding = Box::pin(forward(services, plan, &caller, purpose, &live, &mut ledger));
     let result = match forwarding.await {
-        // Time is up. What was sent is saved, and the report says that there is more. What was packed stays
-        // behind: if it overtook a batch that could not be sent, the watermark would pass that too.
+        // Time is up. What was sent is saved, and the report says that there is more. What was packed is left to the next
+        // run: sent before a batch that could not be sent, it would move the watermark past that batch.
         Err(RunError::Call(CallError::OutOfTime)) => match purpose {
             Purpose::Send(_) => ledger.finish(None).await,
             Purpose::DryRun(_) => Ok(()),
@@ -98,7 +99,7 @@ pub async fn run(
     (report, result)
 }
 
-/// Opens the ledger, joins the stages, and sees how they ended.
+/// Opens the ledger, joins the stages, and returns how they ended.
 async fn forward<'a>(
     services: &'a Services,
     plan: &'a Plan,
@@ -116,8 +117,9 @@ async fn forward<'a>(
     live.update(|report| (report.from, report.to) = (Some(window.from), Some(window.to)));
 
     let (page_sender, pages) = mpsc::channel(1);
-    let (work_sender, work) = mpsc::channel(WORK_WAITING);
-    let fetch = FetchStage::new(services, plan, caller, ledger.checkpoint(), window);
+    let (work_sender, work) = mpsc::channel(MAX_WORK_WAITING);
+    let before = ledger.checkpoint().clone();
+    let fetch = FetchStage::new(services, plan, caller, &before, window).await;
     let mut merge = MergeStage::new(services, plan, caller, window, sends, live);
     let ended = {
         let feeding = pin!(join(fetch.run(page_sender), merge.run(pages, work_sender)));
@@ -129,23 +131,23 @@ async fn forward<'a>(
                 Purpose::DryRun(print) => Ok(dry_run::run(work, ledger, live, print).await),
             }
         };
-        // The last stage ends last, unless it fails: then nothing more is fetched.
+        // The last stage ends last, unless it fails, and then nothing more is fetched.
         match select(pin!(last), feeding).await {
             Either::Left((ended, _)) => ended,
             Either::Right((_, last)) => last.await,
         }
     };
     merge.report_type_mismatches();
-    let is_read_to_its_end = match ended?.read {
+    let is_complete = match ended?.is_complete {
         Err(CallError::OutOfTime) => false,
-        // What was read before is delivered all the same.
-        read => read?,
+        // What was read before the error is delivered.
+        result => result?,
     };
     match ledger.alerts_held() {
         0 => {
-            live.update(|report| report.complete = is_read_to_its_end);
+            live.update(|report| report.complete = is_complete);
             Ok(())
         }
-        alerts => Err(RunError::Waiting { alerts, error: merge.machine_failure() }),
+        alerts => Err(RunError::Waiting { alerts, error: merge.lookup_failure() }),
     }
 }

@@ -1,8 +1,11 @@
-//! What a run works with: clients for Defender, the sink and the state store, built from the settings.
+//! What a run works with: the clients for Defender, the sink and the state store, built from the settings.
 
-use std::sync::{
-    Mutex as SyncMutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Mutex as SyncMutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use tokio::sync::Mutex;
@@ -18,29 +21,29 @@ use crate::{
     state::{StateError, StateStore, history::History},
 };
 
-/// Why the clients cannot be built.
+/// An error that keeps the clients from being built.
 #[derive(Debug)]
 pub enum BuildError {
-    /// The one for HTTP.
+    /// The HTTP client cannot be made.
     Client(reqwest::Error),
-    /// The one for the state store.
+    /// The state store cannot be opened.
     State(StateError),
 }
 
-/// Everything that outlives a run: connections and tokens are kept between invocations.
+/// Everything that outlives a run: connections, tokens, and what the process has learnt about the services.
 #[derive(Debug)]
 pub struct Services {
-    /// The client that all share.
+    /// The HTTP client that all share.
     pub http: Http,
     /// The time of day.
     pub clock: Clock,
-    /// Where alerts and machines come from.
+    /// The source of alerts and machines.
     pub defender: Defender,
-    /// Where records go.
+    /// The sink of the records.
     pub sink: Sink,
-    /// Where the rows about runs go; none with `MDATP_HEALTH` off.
+    /// The sink of the rows about runs; `None` with `MDATP_HEALTH` off.
     pub health: Option<Sink>,
-    /// Where the checkpoint is.
+    /// The store of the timer's checkpoint.
     pub store: StateStore,
     /// `MDATP_RECORD_SHAPE`
     pub shape: Shape,
@@ -50,20 +53,19 @@ pub struct Services {
     pub mode: Mode,
     /// `MDATP_PAGE_SIZE`
     pub page_size: u32,
-    /// The machines that are known. A run has them to itself.
+    /// The machines that are known. One run uses them at a time.
     pub machines: Mutex<Machines>,
-    /// True once any alert has come by its id: one that does not come then is at fault itself, not the call.
+    /// True once any alert has been fetched by its id: a rejection concerns the single alert from then on, not the call.
     pub alerts_come_by_id: AtomicBool,
-    /// True once the sink has accepted anything: a record it then refuses is at fault itself, not the
-    /// settings.
+    /// True once the sink has accepted anything: a rejection concerns the single record from then on, not the settings.
     pub sink_has_accepted: AtomicBool,
-    /// True once the sink has refused a post because of the time it spans.
+    /// True once the sink has rejected a post for the time that it spans.
     pub sink_limits_span: AtomicBool,
     unsaved_runs: SyncMutex<History>,
 }
 
 impl Services {
-    /// Builds the clients. Nobody is called yet.
+    /// Builds the clients, without calling any service.
     pub fn build(config: &Config, clock: Clock) -> Result<Self, BuildError> {
         let http = Http::new().map_err(BuildError::Client)?;
         let credentials = Credentials::new(config, &http, clock);
@@ -71,7 +73,7 @@ impl Services {
         Ok(Self::with(config, clock, http, &credentials, store))
     }
 
-    /// The same with a given way to the services, identities and store.
+    /// Does the same with a given HTTP client, identities and store.
     pub fn with(
         config: &Config,
         clock: Clock,
@@ -100,24 +102,22 @@ impl Services {
         }
     }
 
-    /// A packer for the sink's posts.
+    /// Returns a packer for the sink's posts.
     pub fn packer(&self) -> Packer {
         Packer::new(self.sink.limit(), self.sink.target())
     }
 
-    /// Limits the time that a post may span, once it is known that the sink does.
-    pub fn limit_span_of(&self, packer: &mut Packer) {
-        if self.sink_limits_span.load(Ordering::Relaxed) {
-            packer.keep_within(LONGEST_SPAN);
-        }
+    /// The most time that a post may span; `None` until the sink has rejected a post for its span.
+    pub fn longest_span(&self) -> Option<Duration> {
+        self.sink_limits_span.load(Ordering::Relaxed).then_some(LONGEST_SPAN)
     }
 
-    /// A writer of records as the sink takes them.
+    /// Returns a writer of records in the sink's shape and limits.
     pub fn record_writer(&self) -> RecordWriter {
         RecordWriter { shape: self.shape, limits: self.sink.limits() }
     }
 
-    /// The runs that the next save writes into the history: one alone is worth no save when it found nothing.
+    /// The runs that the next save adds to the history: a run that found nothing causes no save of its own.
     pub fn unsaved_runs(&self) -> MutexGuard<'_, History> {
         self.unsaved_runs.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -4,6 +4,7 @@ pub mod data_collector;
 pub mod logs_ingestion;
 pub mod request_id;
 pub mod shared_key;
+pub mod split;
 
 use std::sync::Arc;
 

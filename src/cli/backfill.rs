@@ -261,7 +261,7 @@ impl Work<'_> {
             until: Some(end),
             lookback,
             quota_share: self.share,
-            enrich_patience: if is_patient { Duration::MAX } else { Duration::ZERO },
+            enrichment_timeout: if is_patient { Duration::MAX } else { Duration::ZERO },
         }
     }
 

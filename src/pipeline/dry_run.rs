@@ -1,4 +1,4 @@
-//! The last stage of a dry run: records are handed out, and nothing is sent or saved.
+//! The last stage of a dry run: prints the records, and sends and saves nothing.
 
 use tokio::sync::mpsc::Receiver;
 use tracing::error;
@@ -6,11 +6,11 @@ use tracing::error;
 use super::{
     ledger::Ledger,
     live_report::LiveReport,
-    merge::{End, Work},
+    work::{End, Work},
 };
 use crate::record::batch::Batch;
 
-/// Hands each record to `print`, in the order in which they would be sent.
+/// Passes each record to `print`, in the order in which a run would send them.
 pub(super) async fn run<'a>(
     mut work: Receiver<Work<'a>>,
     ledger: &mut Ledger<'_>,
@@ -24,9 +24,9 @@ pub(super) async fn run<'a>(
         match piece {
             Work::Batch(outgoing) => print_all(&outgoing.batch),
             Work::Hold(time) => ledger.hold(time),
-            Work::SetAside(aside) if aside.is_sent => {}
-            Work::SetAside(aside) => {
-                error!("alert {} would be set aside: {}", aside.id_in_brief(), aside.reason_in_brief());
+            Work::SetAside(whole) if whole.is_sent => {}
+            Work::SetAside(whole) => {
+                error!("alert {} would be set aside: {}", whole.log_id(), whole.log_reason());
                 live.update(|report| report.alerts_set_aside += 1);
             }
             Work::End(end) => {

@@ -12,34 +12,34 @@ use crate::{
 /// Why a run failed.
 #[derive(Debug)]
 pub enum RunError {
-    /// The settings do not say what to do.
+    /// Invalid settings.
     Settings(SettingsError),
-    /// This machine has no CA certificates, or the HTTP client cannot be made for another reason.
+    /// The HTTP client cannot be made, for instance because this machine has no CA certificates.
     Client(reqwest::Error),
-    /// A call to Defender or the sink.
+    /// A call to Defender or the sink failed.
     Call(CallError),
-    /// Everything else is delivered, but these alerts wait for their machines, or in by-id mode for themselves.
+    /// Everything else is delivered, but these alerts wait for their machines, or in by-id mode for their details.
     Waiting {
-        /// How many alerts.
+        /// The number of alerts.
         alerts: u64,
-        /// Why the last of these could not be read.
+        /// The error of the last look-up that failed.
         error: Option<CallError>,
     },
-    /// The state store.
+    /// The state store failed.
     State(StateError),
-    /// The checkpoint's document.
+    /// The checkpoint cannot be used.
     Damaged {
-        /// Where it is.
+        /// The checkpoint and its store, in words.
         place: String,
         /// What is wrong with it.
         damage: Damage,
     },
-    /// A fault of this program.
+    /// The run panicked.
     Panicked,
 }
 
 impl RunError {
-    /// True for a failure that may be gone a little later.
+    /// True for a failure that may go away by itself.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Call(error) => error.is_transient(),
@@ -75,20 +75,24 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Settings(error) => error.fmt(f),
-            Self::Client(_) => f.write_str("the HTTP client cannot be made: are CA certificates installed?"),
+            Self::Client(_) => f.write_str("the HTTP client cannot be made. Fix: install CA certificates"),
             Self::Call(error) => error.fmt(f),
+            Self::Waiting { alerts: 1, .. } => f.write_str(
+                "1 alert waits for its machine or its details; all others are delivered, and this one is sent \
+                 without them after MDATP_ENRICH_PATIENCE",
+            ),
             Self::Waiting { alerts, .. } => write!(
                 f,
-                "{alerts} alerts wait for their machines, or for what only a call by id tells of them; all others are \
-                 delivered, and these go without after MDATP_ENRICH_PATIENCE"
+                "{alerts} alerts wait for their machines or their details; all others are delivered, and these are \
+                 sent without them after MDATP_ENRICH_PATIENCE"
             ),
             Self::State(error) => error.fmt(f),
             Self::Damaged { place, .. } => write!(
                 f,
-                "the checkpoint {place} cannot be used; nothing was sent. A copy is kept beside it. The way out: \
-                 mdatp-forward status, then mdatp-forward state reset --to TIME"
+                "the checkpoint {place} cannot be used; nothing was sent, and a copy is kept beside it. Fix: look with \
+                 mdatp-forward status, then begin again with mdatp-forward state reset --to TIME"
             ),
-            Self::Panicked => f.write_str("a fault of mdatp-forward itself; the lines before tell where"),
+            Self::Panicked => f.write_str("mdatp-forward panicked, which is a bug; the log lines before say where"),
         }
     }
 }

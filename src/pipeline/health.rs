@@ -1,5 +1,5 @@
-//! After a run, a row about it for those who watch the workspace (`MDATP_HEALTH`). Nothing depends on it: if it
-//! cannot be sent, a warning says so, and the run is what it was.
+//! After a run, a row about it in the workspace (`MDATP_HEALTH`). Nothing depends on it: a row that cannot be sent is a
+//! warning, and does not change the run's result.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use tracing::{debug, warn};
 use super::plan::Plan;
 use crate::{error_chain::chain, http::call::Caller, report::RunReport, schema::health, services::Services};
 
-/// How long the sink is asked at most, repeats included: the run is over, and its reply waits.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// The time for sending the row, retries included: the run is over, and its reply waits.
+const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Sends the row about a run of the timer, as long as time is left for it.
+/// Sends the row about a run of the timer, if time is left for it.
 pub(super) async fn send_row(services: &Services, plan: &Plan, caller: &Caller, report: &RunReport) {
     let Some(sink) = services.health.as_ref().filter(|_| plan.is_timer()) else { return };
-    // Its own, so that a sink that asks for patience is not waited for as long as a run may last.
-    let deadline = caller.deadline.within(PATIENCE);
+    // A deadline of its own: a sink that asks for a long wait must not delay the reply for as long as a run may last.
+    let deadline = caller.deadline.within(TIMEOUT);
     if deadline.left().is_zero() {
         return;
     }

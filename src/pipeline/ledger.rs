@@ -1,16 +1,15 @@
-//! What the checkpoint says, and the only code that changes it: what is loaded, acknowledged, held back and
-//! saved in a run.
+//! The checkpoint of a run, and the only code that changes it: load, acknowledge, hold back, save.
 //!
-//! A run's entry in the history is never worth an error, and a run that found nothing is worth no save of its
-//! own: it waits in memory for the next one. But a store that nobody writes looks the same as one that nobody
-//! can write, so now and then there is a sign of life.
+//! A run's entry in the history never causes an error, and a run that found nothing causes no save: its entry waits in
+//! memory for the next one. But a store that is not written looks the same as one that cannot be written, so a quiet
+//! forwarder saves once an hour.
 
 use std::time::Duration;
 
 use azure_core::time::{Duration as SignedDuration, OffsetDateTime, to_rfc3339};
 use tracing::{debug, error, info};
 
-use super::{error::RunError, merge::Aside, plan::Plan};
+use super::{error::RunError, plan::Plan, work::Whole};
 use crate::{
     config::Start,
     error_chain::chain,
@@ -30,29 +29,30 @@ use crate::{
     },
 };
 
-/// The age of the newest run in the store from which on a run that found nothing is saved as well. Half of the time
-/// without a success after which `status` takes a forwarder for dead (`status.rs`), at some 24 writes a day.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(3_600);
+/// The age of the newest run in the store from which on a run that found nothing is saved too: half of the time without
+/// a success after which `status` reports a failure (`status.rs`), at the cost of some 24 writes a day.
+const HEARTBEAT: Duration = Duration::from_secs(3_600);
 
-/// Calls that an otherwise idle run may make without its count being saved: the next run may be another process.
+/// The calls that a quiet run may make without a save of their count, which the next run's quota budget needs when it
+/// is another process.
 const UNSAVED_CALLS: u64 = 10;
 
-/// The checkpoint of a run.
+/// The ledger of one run.
 pub(super) struct Ledger<'a> {
     services: &'a Services,
     plan: &'a Plan,
     caller: &'a Caller,
     checkpoint: Checkpoint,
     version: Option<Version>,
-    /// True once this run has written the store, so that it may send.
-    is_claimed: bool,
-    /// True when the checkpoint remembers more than the store.
+    /// True once this run has saved the checkpoint, so that it may send.
+    has_saved: bool,
+    /// True when the checkpoint holds something that is not saved.
     is_unsaved: bool,
-    /// The requests that had been made when the checkpoint was saved last.
+    /// The number of requests made before the last save.
     calls_saved: u64,
-    /// Where the window of this run ends.
+    /// The end of this run's window.
     to: OffsetDateTime,
-    /// The alerts that stay behind for now.
+    /// The alerts that are held back.
     held: Option<Held>,
 }
 
@@ -62,7 +62,7 @@ struct Held {
 }
 
 impl<'a> Ledger<'a> {
-    /// The ledger of a run by `plan`, before anything is loaded.
+    /// Makes the ledger of a run by `plan`, before the checkpoint is loaded.
     pub(super) fn new(services: &'a Services, plan: &'a Plan, caller: &'a Caller) -> Self {
         Self {
             services,
@@ -70,7 +70,7 @@ impl<'a> Ledger<'a> {
             caller,
             checkpoint: Checkpoint::starting_at(services.clock.now()),
             version: None,
-            is_claimed: false,
+            has_saved: false,
             is_unsaved: false,
             calls_saved: 0,
             to: services.clock.now(),
@@ -78,7 +78,11 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// Loads the checkpoint; the very first run has one that begins at the plan's start.
+    /// Loads the checkpoint. Without one, this is the very first run, and begins at the plan's start.
+    ///
+    /// # Errors
+    ///
+    /// A checkpoint that cannot be used is copied, and fails the run: starting over would send everything again.
     pub(super) async fn load(&mut self) -> Result<(), RunError> {
         let (store, now) = (&self.plan.store, self.services.clock.now());
         if let Some((text, version)) = store.load().await? {
@@ -105,10 +109,10 @@ impl<'a> Ledger<'a> {
         Ok(())
     }
 
-    /// Saves the first checkpoint at once: that shows that the store can be written before anything is sent, and
-    /// pins the start.
+    /// Saves the first checkpoint at once: it pins the start, and shows that the store can be written before anything is
+    /// sent.
     pub(super) async fn pin_start(&mut self) -> Result<(), RunError> {
-        // A checkpoint of the future would be taken for a damaged one.
+        // A checkpoint whose watermark lies in the future counts as damaged.
         if self.version.is_some() || self.starts_later() { Ok(()) } else { self.save().await }
     }
 
@@ -121,12 +125,12 @@ impl<'a> Ledger<'a> {
         self.plan.is_timer()
     }
 
-    /// What the checkpoint says now.
+    /// The checkpoint as it is now.
     pub(super) fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint
     }
 
-    /// The window of this run, which begins now.
+    /// Returns the window of this run, which begins now.
     pub(super) fn begin_window(&mut self) -> Window {
         let to = self.plan.until.unwrap_or_else(|| self.services.clock.now());
         let window = self.checkpoint.window(self.plan.lookback, to);
@@ -134,19 +138,20 @@ impl<'a> Ledger<'a> {
         window
     }
 
-    /// Makes sure that this run has written the store before it sends anything.
-    pub(super) async fn claim(&mut self) -> Result<(), RunError> {
-        if self.is_claimed { Ok(()) } else { self.save().await }
+    /// Saves the checkpoint before this run's first batch, once: a store that cannot be written, or another process at
+    /// work on it, ends the run before anything is sent.
+    pub(super) async fn prepare_to_send(&mut self) -> Result<(), RunError> {
+        if self.has_saved { Ok(()) } else { self.save().await }
     }
 
-    /// Notes what is known of the server's pages.
+    /// Notes what is known about the server's page sizes.
     pub(super) fn note_pages(&mut self, pages: PageSizes) {
         if self.checkpoint.pages != pages {
             (self.checkpoint.pages, self.is_unsaved) = (pages, true);
         }
     }
 
-    /// Leaves an alert to a later run. The watermark stays behind it until then.
+    /// Holds back an alert for a later run. The watermark does not pass it.
     pub(super) fn hold(&mut self, time: Option<OffsetDateTime>) {
         let time = time.unwrap_or(self.checkpoint.watermark);
         let held = self.held.get_or_insert(Held { earliest: time, alerts: 0 });
@@ -154,7 +159,7 @@ impl<'a> Ledger<'a> {
         held.alerts += 1;
     }
 
-    /// Takes back that `alerts` are held. The watermark may pass them once none is.
+    /// Ends the holding back of `alerts`. The watermark may pass once none is left.
     pub(super) fn release(&mut self, alerts: u64) {
         if let Some(held) = &mut self.held {
             held.alerts -= alerts;
@@ -162,13 +167,13 @@ impl<'a> Ledger<'a> {
         self.held = self.held.take().filter(|held| held.alerts > 0);
     }
 
-    /// How many alerts are left to a later run.
+    /// The number of alerts that are held back.
     pub(super) fn alerts_held(&self) -> u64 {
         self.held.as_ref().map_or(0, |held| held.alerts)
     }
 
-    /// Marks what the sink has accepted as delivered, and saves that. `reached` is the time before which all is
-    /// delivered with this batch, where that is more than its records say.
+    /// Records in the checkpoint that the sink accepted a batch, and saves it. `reached` is the time before which
+    /// everything is delivered with this batch, if that is later than its records say.
     pub(super) async fn acknowledge(
         &mut self,
         batch: &Batch,
@@ -177,12 +182,12 @@ impl<'a> Ledger<'a> {
         for ack in &batch.acks {
             self.deliver(ack);
         }
-        let walked = batch.acks.iter().filter_map(|ack| ack.watermark_after).max();
-        self.advance(reached.max(walked));
+        let listed = batch.acks.iter().filter_map(|ack| ack.watermark_after).max();
+        self.advance(reached.max(listed));
         self.save().await
     }
 
-    /// An alert without a time is remembered as long as one of this moment.
+    /// Marks an alert as delivered. One without a time is kept as long as one of the end of the window.
     fn deliver(&mut self, ack: &Ack) {
         let time = ack.time.unwrap_or(self.to);
         self.checkpoint.deliver(ack.fingerprint, time);
@@ -191,30 +196,30 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// Keeps a record whole in the store. Unless it is sent as well, it counts as dealt with from then on.
-    pub(super) async fn set_aside(&mut self, aside: &Aside) -> Result<(), RunError> {
+    /// Keeps a record whole in the store. Unless it is sent as well, that acknowledges it.
+    pub(super) async fn set_aside(&mut self, whole: &Whole) -> Result<(), RunError> {
         let document = SetAside {
-            fingerprint: aside.ack.fingerprint,
-            id: aside.id.as_deref(),
-            reason: &aside.reason,
-            shape: aside.shape,
-            record: &aside.record,
+            fingerprint: whole.ack.fingerprint,
+            id: whole.id.as_deref(),
+            reason: &whole.reason,
+            shape: whole.shape,
+            record: &whole.record,
         };
         self.plan.store.set_aside(&document).await?;
-        if !aside.is_sent {
-            self.deliver(&aside.ack);
+        if !whole.is_sent {
+            self.deliver(&whole.ack);
             self.is_unsaved = true;
             error!(
                 "alert {} is set aside, kept whole as {}: {}",
-                aside.id_in_brief(),
+                whole.log_id(),
                 document.name(),
-                aside.reason_in_brief()
+                whole.log_reason()
             );
         }
         Ok(())
     }
 
-    /// Moves the watermark to `reached`, but not past an alert that stays behind.
+    /// Moves the watermark to `reached`, but not past an alert that is held back.
     fn advance(&mut self, reached: Option<OffsetDateTime>) {
         let reached = self.held.as_ref().map_or(reached, |held| reached.min(Some(held.earliest)));
         if let Some(reached) = reached {
@@ -222,15 +227,15 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// The end of a run that has nothing left to send: a save only when there is something to remember, or
-    /// when the watermark would fall so far behind that the look-back grows by half.
+    /// Ends a run that has nothing left to send. It saves only what is not saved yet, or when the watermark would fall so
+    /// far behind that the look-back grows by half.
     pub(super) async fn finish(&mut self, reached: Option<OffsetDateTime>) -> Result<(), RunError> {
         let behind = reached.map(|reached| reached - self.checkpoint.watermark);
         let is_far = behind.is_some_and(|behind| behind > self.plan.lookback / 2);
-        // Nobody comes after the last run over a given window to see that it is done.
+        // No later run would record that a window with a fixed end is done.
         let is_end = !self.plan.is_timer() && behind > Some(SignedDuration::ZERO);
         if !self.is_unsaved && !is_far && !is_end {
-            if self.is_sign_of_life_due() {
+            if self.is_heartbeat_due() {
                 self.advance(reached);
             }
             return Ok(());
@@ -239,18 +244,18 @@ impl<'a> Ledger<'a> {
         self.save().await
     }
 
-    /// Writes the run down, and saves if it did anything, failed, made many calls, or if it is time for a sign
-    /// of life. The run has ended already, so a failure changes nothing.
+    /// Records the run in the history, and saves if it did anything, failed or made many calls, or if the hourly save is
+    /// due. The run has ended, so an error of this save is not the run's.
     pub(super) async fn record_run(&mut self, entry: Entry) {
         let mut has_news = self.caller.requests() - self.calls_saved > UNSAVED_CALLS;
-        // A backfill's runs are slices, and somebody is looking at it.
+        // A backfill's runs are slices of one, and its operator watches it.
         if self.plan.is_timer() {
             has_news |= !entry.is_quiet();
             self.services.unsaved_runs().add(entry);
         }
-        // Without a version the store was never reached, or is in an unknown state.
+        // Without a version, the store was never reached or is in an unknown state.
         if self.version.is_some()
-            && (has_news || self.is_sign_of_life_due())
+            && (has_news || self.is_heartbeat_due())
             && let Err(error) = self.save().await
         {
             debug!("{}", chain(&error));
@@ -258,18 +263,18 @@ impl<'a> Ledger<'a> {
     }
 
     /// True when the store has no run of the last hour.
-    fn is_sign_of_life_due(&self) -> bool {
+    fn is_heartbeat_due(&self) -> bool {
         let newest = self.checkpoint.history.entries().last();
-        let is_old = |newest: &Entry| self.services.clock.now() - newest.last_start() > SIGN_OF_LIFE;
+        let is_old = |newest: &Entry| self.services.clock.now() - newest.last_start() > HEARTBEAT;
         self.plan.is_timer() && newest.is_none_or(is_old)
     }
 
-    /// How long ago the time lies before which everything is delivered. A complete run that found nothing does
-    /// not move the watermark, but has seen all the same that there is nothing.
+    /// Returns how long ago the time lies before which everything is delivered. A complete run that found nothing does
+    /// not move the watermark, but has seen that there is nothing to deliver.
     pub(super) fn lag_seconds(&self, report: &RunReport) -> Option<u64> {
         let reached = if report.complete { report.to? } else { self.checkpoint.watermark };
         report.from?;
-        // Defender's clock may be ahead of ours.
+        // Defender's clock may be ahead of this machine's.
         Some((self.services.clock.now() - reached).whole_seconds().max(0).unsigned_abs())
     }
 
@@ -277,12 +282,12 @@ impl<'a> Ledger<'a> {
         self.checkpoint.quota = self.caller.quota();
         self.calls_saved = self.caller.requests();
         self.checkpoint.history.merge(&self.services.unsaved_runs());
-        // Only a save that is known to have worked may be built upon.
+        // After a save with an unknown result, the store's version is unknown too.
         let over = self.version.take();
         let saved = self.plan.store.save(self.checkpoint.to_json(), over.as_ref()).await?;
         self.version = Some(saved);
         self.services.unsaved_runs().forget(&self.checkpoint.history);
-        (self.is_claimed, self.is_unsaved) = (true, false);
+        (self.has_saved, self.is_unsaved) = (true, false);
         Ok(())
     }
 }

@@ -1,20 +1,20 @@
-//! The report of a run that is under way.
+//! The report of a run in progress.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::report::RunReport;
 
-/// The report while the stages write it, each the counts of its own.
+/// The report while the stages write it, each its own counts.
 #[derive(Debug, Default)]
 pub(super) struct LiveReport(Mutex<RunReport>);
 
 impl LiveReport {
-    /// Changes the report, which no other stage reads meanwhile.
+    /// Changes the report under its lock.
     pub(super) fn update(&self, change: impl FnOnce(&mut RunReport)) {
         change(&mut self.lock());
     }
 
-    /// The report as it is now.
+    /// Returns a copy of the report as it is now.
     pub(super) fn now(&self) -> RunReport {
         self.lock().clone()
     }

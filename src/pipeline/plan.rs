@@ -1,4 +1,4 @@
-//! What a run is to do. The timer's plan comes from the settings; a backfill makes one for each slice of the past.
+//! What a run does: the timer's plan comes from the settings; a backfill makes one for each slice of the past.
 
 use std::time::Duration;
 
@@ -9,21 +9,21 @@ use crate::{
     state::StateStore,
 };
 
-/// What a run is to do.
+/// What a run does.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Where the checkpoint is that the run goes on from, and where it keeps what it sets aside.
+    /// The store of the checkpoint that the run goes on from, and of what it sets aside.
     pub store: StateStore,
-    /// Where the very first run begins: `MDATP_START`.
+    /// The time at which the very first run begins: `MDATP_START`.
     pub start: Start,
-    /// Where the window ends; `None`: now, whenever that is, which is the timer's plan.
+    /// The end of the window; `None`, the timer's plan, means the time of each run.
     pub until: Option<OffsetDateTime>,
-    /// How far behind the watermark the run looks again: `MDATP_LOOKBACK`.
+    /// How far before the watermark the run lists again: `MDATP_LOOKBACK`.
     pub lookback: Duration,
-    /// How much of Defender's quotas may be used, from 0 to 1: `MDATP_QUOTA_SHARE`.
+    /// The share of Defender's quotas that may be used, from 0 to 1: `MDATP_QUOTA_SHARE`.
     pub quota_share: f64,
-    /// How old an alert may get while its machine cannot be read: `MDATP_ENRICH_PATIENCE`.
-    pub enrich_patience: Duration,
+    /// The age up to which an alert waits for a machine that cannot be read: `MDATP_ENRICH_PATIENCE`.
+    pub enrichment_timeout: Duration,
 }
 
 impl Plan {
@@ -35,11 +35,11 @@ impl Plan {
             until: None,
             lookback: config.lookback,
             quota_share: config.quota_share,
-            enrich_patience: config.enrich_patience,
+            enrichment_timeout: config.enrich_patience,
         }
     }
 
-    /// True for the timer's plan, whose runs are kept in the history and told to the sink (`MDATP_HEALTH`).
+    /// True for the timer's plan, whose runs are recorded in the history and in the health table (`MDATP_HEALTH`).
     pub fn is_timer(&self) -> bool {
         self.until.is_none()
     }

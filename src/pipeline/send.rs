@@ -1,4 +1,4 @@
-//! The last stage: batch after batch to the sink, in order, and only what it accepted into the ledger.
+//! The last stage: posts batch after batch to the sink, in order, and has the ledger acknowledge what was accepted.
 
 use std::sync::atomic::Ordering;
 
@@ -10,7 +10,7 @@ use super::{
     error::RunError,
     ledger::Ledger,
     live_report::LiveReport,
-    merge::{Aside, End, Outgoing, Work},
+    work::{End, Outgoing, Whole, Work},
 };
 use crate::{
     http::call::{CallError, Caller, Refusal},
@@ -20,14 +20,14 @@ use crate::{
     },
     report::RunReport,
     services::Services,
-    sink::{Blame, Sent, logs_ingestion::LONGEST_SPAN},
+    sink::{Blame, Sent, logs_ingestion::LONGEST_SPAN, split::Split},
     state::checkpoint::Checkpoint,
 };
 
-/// So many records refused one by one before any was accepted mean that the settings are at fault.
-const REFUSALS_TO_BLAME_SETTINGS: usize = 8;
+/// When this many single records are rejected before the sink has accepted any, the settings are the cause.
+const REJECTIONS_OF_SETTINGS: usize = 8;
 
-/// Sends, and acknowledges what was accepted.
+/// The stage of one run.
 pub(super) struct SendStage<'a, 'l> {
     services: &'a Services,
     caller: &'a Caller,
@@ -37,7 +37,7 @@ pub(super) struct SendStage<'a, 'l> {
 }
 
 impl<'a, 'l> SendStage<'a, 'l> {
-    /// The stage of a run. `progress` hears of what was acknowledged.
+    /// Makes the stage of a run. It calls `progress` after each acknowledgement.
     pub(super) fn new(
         services: &'a Services,
         caller: &'a Caller,
@@ -48,12 +48,12 @@ impl<'a, 'l> SendStage<'a, 'l> {
         Self { services, caller, ledger, live, progress }
     }
 
-    /// Works until the end of the run; an error ends it before.
+    /// Works until the end of the run, or until an error.
     pub(super) async fn run(mut self, mut work: Receiver<Work<'a>>) -> Result<End<'a>, RunError> {
         while let Some(piece) = work.recv().await {
             match piece {
                 Work::Batch(outgoing) => self.send(outgoing, None).await?,
-                Work::SetAside(aside) => self.set_aside(&aside).await?,
+                Work::SetAside(whole) => self.set_aside(&whole).await?,
                 Work::Hold(time) => self.ledger.hold(time),
                 Work::End(mut end) => {
                     if let Some(pages) = end.pages {
@@ -70,89 +70,73 @@ impl<'a, 'l> SendStage<'a, 'l> {
         Ok(End::cut_off())
     }
 
-    /// Sends a batch. One refused for its size or for a record in it is sent in halves, down to the record at
-    /// fault. `reached` is the time before which all is delivered when it is accepted, if it is the last one.
+    /// Sends a batch, in parts if the sink rejects it for its size, its time span or a record in it. `reached` is the
+    /// time before which everything is delivered once all of it is accepted, if it is the last batch.
     async fn send(
         &mut self,
         outgoing: Outgoing<'a>,
         reached: Option<OffsetDateTime>,
     ) -> Result<(), RunError> {
-        self.ledger.claim().await?;
-        let (mut waiting, mut suspects) = (Vec::new(), Vec::new());
-        let mut sent = None;
-        match self.parts_within_span(&outgoing.batch) {
-            Some(parts) => waiting.extend(parts.into_iter().rev()),
-            None => {
-                sent = outgoing.sent;
-                waiting.push(outgoing.batch);
-            }
-        }
-        while let Some(batch) = waiting.pop() {
+        self.ledger.prepare_to_send().await?;
+        let mut parts = Split::of(outgoing.batch, self.services.longest_span());
+        let mut ready = outgoing.sent.filter(|_| parts.len() == 1);
+        let mut rejected = Vec::new();
+        while let Some(part) = parts.next() {
             let sending =
-                sent.take().unwrap_or_else(|| self.services.sink.send(batch.body.clone(), self.caller));
+                ready.take().unwrap_or_else(|| self.services.sink.send(part.body.clone(), self.caller));
             let refusal = match sending.await {
                 Ok(sent) => {
-                    let reached = reached.filter(|_| waiting.is_empty() && suspects.is_empty());
-                    self.acknowledge(&batch, sent, reached).await?;
+                    let reached = reached.filter(|_| parts.len() == 0 && rejected.is_empty());
+                    self.acknowledge(&part, sent, reached).await?;
                     continue;
                 }
                 Err(CallError::Refused(refusal)) => refusal,
                 Err(error) => return Err(error.into()),
             };
-            match (self.services.sink.blame(&refusal, batch.body.len()), batch.halves()) {
-                (Blame::None, _) => return Err(CallError::Refused(refusal).into()),
-                (Blame::Span, Some((first, second))) => {
+            let rejection = match self.services.sink.blame(&refusal, part.body.len()) {
+                Blame::None => return Err(CallError::Refused(refusal).into()),
+                Blame::Span => {
                     self.limit_span();
-                    match self.parts_within_span(&batch) {
-                        Some(parts) => waiting.extend(parts.into_iter().rev()),
-                        None => waiting.extend([second, first]),
-                    }
+                    Blame::Span
                 }
-                (_, Some((first, second))) => waiting.extend([second, first]),
-                (_, None) => {
-                    self.ledger.hold(batch.acks[0].time);
-                    suspects.push((batch, refusal));
-                    if suspects.len() >= REFUSALS_TO_BLAME_SETTINGS && !self.sink_has_accepted() {
-                        break;
-                    }
+                rejection => rejection,
+            };
+            if let Some(record) = parts.divide(part, rejection) {
+                self.ledger.hold(record.acks[0].time);
+                rejected.push((record, refusal));
+                if rejected.len() >= REJECTIONS_OF_SETTINGS && !self.sink_has_accepted() {
+                    break;
                 }
             }
         }
-        self.judge(suspects, reached).await
+        self.resolve_rejected(rejected, reached).await
     }
 
-    /// The sink takes only posts of a short time: from now on all are.
+    /// Keeps posts within the time span that the sink takes, from now on for the life of the process.
     fn limit_span(&self) {
         if !self.services.sink_limits_span.swap(true, Ordering::Relaxed) {
             info!("the sink takes no post that spans more than {} minutes", LONGEST_SPAN.as_secs() / 60);
         }
     }
 
-    /// The batch in parts that the sink takes, if it limits the time they span and the batch is longer: it was packed
-    /// before that was known.
-    fn parts_within_span(&self, batch: &Batch) -> Option<Vec<Batch>> {
-        let is_limited = self.services.sink_limits_span.load(Ordering::Relaxed);
-        is_limited.then(|| batch.within(LONGEST_SPAN)).filter(|parts| parts.len() > 1)
-    }
-
-    /// What to do with records that the sink refused alone: they are at fault if it accepts others, and
-    /// the settings are if it does not.
-    async fn judge(
+    /// Decides about records that the sink rejected alone: if it accepts others, they are set aside; if it has never
+    /// accepted any, the settings are the cause, and the run fails.
+    async fn resolve_rejected(
         &mut self,
-        suspects: Vec<(Batch, Refusal)>,
+        rejected: Vec<(Batch, Refusal)>,
         reached: Option<OffsetDateTime>,
     ) -> Result<(), RunError> {
-        if suspects.is_empty() {
+        if rejected.is_empty() {
             return Ok(());
         }
         if !self.sink_has_accepted() {
-            let refusal = suspects.into_iter().next().map(|(_, refusal)| CallError::Refused(refusal));
+            let refusal = rejected.into_iter().next().map(|(_, refusal)| CallError::Refused(refusal));
             return refusal.map_or(Ok(()), |refusal| Err(refusal.into()));
         }
-        for (batch, refusal) in suspects {
+        for (batch, refusal) in rejected {
             let shape = self.services.shape;
             let object = Object::parse(batch.record(0)).unwrap_or_default();
-            let aside = Aside {
+            let whole = Whole {
                 id: object.get(shape.id()).and_then(text_of).map(String::from),
                 reason: format!("refused: {refusal}"),
                 shape,
@@ -160,7 +144,7 @@ impl<'a, 'l> SendStage<'a, 'l> {
                 ack: batch.acks[0],
                 is_sent: false,
             };
-            self.set_aside(&aside).await?;
+            self.set_aside(&whole).await?;
             self.ledger.release(1);
         }
         self.ledger.finish(reached).await
@@ -185,17 +169,18 @@ impl<'a, 'l> SendStage<'a, 'l> {
         self.ledger.acknowledge(batch, reached).await?;
         (self.progress)(&self.live.now(), self.ledger.checkpoint());
         let (bytes, id) = (sent.bytes, sent.told_id());
-        // A backfill tells of its progress itself.
+        let noun = if records == 1 { "record" } else { "records" };
+        // A backfill displays its progress itself.
         match self.ledger.is_timer() {
-            true => info!("sent a batch of {records} records, {bytes} bytes{id}"),
-            false => debug!("sent a batch of {records} records, {bytes} bytes{id}"),
+            true => info!("sent a batch of {records} {noun}, {bytes} bytes{id}"),
+            false => debug!("sent a batch of {records} {noun}, {bytes} bytes{id}"),
         }
         Ok(())
     }
 
-    async fn set_aside(&mut self, aside: &Aside) -> Result<(), RunError> {
-        self.ledger.set_aside(aside).await?;
-        if !aside.is_sent {
+    async fn set_aside(&mut self, whole: &Whole) -> Result<(), RunError> {
+        self.ledger.set_aside(whole).await?;
+        if !whole.is_sent {
             self.live.update(|report| report.alerts_set_aside += 1);
         }
         Ok(())

@@ -23,7 +23,7 @@ use crate::{
     },
     schema::{Shape, TIME_GENERATED},
     services::Services,
-    sink::Blame,
+    sink::{Blame, split::Split},
     state::{
         set_aside::{SENT_SHORTENED, SetAsideDocument},
         set_asides::Entry,
@@ -113,30 +113,29 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// Sends a batch; one refused for its size or for a record in it goes in halves, down to the record
-    /// at fault. Any other refusal would meet all the rest too, and ends the replay.
+    /// Sends a batch, in parts if the sink rejects it for its size, its time span or a record in it. Any other rejection
+    /// would concern the other records too, and ends the replay.
     async fn send(&mut self, batch: Batch) -> Result<(), RunError> {
         let Services { http, clock, sink, .. } = self.services;
-        let mut waiting = vec![batch];
-        while let Some(batch) = waiting.pop() {
+        let mut parts = Split::of(batch, self.services.longest_span());
+        while let Some(part) = parts.next() {
             let deadline = Deadline::after(self.budget, StopFlag::default());
             let caller = Caller::new(http.clone(), *clock, deadline, self.quota_share);
-            match sink.send(batch.body.clone(), &caller).await {
-                Ok(sent) => self.accepted(batch.acks.len(), &sent.told_id()).await?,
-                Err(CallError::Refused(refusal)) => {
-                    match (sink.blame(&refusal, batch.body.len()), batch.halves()) {
-                        (Blame::None, _) => return Err(CallError::Refused(refusal).into()),
-                        (_, Some((first, second))) => waiting.extend([second, first]),
-                        (_, None) => {
-                            let refused = self.in_hand.pop_front();
-                            self.stays(
-                                &refused.map_or_else(String::new, |document| document.name),
-                                &refusal.to_string(),
-                            );
-                        }
-                    }
+            let refusal = match sink.send(part.body.clone(), &caller).await {
+                Ok(sent) => {
+                    self.accepted(part.acks.len(), &sent.told_id()).await?;
+                    continue;
                 }
+                Err(CallError::Refused(refusal)) => refusal,
                 Err(error) => return Err(error.into()),
+            };
+            let rejection = match sink.blame(&refusal, part.body.len()) {
+                Blame::None => return Err(CallError::Refused(refusal).into()),
+                rejection => rejection,
+            };
+            if parts.divide(part, rejection).is_some() {
+                let rejected = self.in_hand.pop_front().map_or_else(String::new, |document| document.name);
+                self.stays(&rejected, &refusal.to_string());
             }
         }
         Ok(())
