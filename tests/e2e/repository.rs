@@ -58,7 +58,7 @@ fn every_setting_the_code_reads_is_in_the_documents_and_the_other_way_round() {
 /// Whatever the code gives advice about is in the table that people search, under the words of its message.
 #[test]
 fn every_message_with_advice_is_in_troubleshooting() {
-    let advice = file("src/advice.rs");
+    let advice = file("src/http/advice.rs");
     let mut messages: Vec<Vec<String>> = advice
         .match_indices("\"AADSTS")
         .map(|(at, _)| advice[at + 1..].split('"').next().unwrap_or_default())
