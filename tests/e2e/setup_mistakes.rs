@@ -41,7 +41,7 @@ fn messages(cell: &str) -> Vec<String> {
     for (place, part) in cell.split('`').enumerate() {
         match (place % 2 == 1, messages.last_mut()) {
             (false, _) => before = part,
-            (true, Some(last)) if before.contains('…') => *last += &format!("… {part}"),
+            (true, Some(last)) if before.contains('…') => last.extend(["… ", part]),
             (true, _) => messages.push(part.to_owned()),
         }
     }
