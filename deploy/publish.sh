@@ -40,7 +40,7 @@ while true; do
       fail "the network rules of the app's storage account keep the package out: let Azure services and the app's subnet in: $told"
       ;;
     *"AzureWebJobsStorage' application setting"*)
-      fail "$app is on the classic Consumption plan, which takes its package from the storage account: see README: $told"
+      fail "$app is on the classic Consumption plan, which takes its package from the storage account: see docs/deploy.md#classic-consumption: $told"
       ;;
     # The package did not get into the storage account (github.com/Azure/azure-dev/issues/8026).
     *InaccessibleStorageException*) reason="its identity may not write the package yet" ;;

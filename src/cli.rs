@@ -43,7 +43,7 @@ pub const EXIT_USAGE: u8 = 64;
 /// Forwards Microsoft Defender for Endpoint alerts, joined with their machines, to Azure Log Analytics.
 ///
 /// Without a command it serves the Azure Functions host, which starts it and sets
-/// `FUNCTIONS_CUSTOMHANDLER_PORT`. All settings are environment variables; README lists them.
+/// `FUNCTIONS_CUSTOMHANDLER_PORT`. All settings are environment variables; docs/settings.md lists them.
 ///
 /// Every command but `check` ends with 0 when all went well, 1 when something did not, and 64 when the settings or the
 /// command line need mending.

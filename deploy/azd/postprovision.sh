@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 if [[ ${MDATP_CLIENT_ID-} ]]; then
-  echo "The app registration $MDATP_CLIENT_ID reads Defender: README, \"Another tenant's Defender\", has its remaining steps."
+  echo "The app registration $MDATP_CLIENT_ID reads Defender: docs/deploy.md#another-tenants-defender has its remaining steps."
   exit
 fi
 

@@ -1,5 +1,5 @@
 //! What to do about an answer that trying again will not change: the setting, role or limit to look
-//! at. Here alone, so that README and the code cannot drift apart unseen. Pure.
+//! at. Here alone, so that docs/troubleshooting.md and the code cannot drift apart unseen. Pure.
 
 use crate::config::IdentitySettings;
 

@@ -10,9 +10,10 @@ use simulator::{
 use crate::stage::{Stage, fail, succeed};
 
 /// Method, status, code, and what the message advises.
-const CODES: [(&str, u16, &str, &str); 24] = [
+pub const CODES: [(&str, u16, &str, &str); 26] = [
     ("PUT", 409, "BlobImmutableDueToPolicy", "a container without one"),
     ("PUT", 409, "BlobImmutableDueToLegalHold", "a container without one"),
+    ("PUT", 409, "ContainerImmutabilityPolicyLocked", "a container without one"),
     ("PUT", 409, "ContainerBeingDeleted", "a later run"),
     ("PUT", 409, "BlobArchived", "lifecycle rules"),
     ("PUT", 409, "InvalidBlobType", "a container of its own"),
@@ -24,6 +25,7 @@ const CODES: [(&str, u16, &str, &str); 24] = [
     ("PUT", 403, "AuthorizationFailure", "network rules"),
     ("GET", 403, "AuthorizationSourceIPMismatch", "network rules"),
     ("GET", 403, "AuthorizationPermissionMismatch", "Storage Blob Data Owner"),
+    ("GET", 403, "AuthorizationServiceMismatch", "the service b"),
     ("GET", 403, "AuthorizationResourceTypeMismatch", "the types co"),
     ("GET", 403, "KeyBasedAuthenticationNotPermitted", "AzureWebJobsStorage__accountName"),
     ("GET", 403, "AuthenticationFailed", "the clock"),

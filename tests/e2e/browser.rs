@@ -85,7 +85,7 @@ async fn run(file: &Path, scheme: Scheme, arguments: &[&str]) -> (String, String
     command.args(arguments).arg(format!("file://{}", file.display()));
     let running = command.stdin(Stdio::null()).kill_on_drop(true).output();
     let output = tokio::time::timeout(PATIENCE, running).await.expect("the browser comes to an end");
-    let output = output.expect("chromium is there: README says what the tests need");
+    let output = output.expect("chromium is there: CONTRIBUTING.md says what the tests need");
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
     (text(&output.stdout), text(&output.stderr))
 }

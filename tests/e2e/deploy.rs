@@ -23,7 +23,7 @@ use template::Template;
 use way::{ENDPOINT, EXISTING, IDENTITY_TENANT, RULE_ID, SETTINGS, Way, deployed};
 
 #[test]
-fn the_template_agrees_with_itself_with_readme_and_with_what_the_binary_prints() {
+fn the_template_agrees_with_itself_with_the_documents_and_with_what_the_binary_prints() {
     assert_eq!(Deployment::read().check(), Ok(()));
 }
 
@@ -252,9 +252,9 @@ fn a_setting_renamed_in_the_code_is_found() {
     let source =
         ["MDATP_CLIENT_ID", "MDATP_CLIENT_SECRET", "MDATP_MANAGED_IDENTITY_CLIENT_ID", "MDATP_TENANT_ID"];
     for name in SETTINGS.iter().filter(|name| name.starts_with("MDATP_")).chain(&source) {
-        let readme = right.readme.replace(&format!("`{name}`"), &format!("`{name}_NEW`"));
-        let problem = Deployment { readme, ..right.clone() }.check().expect_err(name);
-        assert_eq!(problem, format!("README does not know the setting {name}"));
+        let documented = right.documented.replace(&format!("`{name}`"), &format!("`{name}_NEW`"));
+        let problem = Deployment { documented, ..right.clone() }.check().expect_err(name);
+        assert_eq!(problem, format!("docs/settings.md does not know the setting {name}"));
     }
 }
 

@@ -142,12 +142,12 @@ async fn the_schema_has_a_table_for_it_and_a_rule_for_both() {
 
 #[test]
 #[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
-fn the_query_in_the_readme_is_right_for_the_table() {
-    let readme = include_str!("../../README.md");
-    let mut queries = readme.split("```kusto\n").skip(1).filter_map(|rest| rest.split_once("```"));
+fn the_query_in_the_documents_is_right_for_the_table() {
+    let document = include_str!("../../docs/operate.md");
+    let mut queries = document.split("```kusto\n").skip(1).filter_map(|rest| rest.split_once("```"));
     let (query, _) = queries.find(|(query, _)| query.starts_with("MDATPAlertsHealth_CL")).expect("a query");
     let workspace = Workspace::new(&[("MDATPAlerts_CL", &columns("native"))]).with_health();
-    let query = QueryText { file: "README.md".to_owned(), text: query.to_owned() };
+    let query = QueryText { file: "docs/operate.md".to_owned(), text: query.to_owned() };
     let answer = &workspace.check(&[query]).queries[0];
     assert!(answer.diagnostics.is_empty() && !answer.open, "{:#?}", answer.diagnostics);
     let names: Vec<_> = answer.columns.iter().map(|column| column.name.as_str()).collect();

@@ -5,6 +5,8 @@ use std::{fs, path::Path};
 use mdatp_forward::testing::advice::{CODES, Reason, Service};
 use serde_json::{Value, json};
 
+use crate::readme::document::{Document, documents, files};
+
 fn file(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name))
         .unwrap_or_else(|e| panic!("{name}: {e}"))
@@ -27,7 +29,7 @@ fn host_json_and_function_json_are_what_the_host_needs() {
 }
 
 #[test]
-fn every_setting_the_code_reads_is_in_the_readme_and_the_other_way_round() {
+fn every_setting_the_code_reads_is_in_the_documents_and_the_other_way_round() {
     let names = |text: &str| {
         let mut names: Vec<String> = text
             .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
@@ -47,13 +49,16 @@ fn every_setting_the_code_reads_is_in_the_readme_and_the_other_way_round() {
         "MdatpForward/function.json",
     ];
     let code: String = files.map(file).concat();
-    assert_eq!(names(&file("README.md")), names(&code));
+    let all = names(&code);
+    assert_eq!(names(&file("docs/settings.md")), all);
+    let readme = names(&file("README.md"));
+    assert!(!readme.is_empty() && readme.iter().all(|name| all.contains(name)), "{readme:?}");
 }
 
-/// Whatever the code gives advice about is in the tables that people search, under the words of its message.
+/// Whatever the code gives advice about is in the table that people search, under the words of its message.
 #[test]
-fn every_message_with_advice_is_in_readme_and_in_troubleshooting() {
-    let advice = file("src/advice.rs");
+fn every_message_with_advice_is_in_troubleshooting() {
+    let advice = file("src/http/advice.rs");
     let mut messages: Vec<Vec<String>> = advice
         .match_indices("\"AADSTS")
         .map(|(at, _)| advice[at + 1..].split('"').next().unwrap_or_default())
@@ -74,30 +79,54 @@ fn every_message_with_advice_is_in_readme_and_in_troubleshooting() {
             ]
         }));
     }
-    for document in ["README.md", "docs/troubleshooting.md"] {
-        let text = file(document);
-        let rows: String = text.lines().filter(|line| line.starts_with("| `")).collect();
-        for message in &messages {
-            assert!(message.iter().any(|words| rows.contains(words)), "{document} lacks {message:?}");
-        }
+    let text = file("docs/troubleshooting.md");
+    let rows: String = text.lines().filter(|line| line.starts_with("| `")).collect();
+    for message in &messages {
+        assert!(message.iter().any(|words| rows.contains(words)), "{message:?} is missing");
     }
 }
 
+/// The place that a link leads to from the file `from`, unless it is there.
+fn broken(from: &str, link: &str) -> Option<String> {
+    let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let path = if file.is_empty() { root.join(from) } else { root.join(from).with_file_name(file) };
+    let is_there = path.canonicalize().is_ok_and(|path| {
+        let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+        anchor.is_empty() || Document::named(&name).anchors().contains(anchor)
+    });
+    (!is_there).then(|| format!("{from} links to {link}"))
+}
+
 #[test]
-fn every_file_that_a_document_links_to_is_there() {
+fn every_file_and_section_that_a_document_links_to_is_there() {
+    let documents = documents();
+    let links =
+        documents.iter().flat_map(|document| document.links().into_iter().map(|link| (&document.name, link)));
+    let links: Vec<_> = links.filter(|(_, link)| !link.contains("://")).collect();
+    let broken: Vec<_> = links.iter().filter_map(|(name, link)| broken(name, link)).collect();
+    assert_eq!(broken, [""; 0]);
+    assert!(links.len() >= 60, "{} links", links.len());
+}
+
+/// Scripts, templates and messages name documents by their path in the repository.
+#[test]
+fn every_document_and_section_that_a_file_names_is_there() {
+    let named = |folder| files(folder, &["bicep", "json", "kql", "py", "rs", "sh", "toml"]);
     let mut found = 0;
-    for document in
-        ["README.md", "ARCHITECTURE.md", "SECURITY.md", "docs/troubleshooting.md", "docs/logic-app-parity.md"]
-    {
-        let text = file(document);
-        let links = text.split("](").skip(1).map(|rest| rest.split([')', '#']).next().unwrap_or_default());
-        for link in links.filter(|link| !link.is_empty() && !link.contains("://")) {
-            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(document).with_file_name(link);
-            assert!(path.exists(), "{document} links to {link}");
-            found += 1;
+    for (name, text) in ["deploy", "queries", "src"].into_iter().flat_map(named) {
+        for (at, _) in text.match_indices("docs/") {
+            let is_part = |c: &char| c.is_ascii_alphanumeric() || ['/', '-', '_', '.', '#'].contains(c);
+            let link: String = text[at..].chars().take_while(is_part).collect();
+            // A full stop may be the sentence's.
+            let link = link.trim_end_matches('.');
+            if link.contains(".md") {
+                assert_eq!(broken("README.md", link), None, "{name}");
+                found += 1;
+            }
         }
     }
-    assert!(found >= 8, "{found} links");
+    assert!(found >= 3, "{found} documents");
 }
 
 /// `cargo test` prints each ignored test with its reason. What is not compiled, nobody would hear of.

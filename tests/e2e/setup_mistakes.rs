@@ -1,6 +1,6 @@
-//! Each row of README's table of messages: the mistake is made, and the message and mend come.
+//! Each row of the tables of messages in docs/troubleshooting.md: the mistake is made, and the message and the fix come.
 
-use std::{fs, path::Path};
+use std::fs;
 
 use mdatp_forward::testing::advice::{self, CODES};
 use simulator::{
@@ -10,22 +10,42 @@ use simulator::{
 };
 
 use crate::{
+    blob_rejections,
+    readme::document::Document,
     source_identity::{Proof, across},
     stage::{Stage, fail},
 };
 
 const OTHER_ID: &str = "00000000-0000-0000-0000-000000000001";
 
-/// The rows of README's table as message and mend, without their formatting.
-fn rows() -> Vec<(String, String)> {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("README");
-    let table = readme.split("| the message says | the mend |").nth(1).expect("the table");
-    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
-    rows.map(|row| {
-        let mut cells = row.trim_matches('|').split('|').map(|cell| cell.replace('`', "").trim().to_owned());
-        (cells.next().expect("a message"), cells.next().expect("a mend"))
-    })
-    .collect()
+/// A message, and the fix that the document has for it, without their formatting.
+type Row = (String, String);
+
+/// The rows of the tables about runs that fail, one for each message.
+fn rows() -> Vec<Row> {
+    let document = Document::named("docs/troubleshooting.md");
+    let mut rows = Vec::new();
+    for row in document.section("A run fails").lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').collect();
+        let [said, _, fix] = cells[..] else { panic!("not three columns: {row}") };
+        let fix = fix.replace('`', "").trim().to_owned();
+        rows.extend(messages(said).into_iter().map(|message| (message, fix.clone())));
+    }
+    rows
+}
+
+/// The messages in a cell: what stands in backticks, of which an ellipsis joins two to one.
+fn messages(cell: &str) -> Vec<String> {
+    let mut messages: Vec<String> = Vec::new();
+    let mut before = "";
+    for (place, part) in cell.split('`').enumerate() {
+        match (place % 2 == 1, messages.last_mut()) {
+            (false, _) => before = part,
+            (true, Some(last)) if before.contains('…') => last.extend(["… ", part]),
+            (true, _) => messages.push(part.to_owned()),
+        }
+    }
+    messages
 }
 
 async fn error_of(stage: &Stage) -> String {
@@ -55,14 +75,13 @@ fn rejected_with_code(stage: &Stage, code: &str) {
     stage.cloud.fault(Fault::body(403, &body.to_string()).on(on).always());
 }
 
-/// The state is in Blob Storage, which answers with the status and code of `message`, or with a page when it has none.
+/// The state is in Blob Storage, which answers with the code `message`, or with a page when that is none.
 async fn rejected_by_storage(stage: &mut Stage, message: &str) -> String {
     let azurite = Azurite::start().await;
     let relay = azurite.relay(&Steps::new(|_| false)).await.expect("a relay");
-    let mut words = message.split(' ').skip(3);
-    relay.reject(Some(match (words.next().and_then(|status| status.parse().ok()), words.next()) {
-        (Some(status), Some(code)) => StorageRejection::of("GET", status, code),
-        _ => StorageRejection::page("GET", 403),
+    relay.reject(Some(match blob_rejections::CODES.iter().find(|known| known.2 == message) {
+        Some((method, status, code, _)) => StorageRejection::of(method, *status, code),
+        None => StorageRejection::page("GET", 403),
     }));
     stage.unset("MDATP_STATE");
     stage.set("AzureWebJobsStorage", &relay.connection_string());
@@ -102,6 +121,14 @@ async fn provoke(message: &str) -> String {
             let url = stage.served.url(Service::Defender) + "/elsewhere";
             stage.set("MDATP_API_URL", &url);
         }
+        message if message.starts_with("none of") => {
+            stage.set("MDATP_ALERT_FETCH", "by-id");
+            stage.generate(8, 1);
+            stage.cloud.fault(Fault::status(403).on(Service::Defender).matching("/api/alerts/").always());
+            let host = stage.host().await;
+            // The run's error is of the call; the log says what that means.
+            return fail(&host.fire(Payload::regular()).await) + &host.line_with("none of").await;
+        }
         "the Data Collector API answered 400" => {
             stage.cloud.fault(Fault::status(400).on(Service::DataCollector).always());
         }
@@ -115,6 +142,10 @@ async fn provoke(message: &str) -> String {
         }
         "the Logs Ingestion API answered 401" => {
             stage.cloud.fault(Fault::status(401).on(Service::LogsIngestion).always());
+        }
+        "with a status of success it tells of an error" => {
+            let body = r#"{"error": "nothing is taken today"}"#;
+            stage.cloud.fault(Fault::body(200, body).on(Service::LogsIngestion).always());
         }
         "answered 407" => stage.cloud.fault(Fault::status(407).on(Service::LogsIngestion).always()),
         "an HTML page" => {
@@ -133,6 +164,16 @@ async fn provoke(message: &str) -> String {
         }
         "the Logs Ingestion API gave no whole reply" => {
             stage.set("MDATP_INGESTION_ENDPOINT", "http://127.0.0.1:9");
+        }
+        message if message.contains("is nothing that mdatp-forward can open") => {
+            stage.unset("MDATP_STATE");
+            stage.set("AzureWebJobsStorage__accountName", "acme");
+            stage.set("AzureWebJobsStorage__managedIdentityResourceId", "/subscriptions/s");
+        }
+        "no token for the identity that AzureWebJobsStorage__" => {
+            stage.unset("MDATP_STATE");
+            stage.set("AzureWebJobsStorage__accountName", "acme");
+            stage.set("AzureWebJobsStorage__credential", "managedidentity");
         }
         message if message.starts_with("loading checkpoint.json") => {
             let azurite = Azurite::start().await;
@@ -153,40 +194,42 @@ async fn provoke(message: &str) -> String {
 
 /// Whether it is Blob Storage's answer that makes the message.
 fn is_of_storage(message: &str) -> bool {
-    ["Blob Storage answered", "loading checkpoint.json"].iter().any(|begin| message.starts_with(begin))
+    blob_rejections::CODES.iter().any(|known| known.2 == message)
+        || message.starts_with("loading checkpoint.json")
         || message.contains("is not Blob Storage's")
 }
 
 #[tokio::test]
 async fn every_row_of_the_table_comes_true() {
-    come_true(|message| !is_of_storage(message), 15).await;
+    come_true(|message| !is_of_storage(message), 45).await;
 }
 
 #[tokio::test]
 #[cfg_attr(not(feature = "external-tools"), ignore = "needs Node.js: left to tests/run")]
 async fn every_row_about_blob_storage_comes_true() {
-    come_true(is_of_storage, 5).await;
+    come_true(is_of_storage, 20).await;
 }
 
 /// The mistakes of these rows, of which there are so many at least.
 async fn come_true(is_meant: impl Fn(&str) -> bool, at_least: usize) {
     let rows: Vec<_> = rows().into_iter().filter(|(message, _)| is_meant(message)).collect();
     assert!(rows.len() >= at_least, "{rows:?}");
-    for (message, mend) in rows {
-        // Told in full by tests of their own, and nothing to mend.
-        if mend.starts_with("nothing to mend") {
+    for (message, fix) in rows {
+        // Made by tests of their own, and nothing to fix.
+        if fix.starts_with("nothing to fix") {
             continue;
         }
         let error = provoke(&message).await;
         for part in message.split('…').map(str::trim) {
             assert!(error.contains(part), "{part:?} is not in {error:?}");
         }
-        // The settings, roles and commands that the mend names are in the message too.
+        // The settings and roles that the fix names are in the message too.
         let named = |word: &&str| {
             word.contains('_') && word.chars().all(|c| c.is_ascii_uppercase() || c == '_')
                 || word.contains(".Read.All")
         };
-        let words: Vec<&str> = mend.split([' ', ',', ':', ';']).filter(named).collect();
+        let words = fix.split([' ', ',', ':', ';', '(', ')']).map(|word| word.trim_end_matches('.'));
+        let words: Vec<&str> = words.filter(named).collect();
         let told = words.iter().filter(|word| error.contains(**word)).count();
         assert_eq!(told, words.len(), "{words:?} in {error:?}");
     }

@@ -1,4 +1,4 @@
-//! The template beside what it has to agree with: README's settings, what the binary prints, and what exists.
+//! The template beside what it has to agree with: the documented settings, what the binary prints, and what exists.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -70,7 +70,8 @@ pub const STREAMS: [&str; 2] = [
 #[derive(Clone)]
 pub struct Deployment {
     pub template: String,
-    pub readme: String,
+    /// The document of the settings.
+    pub documented: String,
     pub table: Value,
     pub health: Value,
     pub rule: Value,
@@ -99,7 +100,7 @@ impl Deployment {
         let printed = |arguments: &[&str]| serde_json::from_str(&schema(arguments)).expect("JSON");
         Self {
             template: file("deploy/azuredeploy.json"),
-            readme: file("README.md"),
+            documented: file("docs/settings.md"),
             table: printed(&["--format", "table"]),
             health: printed(&["--format", "table", "--health"]),
             rule: printed(&["--format", "dcr", "--health", "--location", "[parameters('location')]"]),
@@ -169,9 +170,9 @@ impl Deployment {
         let stray = names.iter().find(|name| name.starts_with("AZURE_"));
         ensure(stray.is_none(), || format!("{way:?}: {stray:?} is for no deployed app"))?;
         equal(&format!("{way:?}: the settings"), &names, &way.settings())?;
-        let known = settings_table(&self.readme);
+        let known = settings_tables(&self.documented);
         for name in names.iter().filter(|name| name.starts_with("MDATP_")) {
-            ensure(known.contains(name), || format!("README does not know the setting {name}"))?;
+            ensure(known.contains(name), || format!("docs/settings.md does not know the setting {name}"))?;
         }
 
         let platform = [("IDENTITY_ENDPOINT".to_owned(), "http://127.0.0.1:8081/msi/token".to_owned())];
@@ -445,9 +446,8 @@ pub fn settings(resources: &[Resource]) -> Result<BTreeMap<String, String>, Stri
     serde_json::from_value(app.properties().clone()).map_err(|error| error.to_string())
 }
 
-/// The names between backticks in README's table of settings.
-fn settings_table(readme: &str) -> BTreeSet<&str> {
-    let section = readme.split("\n## ").find(|section| section.starts_with("Settings\n")).unwrap_or_default();
-    let rows = section.lines().filter(|line| line.starts_with('|'));
-    rows.flat_map(|row| row.split('`').skip(1).step_by(2)).collect()
+/// The names between backticks in the first column of the tables of settings.
+fn settings_tables(document: &str) -> BTreeSet<&str> {
+    let rows = document.lines().filter_map(|line| line.strip_prefix('|')?.split('|').next());
+    rows.flat_map(|names| names.split('`').skip(1).step_by(2)).collect()
 }
