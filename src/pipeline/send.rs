@@ -138,7 +138,7 @@ impl<'a, 'l> SendStage<'a, 'l> {
             let object = Object::parse(batch.record(0)).unwrap_or_default();
             let whole = Whole {
                 id: object.get(shape.id()).and_then(text_of).map(String::from),
-                reason: format!("refused: {refusal}"),
+                reason: format!("rejected: {refusal}"),
                 shape,
                 record: batch.record(0).to_vec(),
                 ack: batch.acks[0],

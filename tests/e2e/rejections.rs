@@ -132,7 +132,7 @@ async fn in_by_id_mode_an_alert_that_is_rejected_waits_and_then_goes_as_the_list
             let host = stage.host().await;
             let report = succeed(&host.fire(Payload::regular()).await);
             assert_eq!((&report["alertsSent"], &report["complete"]), (&json!(1), &json!(true)), "{fault:?}");
-            host.line_with("as the list has it").await;
+            host.line_with("is sent as listed").await;
             let records = stage.cloud.records();
             let record = records.iter().find(|record| record["id"] == "shunned").expect("sent");
             assert_eq!((&record["title"], &record["osBuild"]), (&json!("Something happened"), &json!(99)));
