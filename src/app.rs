@@ -1,5 +1,5 @@
-//! The program between two doors: the Functions host's invocations and the command line both end in
-//! [`App::run_once`]. One run at a time, each with its own deadline, and no panic gets out.
+//! What the Functions host's invocations and the command line both call: [`App::run_once`]. One run at a time, each with
+//! its own deadline, and a panic is a failed run.
 
 use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
     state::history::Entry,
 };
 
-/// What came of asking for a run.
+/// The result of a request for a run.
 pub type Outcome = (RunReport, Result<(), RunError>);
 
 /// The program.
@@ -32,13 +32,13 @@ pub struct App {
 }
 
 impl App {
-    /// A program with these settings, or with the reason why there are none. Nothing is built before the
-    /// first run, so that the process answers the host's first question at once.
+    /// Makes a program with these settings, or with the reason why they are invalid. Nothing is built before the first
+    /// run, so that the process answers the host's first request at once.
     pub fn new(config: Result<Config, SettingsError>, clock: Clock) -> Self {
         Self { config, services: OnceCell::new(), clock, running: Mutex::new(()), stop: StopFlag::default() }
     }
 
-    /// Runs once, unless a run is under way.
+    /// Runs once, unless a run is in progress.
     pub async fn run_once(&self, purpose: Purpose<'_>) -> Outcome {
         self.one_at_a_time(async {
             let config = self.config.as_ref().map_err(|error| RunError::Settings(error.clone()))?;
@@ -58,36 +58,36 @@ impl App {
         let start = self.clock.now();
         let Ok(_guard) = self.running.try_lock() else {
             let report = RunReport { skipped: Some("alreadyRunning"), ..RunReport::default() };
-            self.write_down(start, &report);
+            self.record(start, &report);
             return (report, Ok(()));
         };
-        // A run keeps nothing in memory that a later one could find half changed.
+        // A run leaves nothing half changed in memory that a later one could find.
         AssertUnwindSafe(work)
             .catch_unwind()
             .await
             .unwrap_or_else(|_| {
                 let (report, result) = failed(RunError::Panicked);
-                self.write_down(start, &report);
+                self.record(start, &report);
                 Ok((report, result))
             })
             .unwrap_or_else(failed)
     }
 
-    /// Writes down what was no run, or came to no end. A run does it itself.
-    fn write_down(&self, start: OffsetDateTime, report: &RunReport) {
+    /// Records a run that did not start or panicked. Any other run records itself.
+    fn record(&self, start: OffsetDateTime, report: &RunReport) {
         if let Some((services, _)) = self.services.get() {
             services.unsaved_runs().add(Entry::of(start, report));
         }
     }
 
-    /// The way to make a run that is under way come to its end.
+    /// The flag that ends the run in progress.
     pub fn stop_flag(&self) -> &StopFlag {
         &self.stop
     }
 
-    /// Waits for a run that is under way, but not for long: the host and the platform kill without asking.
-    pub async fn ended(&self, patience: Duration) {
-        let _ = tokio::time::timeout(patience, self.running.lock()).await;
+    /// Waits until the run in progress has ended, for at most `timeout`.
+    pub async fn ended(&self, timeout: Duration) {
+        let _ = tokio::time::timeout(timeout, self.running.lock()).await;
     }
 }
 

@@ -17,14 +17,14 @@ fn main() -> ExitCode {
     let runtime =
         Builder::new_current_thread().enable_all().build().expect("the system gives what a runtime needs");
     let code = runtime.block_on(execute(parent));
-    // The system may be looking up a name for a call that is given up, and take its time.
+    // A name look-up for a call that was given up may still be in progress, and cannot be cancelled.
     runtime.shutdown_background();
     code
 }
 
 async fn execute(parent: Parent) -> ExitCode {
     match command() {
-        // In a box, or serving would have the memory of all commands.
+        // Boxed, since serving would otherwise need the memory of all commands.
         Ok(Some(command)) => Box::pin(execute_command(&command, &Settings::Process, Clock::System)).await,
         Ok(None) => serve(&Settings::Process, Clock::System, parent).await,
         Err(error) => {
@@ -34,8 +34,8 @@ async fn execute(parent: Parent) -> ExitCode {
     }
 }
 
-/// What to do instead of serving the Functions host. The host gives no arguments, and waits: nothing is set up
-/// to parse none.
+/// Returns the command to execute instead of serving the Functions host. The host passes no arguments, and waits for the
+/// port, so then no parser is built.
 fn command() -> Result<Option<Command>, clap::Error> {
     match std::env::args_os().len() {
         0 | 1 => Ok(None),
@@ -43,9 +43,9 @@ fn command() -> Result<Option<Command>, clap::Error> {
     }
 }
 
-/// Serves the Functions host. The port is bound before anything else is done or checked, since the host
-/// waits for that; bad settings are told at each invocation, for a process that exits is started again. Ends with
-/// success when it is asked to, and also when the host is gone: nobody is left to read the code.
+/// Serves the Functions host. The port is bound before anything else, since the host waits for it. Invalid settings fail
+/// each invocation instead of the process, which the host would start again. The exit code is success after a shutdown
+/// signal, and also when the host is gone.
 async fn serve(settings: &Settings, clock: Clock, parent: Parent) -> ExitCode {
     init_telemetry(Audience::Host, settings, clock);
     let Some(port) = settings.get("FUNCTIONS_CUSTOMHANDLER_PORT") else {

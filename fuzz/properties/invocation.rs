@@ -19,10 +19,10 @@ pub fn holds(input: &[u8]) {
                 assert_eq!(invocation.is_past_due, is_past_due);
             }
         }
-        Err(reason) => is_readable(&Reply::refusal(StatusCode::BAD_REQUEST, &reason), "error", &reason),
+        Err(reason) => is_readable(&Reply::rejection(StatusCode::BAD_REQUEST, &reason), "error", &reason),
     }
     let error = String::from_utf8_lossy(input).into_owned();
-    is_readable(&Reply::refusal(StatusCode::BAD_REQUEST, &error), "error", &error);
+    is_readable(&Reply::rejection(StatusCode::BAD_REQUEST, &error), "error", &error);
     let report = RunReport { error: Some(error.clone()), ..RunReport::default() };
     let reply = Reply::of(&report);
     let body: Value = serde_json::from_str(&reply.body).expect("the reply is JSON");

@@ -1,9 +1,9 @@
-//! The Functions host's custom-handler protocol as plain values: what an invocation says, and what a
-//! reply must look like. Pure.
+//! The Functions host's custom-handler protocol as plain values: what an invocation says, and what a reply must look
+//! like. Pure.
 //!
-//! Two of the host's habits shape the replies: it waits for ever on an empty 2xx reply, and it throws
-//! the body of any other status away, so that a failure's reason also goes into the reason phrase. Lines under `Logs`
-//! show under their invocation in Application Insights, which console lines do not.
+//! Two properties of the host shape the replies. It waits forever on an empty 2xx reply, and it discards the body of any
+//! other status, so a failure's reason also goes into the reason phrase. Lines under `Logs` appear under their invocation
+//! in Application Insights; console lines do not.
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -11,17 +11,17 @@ use serde_json::Value;
 
 use crate::report::RunReport;
 
-/// The most bytes an invocation may have. A timer's has a few hundred.
+/// The most bytes of an invocation. A timer's has a few hundred.
 pub const LIMIT: usize = 1024 * 1024;
 
-/// The longest reason phrase, in bytes: what still reads well as part of the host's exception text.
+/// The longest reason phrase, in bytes, that still reads well in the host's exception text.
 const LONGEST_PHRASE: usize = 240;
 
-/// A timer's invocation. Its dates stay unread: they come with and without offset, as year 1 on the
-/// first run, and are no input of a run anyway.
+/// A timer's invocation. Its dates are not read: they come with and without offset, on the first run as year 1, and a run
+/// does not depend on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Invocation {
-    /// True for the one run the host makes at start because an occurrence was missed.
+    /// True for the run that the host starts at once because an occurrence was missed.
     pub is_past_due: bool,
 }
 
@@ -34,11 +34,11 @@ impl Invocation {
             data: Option<Value>,
         }
         let body: Body =
-            serde_json::from_slice(body).map_err(|error| format!("the body is no JSON: {error}"))?;
+            serde_json::from_slice(body).map_err(|error| format!("the body is not JSON: {error}"))?;
         let Some(Value::Object(bindings)) = body.data else {
             return Err("the body has no Data: this is not an invocation of the Functions host".to_owned());
         };
-        // Some versions of the host send a trigger as a text that holds JSON.
+        // Some versions of the host send a trigger as a string that holds JSON.
         let is_past_due =
             |trigger: &Value| trigger.get("IsPastDue").and_then(Value::as_bool).unwrap_or(false);
         Ok(Self { is_past_due: bindings.values().any(is_past_due) })
@@ -65,7 +65,7 @@ struct Body<'a> {
 }
 
 impl Reply {
-    /// The reply that tells of a run.
+    /// The reply about a run.
     pub fn of(report: &RunReport) -> Self {
         // A failure's line is on stderr.
         let logs = report.error.is_none().then(|| report.to_string()).into_iter().collect();
@@ -79,19 +79,19 @@ impl Reply {
         }
     }
 
-    /// The reply to the host's question whether the handler is up.
+    /// The reply to the host's question whether the handler is ready.
     pub fn ready() -> Self {
         Self { status: StatusCode::OK, phrase: None, body: r#"{"ready":true}"#.to_owned() }
     }
 
-    /// The reply to something that is no invocation.
-    pub fn refusal(status: StatusCode, reason: &str) -> Self {
+    /// The reply to a request that is not an invocation.
+    pub fn rejection(status: StatusCode, reason: &str) -> Self {
         let body = serde_json::json!({ "error": reason }).to_string();
         Self { status, phrase: Some(phrase(reason)), body }
     }
 }
 
-/// `text` as a reason phrase: printable ASCII of bounded length.
+/// Returns `text` as a reason phrase: printable ASCII of bounded length.
 fn phrase(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' })

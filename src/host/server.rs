@@ -18,15 +18,15 @@ use crate::{
     pipeline::Purpose,
 };
 
-/// How much of a body that is too long is read all the same, in bytes.
-const LONGEST_READ: usize = 16 * LIMIT;
+/// The bytes that are read of a body that is too long: the host fails an invocation whose body is not taken.
+const MAX_READ: usize = 16 * LIMIT;
 
-/// How long a stop waits for the run under way: for the reply to the post on its way, and to save what was accepted.
-/// Below the ten seconds that a container has between SIGTERM and SIGKILL.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The time that a shutdown gives the run in progress: for the response to the current post, and to save what was
+/// accepted. Less than the ten seconds that a container has between SIGTERM and SIGKILL.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Binds `port` on the loopback address the host connects to. The host gives a restarted handler the
-/// same port again, so the address may still be in use by connections that are closing.
+/// Binds `port` on the loopback address, to which the host connects. The host gives a restarted handler the same port
+/// again, so the address may still be in use by connections that are closing.
 pub fn bind(port: u16) -> io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
@@ -34,8 +34,8 @@ pub fn bind(port: u16) -> io::Result<TcpListener> {
     socket.listen(128)
 }
 
-/// Serves invocations until `signal` comes. What it brings stops the run under way, which is waited for, but not for
-/// long.
+/// Serves invocations until `signal` resolves. Its value stops the run in progress, which then gets
+/// [`SHUTDOWN_TIMEOUT`] to end.
 pub async fn serve(listener: TcpListener, app: Arc<App>, signal: impl Future<Output = fn(&StopFlag)>) {
     let service = TowerToHyperService::new(warp::service(routes(app.clone())));
     let connections = GracefulShutdown::new();
@@ -51,7 +51,7 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, signal: impl Future<Out
                     http1::Builder::new().serve_connection(TokioIo::new(stream), service.clone());
                 tokio::spawn(connections.watch(connection));
             }
-            // No more open files, most likely; asking again at once would keep the processor busy.
+            // Most likely out of file descriptors. Another try at once would keep the processor busy.
             Err(error) => {
                 error!("cannot accept a connection: {error}");
                 tokio::time::sleep(Duration::from_secs(1)).await;
@@ -60,15 +60,15 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, signal: impl Future<Out
     };
     drop(listener);
     stop_run(app.stop_flag());
-    // The host keeps its connections open, which would be waited for without end.
+    // The host keeps its connections open, so waiting for them alone would never end.
     let stop = async {
-        app.ended(PATIENCE).await;
-        // The reply of the run that has just ended still has to go out.
+        app.ended(SHUTDOWN_TIMEOUT).await;
+        // The reply of the run that has just ended is still to be written.
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
     tokio::select! {
-        // Nobody is connected any more, but a run may still be under way.
-        () = connections.shutdown() => app.ended(PATIENCE).await,
+        // No connection is open any more, but a run may still be in progress.
+        () = connections.shutdown() => app.ended(SHUTDOWN_TIMEOUT).await,
         () = stop => {}
     }
 }
@@ -81,7 +81,10 @@ fn routes(app: Arc<App>) -> impl Filter<Extract = (Response<String>,), Error = I
         .and(warp::body::stream())
         .then(move |id: Option<String>, body| invoke(app.clone(), id, body));
     let missing = warp::any().map(|| {
-        response(&Reply::refusal(StatusCode::NOT_FOUND, "this handler knows GET / and POST /MdatpForward"))
+        response(&Reply::rejection(
+            StatusCode::NOT_FOUND,
+            "unknown path: this handler serves GET / and POST /MdatpForward",
+        ))
     });
     ready.or(invoke).unify().or(missing).unify()
 }
@@ -94,14 +97,14 @@ async fn invoke<B: Buf>(
     let reply = match read(body).await {
         Err(reply) => reply,
         Ok(body) => match Invocation::parse(&body) {
-            Err(reason) => Reply::refusal(StatusCode::BAD_REQUEST, &reason),
+            Err(reason) => Reply::rejection(StatusCode::BAD_REQUEST, &reason),
             Ok(invocation) => run(app, id, invocation).await,
         },
     };
     response(&reply)
 }
 
-/// Runs in a task of its own: the run must not end because the host's connection does.
+/// Runs in a task of its own: a run must not end because the host's connection does.
 async fn run(app: Arc<App>, id: Option<String>, invocation: Invocation) -> Reply {
     let span = error_span!("run", invocation = id.as_deref().unwrap_or("none"));
     let work = async move {
@@ -109,26 +112,26 @@ async fn run(app: Arc<App>, id: Option<String>, invocation: Invocation) -> Reply
             info!("the timer is past due: an earlier occurrence was missed");
         }
         let (report, result) = app.run_once(Purpose::Send(&|_, _| {})).await;
-        // A success is told in the reply alone, where it belongs to the invocation; of a failure's reply the host
-        // keeps the reason phrase only.
+        // A success's line goes into the reply, where it belongs to the invocation. Of a failure's reply the host keeps
+        // only the reason phrase, so its line goes to stderr.
         if result.is_err() {
             error!("{report}");
         }
         Reply::of(&report)
     };
     let done = tokio::spawn(work.instrument(span)).await;
-    done.unwrap_or_else(|_| Reply::refusal(StatusCode::INTERNAL_SERVER_ERROR, "the run was cut off"))
+    done.unwrap_or_else(|_| Reply::rejection(StatusCode::INTERNAL_SERVER_ERROR, "the run was cut off"))
 }
 
-/// Reads a body to its end. One that is too long is read on without being kept, since the host fails
-/// an invocation whose body was not taken.
+/// Reads a body to its end. The rest of one that is too long is read without being kept.
 async fn read<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>) -> Result<Vec<u8>, Reply> {
     pin_mut!(body);
     let (mut kept, mut length) = (Vec::new(), 0);
     while let Some(chunk) = body.next().await {
-        let mut chunk = chunk.map_err(|_| Reply::refusal(StatusCode::BAD_REQUEST, "the body is cut off"))?;
+        let mut chunk =
+            chunk.map_err(|_| Reply::rejection(StatusCode::BAD_REQUEST, "the body ends early"))?;
         length += chunk.remaining();
-        if length > LONGEST_READ {
+        if length > MAX_READ {
             break;
         }
         while length <= LIMIT && chunk.has_remaining() {
@@ -140,7 +143,7 @@ async fn read<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>) -> Resul
     }
     match length <= LIMIT {
         true => Ok(kept),
-        false => Err(Reply::refusal(StatusCode::PAYLOAD_TOO_LARGE, "an invocation has at most 1 MiB")),
+        false => Err(Reply::rejection(StatusCode::PAYLOAD_TOO_LARGE, "an invocation has at most 1 MiB")),
     }
 }
 
