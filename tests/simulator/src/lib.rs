@@ -6,7 +6,7 @@
 //! - in one process under virtual time: [`Cloud::react`] takes a request and a time;
 //! - over real HTTP: [`Cloud::serve`] puts each service behind a server on this machine, and
 //!   [`Served::settings`] says how the forwarder finds them;
-//! - by hand: `cargo simulator` serves it on fixed ports, `cargo demo` shows the forwarder at work.
+//! - by hand: `cargo simulator` serves it on fixed ports.
 //!
 //! What the services accept, refuse and answer follows captures and documents of the real ones. What
 //! goes wrong is a plain value, a [`Fault`]; where a real service strays from its documents, a
@@ -38,6 +38,7 @@ mod members;
 pub mod npm;
 mod odata;
 mod post;
+mod printed_rule;
 mod process;
 mod quirk;
 mod rate_limit;
@@ -62,6 +63,7 @@ pub use counts::Counts;
 pub use fault::Fault;
 pub use generate::Volume;
 pub use ledger::{Received, Refused, Seen};
+pub use printed_rule::printed_rule;
 pub use quirk::Quirk;
 pub use reaction::{Outcome, Reaction};
 pub use request::Request;

@@ -9,10 +9,9 @@ use std::time::Duration;
 use azure_core::time::OffsetDateTime;
 use clap::Args;
 use simulator::azurite::Azurite;
-use simulator::{Cloud, Ports, Route, Service, Sink, Volume, clock};
+use simulator::{Cloud, Ports, Route, Service, Sink, Volume, clock, printed_rule};
 
 use self::arrivals::Arrivals;
-use crate::binary;
 
 /// The port local.settings.json begins with.
 const FIRST_PORT: u16 = 17070;
@@ -90,7 +89,7 @@ fn deploy(cloud: &Cloud, file: Option<&Path>) -> Result<String, String> {
             let text = std::fs::read_to_string(file);
             (file, text.map_err(|problem| problem.to_string())?)
         }
-        None if executable.is_file() => (executable, binary::rule(executable)?),
+        None if executable.is_file() => (executable, printed_rule(executable)?),
         None => return Ok(format!("takes any column, since {EXECUTABLE} is not there to print one")),
     };
     match cloud.deploy_rule(&document) {

@@ -83,7 +83,7 @@ pub(super) fn books(measured: &Measured) {
     if let Some(bytes) = measured.peak_bytes {
         println!("{:16}{:>12}", "peak memory", megabytes(bytes));
     }
-    println!("(Time and memory are this quick build's; `simulator bench` measures the release binary.)");
+    println!("(Time and memory are this quick build's; `workbench bench` measures the release binary.)");
 }
 
 /// True when every promise was kept.

@@ -44,21 +44,6 @@ pub(crate) fn build(name: &str, arguments: &[&str]) -> Result<PathBuf, String> {
     executable(name, &messages).ok_or_else(|| format!("cargo build named no executable called {name}"))
 }
 
-/// The data collection rule for what the binary sends, as it prints it itself.
-pub(crate) fn rule(binary: &Path) -> Result<String, String> {
-    let workspace = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/simulated/providers/\
-                     Microsoft.OperationalInsights/workspaces/simulated";
-    let output = Command::new(binary)
-        .args(["schema", "--format", "dcr", "--location", "simulated", "--workspace", workspace])
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|problem| format!("{}: {problem}", binary.display()))?;
-    match output.status.success() {
-        true => String::from_utf8(output.stdout).map_err(|_| "the rule is no text".to_owned()),
-        false => Err(format!("{} schema --format dcr: {}", binary.display(), output.status)),
-    }
-}
-
 /// Cargo tells by message where its output lies: a target folder may be set anywhere.
 fn executable(name: &str, messages: &str) -> Option<PathBuf> {
     messages.lines().find_map(|line| {

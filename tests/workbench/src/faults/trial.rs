@@ -6,12 +6,13 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use simulator::functions_host::{FunctionsHost, Invocation, Payload, Start};
-use simulator::{Cloud, Moment, Peer, Ports, Route, Service, Sink, Step, Steps, Volume, clock, shape};
+use simulator::{
+    Cloud, Moment, Peer, Ports, Route, Service, Sink, Step, Steps, Volume, clock, printed_rule, shape,
+};
 
 use super::Options;
 use super::trouble::{Kind, Trouble};
 use crate::app_root::AppRoot;
-use crate::binary;
 
 /// Ticks after which nothing more is to be expected.
 const TICKS: usize = 10;
@@ -56,7 +57,7 @@ impl Trial {
     ) -> Result<Self, String> {
         let wanted = trouble.alerts.unwrap_or(options.alerts);
         let cloud = Cloud::new(options.seed);
-        cloud.deploy_rule(&binary::rule(binary)?)?;
+        cloud.deploy_rule(&printed_rule(binary)?)?;
         let until = clock::now();
         let since = until - Duration::from_secs(23 * 3600);
         cloud.generate(&Volume { alerts: wanted, machines: options.machines, since, until });

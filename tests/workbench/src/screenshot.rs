@@ -8,7 +8,7 @@ use std::time::Duration;
 use azure_core::time::to_rfc3339;
 use clap::Args;
 use simulator::functions_host::{FunctionsHost, Payload, Start};
-use simulator::{Cloud, Fault, Ports, Route, Service, Sink, Volume, clock};
+use simulator::{Cloud, Fault, Ports, Route, Service, Sink, Volume, clock, printed_rule};
 
 use crate::app_root::AppRoot;
 use crate::binary;
@@ -37,7 +37,7 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
     let binary = binary::release()?;
     let app_root = AppRoot::with(&binary)?;
     let cloud = Cloud::new(1);
-    cloud.deploy_rule(&binary::rule(&binary)?)?;
+    cloud.deploy_rule(&printed_rule(&binary)?)?;
     let served = cloud.serve(Ports::Free).await?;
     let mut settings = served.settings(Sink::LogsIngestion, Route::ManagedIdentity);
     settings.push(("MDATP_STATE".to_owned(), format!("file:{}", app_root.state().display())));

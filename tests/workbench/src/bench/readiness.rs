@@ -29,7 +29,7 @@ pub(super) struct Started {
 }
 
 pub(super) async fn measure(binary: &Path) -> Result<Readiness, String> {
-    let bare = binary::build("bare", &["--release", "-p", "simulator", "--example", "bare"])?;
+    let bare = binary::build("bare", &["--release", "-p", "workbench", "--example", "bare"])?;
     let roots = [AppRoot::with(binary)?, AppRoot::with(&bare)?];
     let mut figures = [(Vec::new(), Vec::new()), (Vec::new(), Vec::new())];
     for _ in 0..TIMES {

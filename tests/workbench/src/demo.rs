@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use simulator::functions_host::{FunctionsHost, Payload, Start};
-use simulator::{Cloud, Ports, Route, Service, Sink, Volume, clock};
+use simulator::{Cloud, Ports, Route, Service, Sink, Volume, clock, printed_rule};
 
 use self::fault_mix::FaultMix;
 use self::measured::Measured;
@@ -66,7 +66,7 @@ pub(crate) async fn run(options: Options) -> Result<bool, String> {
     let app_root = AppRoot::with(&binary)?;
 
     let cloud = Cloud::new(options.seed);
-    cloud.deploy_rule(&binary::rule(&binary)?)?;
+    cloud.deploy_rule(&printed_rule(&binary)?)?;
     let served = cloud.serve(Ports::Free).await?;
     let sink = match options.sink {
         SinkName::DataCollector => Sink::DataCollector,

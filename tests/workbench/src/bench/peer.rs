@@ -73,11 +73,11 @@ impl Peer {
 const PYTHON: &str = ".venv/bin/python";
 
 fn folder(language: &str) -> PathBuf {
-    workspace_root().join("tests/peers").join(language)
+    workspace_root().join("tests/workbench/peers").join(language)
 }
 
 pub(super) fn install_javascript() -> Result<(), String> {
-    npm::installed("peers/javascript", "@azure/monitor-ingestion").map(drop)
+    npm::installed("workbench/peers/javascript", "@azure/monitor-ingestion").map(drop)
 }
 
 /// A copy of the lock file, written last, tells that the environment is whole and of these versions.
