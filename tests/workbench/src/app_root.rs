@@ -1,5 +1,4 @@
-//! A function app as it is deployed: host.json, the function's folder, and the binary where host.json
-//! names it.
+//! A function app as it is deployed: host.json, the function's folder, and the binary where host.json says.
 
 use std::path::{Path, PathBuf};
 
@@ -8,12 +7,12 @@ use tempfile::TempDir;
 
 use crate::binary::workspace_root;
 
-/// A temporary function app; gone when dropped.
+/// A temporary function app. Dropping it deletes the folder.
 #[derive(Debug)]
 pub(crate) struct AppRoot(TempDir);
 
 impl AppRoot {
-    /// The repository's own files with this binary among them.
+    /// The repository's files with `binary`.
     pub(crate) fn with(binary: &Path) -> Result<Self, String> {
         let folder =
             TempDir::new().map_err(|problem| format!("no folder for the function app: {problem}"))?;
@@ -26,7 +25,7 @@ impl AppRoot {
         let executable = to.join(executable.ok_or("host.json names no defaultExecutablePath")?);
         copy(&from.join("host.json"), &to.join("host.json"))?;
         copy(&from.join("MdatpForward/function.json"), &to.join("MdatpForward/function.json"))?;
-        // A folder that appears later makes the host restart.
+        // The host restarts when a folder appears later.
         copy(&from.join(".state/.gitignore"), &to.join(".state/.gitignore"))?;
         copy(binary, &executable)?;
         Ok(Self(folder))

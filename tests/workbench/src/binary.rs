@@ -1,4 +1,4 @@
-//! The forwarder's binary, built here so that nobody watches yesterday's.
+//! The forwarder's binary, built anew so that no outdated one is run.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,21 +10,21 @@ pub(crate) fn workspace_root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the crate lies two folders down")
 }
 
-/// The release binary: what is deployed, and what figures are about.
+/// Builds the release binary, which is what is deployed and measured.
 pub(crate) fn release() -> Result<PathBuf, String> {
     build("mdatp-forward", &["--release", "-p", "mdatp-forward", "--bin", "mdatp-forward"])
 }
 
-/// The same program, built quickly. Whoever was built as the aliases in .cargo/config.toml do it has built all that
-/// the two share.
+/// Builds the same program quickly: with the profile that `cargo demo` was built with, all that the two share is there
+/// already.
 pub(crate) fn demo() -> Result<PathBuf, String> {
     build("mdatp-forward", &["--profile", "demo", "--bin", "mdatp-forward"])
 }
 
-/// Builds an executable with the cargo that runs us, which shows its progress itself, and tells where it is.
+/// Builds an executable with the cargo that runs this program, and returns its path.
 pub(crate) fn build(name: &str, arguments: &[&str]) -> Result<PathBuf, String> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // What the cargo that runs us has set would have ring compiled anew.
+    // With the variables of the cargo that runs this program, ring would be compiled again.
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CARGO_PKG_"))
     {
         cargo.env_remove(name);
@@ -44,7 +44,7 @@ pub(crate) fn build(name: &str, arguments: &[&str]) -> Result<PathBuf, String> {
     executable(name, &messages).ok_or_else(|| format!("cargo build named no executable called {name}"))
 }
 
-/// Cargo tells by message where its output lies: a target folder may be set anywhere.
+/// The path in cargo's messages: the target folder may be anywhere.
 fn executable(name: &str, messages: &str) -> Option<PathBuf> {
     messages.lines().find_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;

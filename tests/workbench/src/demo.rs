@@ -1,6 +1,6 @@
-//! The forwarder's main job, to watch: the real binary, started and invoked as the Functions host
-//! does, two ticks long, with alerts in between that are new and alerts that are late. Then the books of
-//! both sides are compared. What is not as promised is said, and makes the exit code 1.
+//! The demo: the real binary, started and invoked as the Functions host does, for two ticks. Between them come new
+//! alerts and alerts that become visible late. Then the run reports are compared with what the services counted. The
+//! exit code is 1 if a check fails.
 
 mod check;
 mod fault_mix;
@@ -24,28 +24,28 @@ use self::tick::Tick;
 use crate::app_root::AppRoot;
 use crate::binary;
 
-/// The services whose requests the forwarder's report does not count.
+/// The services whose requests a run report does not count.
 const TOKENS: [Service; 2] = [Service::Entra, Service::Identity];
 
 /// The demo's options.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// How many alerts there are in all
+    /// Number of alerts
     #[arg(long, default_value_t = 2000)]
     alerts: usize,
-    /// On how many machines they are
+    /// Number of machines they are on
     #[arg(long, default_value_t = 100)]
     machines: usize,
-    /// Where they are sent
+    /// The API they are sent to
     #[arg(long, value_enum, default_value_t = SinkName::DataCollector)]
     sink: SinkName,
-    /// Decides over the data: the same seed gives the same alerts
+    /// Seed of the generated data: the same seed gives the same alerts
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// What goes wrong meanwhile
+    /// What goes wrong during the demo
     #[arg(long, value_enum, default_value_t = FaultMix::None)]
     faults: FaultMix,
-    /// Also draw what is shown here as a picture of a terminal (SVG)
+    /// Also draw the output as a picture of a terminal (SVG)
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 }
@@ -56,7 +56,7 @@ enum SinkName {
     LogsIngestion,
 }
 
-/// Runs the demo; true when all is as promised.
+/// Runs the demo; returns true if all checks pass.
 pub(crate) async fn run(options: Options) -> Result<bool, String> {
     if let Some(file) = &options.svg {
         return picture::draw(file);
@@ -76,7 +76,7 @@ pub(crate) async fn run(options: Options) -> Result<bool, String> {
     settings.push(("MDATP_STATE".to_owned(), format!("file:{}", app_root.state().display())));
     let host = FunctionsHost::start(Start::new(app_root.path(), settings)).await?;
 
-    // A tenth of the alerts comes after the first tick.
+    // A tenth of the alerts come after the first tick.
     let later = options.alerts / 10;
     let (first, late) = (options.alerts - later, later / 2);
     let begin = clock::now();
@@ -107,14 +107,14 @@ pub(crate) async fn run(options: Options) -> Result<bool, String> {
         peak_bytes: host.peak_bytes(),
     };
     let written = write_records(&cloud)?;
-    printout::complaints(&host);
+    printout::warnings(&host);
     printout::record(&cloud);
-    printout::books(&measured);
+    printout::counts(&measured);
     println!("\nThe records are in {}", written.display());
     Ok(printout::checks(&check::all(&measured)))
 }
 
-/// Every accepted record, one a line, byte for byte as it was sent.
+/// Writes every accepted record as it was sent, one per line.
 fn write_records(cloud: &Cloud) -> Result<PathBuf, String> {
     let folder = binary::workspace_root().join("out").join("demo");
     let path = folder.join("records.jsonl");

@@ -1,5 +1,5 @@
-//! Builds mdatp-forward and runs the real program against the simulated services: to show it (`cargo demo`),
-//! to measure it, to make things go wrong, and to take a screenshot of its status page.
+//! Builds mdatp-forward and runs the real program against the simulated services: to show it (`cargo demo`), to put it
+//! through faults, to measure it, and to take a screenshot of its status page.
 
 #![forbid(unsafe_code)]
 
@@ -7,10 +7,11 @@ mod app_root;
 mod bench;
 mod binary;
 mod demo;
-mod digits;
+mod environment;
 mod faults;
+mod figure;
 mod screenshot;
-mod surroundings;
+mod svg;
 
 use std::process::ExitCode;
 
@@ -27,11 +28,11 @@ struct Cli {
 enum Command {
     /// Build mdatp-forward, run it for two ticks against the simulated cloud, and check what arrived.
     Demo(demo::Options),
-    /// Build mdatp-forward, put it through everything that goes wrong, and tell in a table what came of it.
+    /// Build mdatp-forward, run it through every fault on both sinks, and print a table of the results.
     Faults(faults::Options),
-    /// Build mdatp-forward and measure whole runs of it, beside programs in other languages that do the same.
+    /// Build mdatp-forward and measure whole runs of it, beside equivalent programs in Python and JavaScript.
     Bench(bench::Options),
-    /// Build mdatp-forward, lead it through a life with troubles, and photograph its status page.
+    /// Build mdatp-forward, run it for some minutes with failures, and take a screenshot of its status page.
     Screenshot(screenshot::Options),
 }
 

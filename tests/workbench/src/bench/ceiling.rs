@@ -1,5 +1,5 @@
-//! What the services alone come to: a client that pulls the same pages and pushes the same posts, both at the
-//! same time, and does nothing with them. A program that comes near this was held up by the simulator.
+//! The ceiling of the simulated services: what a client reaches that fetches the same pages and sends the same posts,
+//! both at the same time, and does nothing else. A program that comes near it is limited by the simulator.
 
 use std::io::{BufRead, BufReader, Read, Write, copy, sink};
 use std::net::TcpStream;
@@ -8,17 +8,17 @@ use std::time::Instant;
 use bytes::Bytes;
 use simulator::{Service, tenant};
 
-use super::figure::{as_f64, median};
-use super::scene::Scene;
+use super::workload::Workload;
+use crate::figure::{as_f64, median};
 
 const ROUNDS: usize = 5;
 const PAGE: usize = 1000;
 
-/// Alerts a second, the median of some rounds.
-pub(super) async fn measure(scene: &Scene, posts: &[Bytes]) -> Result<f64, String> {
-    let alerts = scene.alerts();
+/// Alerts per second, the median of some rounds.
+pub(super) async fn measure(workload: &Workload, posts: &[Bytes]) -> Result<f64, String> {
+    let alerts = workload.alerts();
     let services = [Service::Identity, Service::Defender, Service::DataCollector];
-    let at = services.map(|service| scene.served.endpoints().port(service));
+    let at = services.map(|service| workload.served.endpoints().port(service));
     let mut rates = Vec::new();
     for _ in 0..ROUNDS {
         let posts = posts.to_vec();
@@ -27,10 +27,10 @@ pub(super) async fn measure(scene: &Scene, posts: &[Bytes]) -> Result<f64, Strin
         let push = tokio::task::spawn_blocking(move || push(at[2], &posts));
         for done in [pull.await, push.await] {
             let done = done.map_err(|problem| problem.to_string())?;
-            done.map_err(|problem| format!("the client that does nothing: {problem}"))?;
+            done.map_err(|problem| format!("the client that only transfers: {problem}"))?;
         }
         rates.push(as_f64(alerts) / began.elapsed().as_secs_f64());
-        scene.served.take_unread();
+        workload.served.take_unread();
     }
     Ok(median(rates))
 }
@@ -74,7 +74,7 @@ impl Connection {
         Ok(Self(BufReader::with_capacity(256 * 1024, stream)))
     }
 
-    /// Sends a request; a long reply is thrown away as it comes.
+    /// Sends a request; a long body is discarded as it comes.
     fn call(&mut self, method: &str, target: &str, headers: &str, body: &[u8]) -> std::io::Result<Vec<u8>> {
         let length = body.len();
         let head = format!(

@@ -1,12 +1,12 @@
-//! The comparison as a picture: an SVG that needs nothing from elsewhere and follows the reader's colours.
+//! The comparison as a bar chart in SVG, which follows the reader's colour scheme.
 
 use std::fmt::Write;
 
-use super::contender::Program;
-use super::figure::{grouped, megabytes};
+use super::candidate::Program;
 use super::growth::Grown;
 use super::run::Runs;
-use crate::surroundings;
+use crate::figure::{grouped, megabytes};
+use crate::{environment, svg};
 
 const WIDTH: f64 = 760.0;
 const LEFT: f64 = 180.0;
@@ -14,7 +14,7 @@ const LEFT: f64 = 180.0;
 const LONGEST: f64 = 460.0;
 const ROW: f64 = 24.0;
 
-/// The colours of a page in daylight, and of one at night.
+/// The colours of a light page, and of a dark one.
 const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#1f2328}\
     .head{font-size:15px;font-weight:600}\
     .small{font-size:12px;fill:#59636e}\
@@ -43,7 +43,7 @@ impl Chart<'_> {
         let mut drawing = Drawing { body: String::new(), y: 30.0 };
         drawing.text(16.0, "head", &self.title);
         drawing.y += 20.0;
-        drawing.text(16.0, "small", &surroundings::now());
+        drawing.text(16.0, "small", &environment::describe());
         let microseconds = |value: f64| format!("{value:.1} µs");
         drawing.panel("Alerts a second (more is better)", &self.bars(Runs::alerts_a_second, grouped));
         drawing.panel(
@@ -64,14 +64,14 @@ impl Chart<'_> {
         if !grown.is_empty() {
             drawing.panel("Peak memory of mdatp-forward, by the number of alerts", &grown);
         }
-        drawing.finish()
+        drawing.finish(&self.title)
     }
 
     fn bars(&self, figure: impl Fn(&Runs) -> f64, show: impl Fn(f64) -> String) -> Vec<Bar> {
         let bar = |runs: &Runs| {
             let value = figure(runs);
-            let is_ours = runs.contender.program == Program::Forwarder;
-            Bar { name: runs.contender.to_string(), value, shown: show(value), is_ours }
+            let is_ours = runs.candidate.program == Program::Forwarder;
+            Bar { name: runs.candidate.to_string(), value, shown: show(value), is_ours }
         };
         self.runs.iter().map(bar).collect()
     }
@@ -102,8 +102,7 @@ impl Drawing {
     }
 
     fn text(&mut self, x: f64, class: &str, text: &str) {
-        let text = text.replace('&', "&amp;").replace('<', "&lt;");
-        let y = self.y;
+        let (text, y) = (svg::escaped(text), self.y);
         self.add(format_args!(r#"<text class="{class}" x="{x:.0}" y="{y:.0}">{text}</text>"#));
     }
 
@@ -111,12 +110,8 @@ impl Drawing {
         writeln!(self.body, "{element}").expect("writing to a String cannot fail");
     }
 
-    fn finish(self) -> String {
-        let (height, body) = (self.y + 12.0, self.body);
-        format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height:.0}\" width=\"{WIDTH}\" \
-             height=\"{height:.0}\" role=\"img\">\n<style>{STYLE}</style>\n{body}</svg>\n"
-        )
+    fn finish(self, label: &str) -> String {
+        svg::document(WIDTH, self.y + 12.0, label, STYLE, &self.body)
     }
 }
 
@@ -130,7 +125,7 @@ mod tests {
             |name: &str, value, is_ours| Bar { name: name.to_owned(), value, shown: "x".to_owned(), is_ours };
         let mut drawing = Drawing { body: String::new(), y: 0.0 };
         drawing.panel("a < b & c", &[bar("one", 50.0, true), bar("two", 200.0, false)]);
-        let svg = drawing.finish();
+        let svg = drawing.finish("figures");
         assert!(svg.contains(r#"class="ours" x="180" y="48" width="115.0""#), "{svg}");
         assert!(svg.contains(r#"class="peer" x="180" y="72" width="460.0""#), "{svg}");
         assert!(svg.contains("a &lt; b &amp; c"), "{svg}");

@@ -1,4 +1,4 @@
-//! Ticks on which there is nothing new, which is most of them.
+//! Ticks without new alerts, as most are.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,42 +8,42 @@ use std::time::{Duration, SystemTime};
 use simulator::functions_host::{FunctionsHost, Payload, Start, footprint};
 use simulator::{Sink, clock};
 
-use super::scene::{Kind, Scene};
+use super::workload::{Kind, Workload};
 use crate::app_root::AppRoot;
 
-/// As many as Defender's quota of a minute lets go without a pause, and some left for the run before them.
+/// Defender's quota allows 100 calls a minute: these and the run before them do not wait for it.
 const TICKS: u32 = 60;
 
-/// What a tick without news costs.
+/// What an empty tick costs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct EmptyTick {
     pub(super) ticks: u32,
-    /// Calls to Defender, of all ticks.
+    /// Calls of the alerts list, in all ticks.
     pub(super) lists: usize,
-    /// Other calls, of all ticks.
+    /// Other calls, in all ticks.
     pub(super) others: usize,
-    /// Processor time of one.
+    /// Processor time of one tick.
     pub(super) processor: Duration,
-    /// From the invocation to the reply of one.
+    /// From the invocation to the reply of one tick.
     pub(super) took: Duration,
-    /// Ticks after which the state was another one.
+    /// Ticks that wrote to the state.
     pub(super) writes: u32,
 }
 
-/// One run over alerts that are all older than the look-back, then ticks that find nothing.
+/// Runs once over alerts that are all older than the look-back, then fires the empty ticks.
 pub(super) async fn measure(binary: &Path, machines: usize) -> Result<EmptyTick, String> {
     let hours = |hours: u64| Duration::from_secs(hours * 3600);
     let now = clock::now();
-    let scene = Scene::between(1000, machines, Duration::ZERO, now - hours(20), now - hours(2)).await?;
+    let workload = Workload::between(1000, machines, Duration::ZERO, now - hours(20), now - hours(2)).await?;
     let app_root = AppRoot::with(binary)?;
     let state = app_root.state();
-    let mut settings = scene.settings(Sink::DataCollector);
+    let mut settings = workload.settings(Sink::DataCollector);
     settings.push(("MDATP_STATE".to_owned(), format!("file:{}", state.display())));
     let host = FunctionsHost::start(Start::new(app_root.path(), settings)).await?;
     fire(&host).await?;
-    scene.look(0)?;
+    workload.verify(0)?;
 
-    let seen = scene.seen();
+    let seen = workload.seen();
     let processor = |host: &FunctionsHost| footprint::cpu_time(host.pid()).ok_or("no /proc to read");
     let mut tick = EmptyTick {
         ticks: TICKS,
@@ -62,9 +62,9 @@ pub(super) async fn measure(binary: &Path, machines: usize) -> Result<EmptyTick,
     }
     tick.processor = processor(&host)?.saturating_sub(before) / TICKS;
     tick.took /= TICKS;
-    let calls = scene.calls_since(seen);
+    let calls = workload.calls_since(seen);
     tick.lists = calls.iter().filter(|call| call.kind == Kind::Page).count();
-    tick.others = calls.len() - tick.lists + scene.served.take_unread().len();
+    tick.others = calls.len() - tick.lists + workload.served.take_unread().len();
     Ok(tick)
 }
 
@@ -76,7 +76,7 @@ async fn fire(host: &FunctionsHost) -> Result<Duration, String> {
     }
 }
 
-/// When each file of the state was written.
+/// The time at which each file of the state was last written.
 fn times(folder: &Path) -> Result<BTreeMap<PathBuf, SystemTime>, String> {
     let mut times = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
@@ -102,7 +102,7 @@ impl fmt::Display for EmptyTick {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         write!(
             formatter,
-            "{} list calls, {} others, {:.2} ms of processor and {:.2} ms of time each, the state written on {}",
+            "{} list calls, {} others, {:.2} ms of processor time and {:.2} ms each; {} wrote to the state",
             self.lists,
             self.others,
             self.processor.as_secs_f64() * 1e3,

@@ -1,18 +1,18 @@
-//! What must be reached, beside what was measured.
+//! The goals beside what was measured.
 
 use simulator::Sink;
 
-use super::contender::{Program, way};
+use super::candidate::{Program, way};
 use super::empty_tick::EmptyTick;
-use super::figure::{as_f64, grouped, megabytes};
 use super::growth::Grown;
 use super::readiness::Readiness;
 use super::run::{Run, Runs};
+use crate::figure::{as_f64, grouped, megabytes};
 
 /// All that was measured.
 pub(super) struct Measured<'a> {
     pub(super) runs: &'a [Runs],
-    /// The time of a run with latency over that of the longest chain of its calls, for each sink.
+    /// The time of a run with latency over that of its critical path, for each sink.
     pub(super) ratios: &'a [(Sink, f64)],
     pub(super) empty: EmptyTick,
     pub(super) start: Readiness,
@@ -20,7 +20,7 @@ pub(super) struct Measured<'a> {
     pub(super) binary_bytes: f64,
 }
 
-/// One goal and what came of it.
+/// A goal and whether it is reached.
 pub(super) struct Goal {
     figure: String,
     bound: String,
@@ -44,12 +44,12 @@ impl Goal {
         }
     }
 
-    /// Prints the table; true when all goals are reached.
+    /// Prints the table; returns true if all goals are reached.
     pub(super) fn print_all(measured: &Measured) -> bool {
         let goals = all(measured);
         println!("\n{:46} {:24} {:16}", "figure", "goal", "measured");
         for Self { figure, bound, measured, is_reached } in &goals {
-            println!("{figure:46} {bound:24} {measured:16} {}", if *is_reached { "ok" } else { "SHORT" });
+            println!("{figure:46} {bound:24} {measured:16} {}", if *is_reached { "ok" } else { "MISSED" });
         }
         goals.iter().all(|goal| goal.is_reached)
     }
@@ -68,12 +68,12 @@ fn all(measured: &Measured) -> Vec<Goal> {
         goals.push(Goal::at_most("machine calls to Defender", 17.0, ours.machine_calls(), grouped));
     }
     for (sink, ratio) in measured.ratios {
-        let figure = format!("with latency, time over longest chain, {}", way(*sink));
+        let figure = format!("with latency, time over critical path, {}", way(*sink));
         goals.push(Goal::at_most(figure, 1.3, *ratio, times));
     }
     let Readiness { ours, bare } = measured.start;
     goals.extend([
-        Goal::at_most("start to first answer", 8.0, ours.milliseconds, milliseconds),
+        Goal::at_most("start to first response", 8.0, ours.milliseconds, milliseconds),
         Goal::at_most("start, over a bare server's", 1.5, ours.milliseconds / bare.milliseconds, times),
         Goal::at_most("idle memory", 10e6, ours.bytes, megabytes),
         Goal::at_most("idle memory, over a bare server's", 1.5, ours.bytes / bare.bytes, times),
@@ -89,10 +89,10 @@ fn all(measured: &Measured) -> Vec<Goal> {
     goals
 }
 
-/// How quick and how cheap, alone and beside the peers.
+/// Throughput and processor time, alone and beside the peers.
 fn of_sink(runs: &[Runs], sink: Sink, rate: f64, processor: f64) -> Vec<Goal> {
     let of = |program| {
-        runs.iter().find(move |runs| runs.contender.sink == sink && runs.contender.program == program)
+        runs.iter().find(move |runs| runs.candidate.sink == sink && runs.candidate.program == program)
     };
     let Some(ours) = of(Program::Forwarder) else { return Vec::new() };
     let way = way(sink);
@@ -110,17 +110,17 @@ fn of_sink(runs: &[Runs], sink: Sink, rate: f64, processor: f64) -> Vec<Goal> {
     ));
     for peer in peers {
         let ratio = peer.over(ours, Run::processor_an_alert);
-        let figure = format!("processor of {} over ours, {way}", peer.contender.program.name());
+        let figure = format!("processor of {} over ours, {way}", peer.candidate.program.name());
         goals.push(Goal::at_least(figure, 10.0, ratio, times));
     }
     goals
 }
 
 fn memory(measured: &Measured) -> Vec<Goal> {
-    let ours = measured.runs.iter().filter(|runs| runs.contender.program == Program::Forwarder);
+    let ours = measured.runs.iter().filter(|runs| runs.candidate.program == Program::Forwarder);
     let mut goals: Vec<_> = ours
         .map(|runs| {
-            let figure = format!("peak memory, {}", way(runs.contender.sink));
+            let figure = format!("peak memory, {}", way(runs.candidate.sink));
             Goal::at_most(figure, 32e6, runs.peak_bytes(), megabytes)
         })
         .collect();

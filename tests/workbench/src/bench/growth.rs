@@ -1,38 +1,38 @@
-//! The same run over ever more alerts: time is to grow with them and memory is not.
+//! The same run over more and more alerts: its time may grow in proportion, its memory may not grow.
 
 use std::path::Path;
 use std::time::Duration;
 
 use simulator::Sink;
 
-use super::contender::{Contender, Program};
-use super::figure::{as_f64, grouped, megabytes};
+use super::candidate::{Candidate, Program};
 use super::run::Run;
-use super::scene::Scene;
+use super::workload::Workload;
+use crate::figure::{as_f64, grouped, megabytes};
 
 const SIZES: [usize; 4] = [1_000, 10_000, 50_000, 200_000];
 
-/// A pause between two calls that is none of the program's own work.
+/// A longer pause between two calls is a wait for Defender's quota.
 const A_PAUSE: Duration = Duration::from_secs(1);
 
-/// A run over so many alerts.
+/// The figures of a run over this many alerts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Grown {
     pub(super) alerts: f64,
     pub(super) seconds: f64,
-    /// The part of the time in which the quotas of Defender allowed no call.
+    /// How many of the seconds were waits for Defender's quota.
     pub(super) waiting: f64,
     pub(super) processor_an_alert: f64,
     pub(super) peak_bytes: f64,
 }
 
 pub(super) async fn measure(binary: &Path, machines: usize) -> Result<Vec<Grown>, String> {
-    println!("\nGrowth, signed      seconds  of them waiting for quotas  µs/alert     peak");
-    let contender = Contender { program: Program::Forwarder, sink: Sink::DataCollector };
+    println!("\nGrowth, signed      seconds   of which waiting for quota  µs/alert     peak");
+    let candidate = Candidate { program: Program::Forwarder, sink: Sink::DataCollector };
     let mut grown = Vec::new();
     for alerts in SIZES {
-        let scene = Scene::new(alerts, machines, Duration::ZERO).await?;
-        let run = Run::of(contender, binary, &scene).await?;
+        let workload = Workload::new(alerts, machines, Duration::ZERO).await?;
+        let run = Run::of(candidate, binary, &workload).await?;
         let pauses = run.calls.windows(2).filter_map(|pair| Duration::try_from(pair[1].at - pair[0].at).ok());
         let waiting: Duration = pauses.filter(|pause| *pause > A_PAUSE).sum();
         let one = Grown {

@@ -1,5 +1,5 @@
-//! A peer: a program in another language that does the forwarder's job. It says when it is ready and when it
-//! is done, and waits for a line after both, so that everything about it can be read from outside.
+//! A peer: a program in another language that does the forwarder's job. It prints when it is ready and when it is
+//! done, and waits for a line after both, so that everything about it can be measured from outside.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -17,7 +17,7 @@ pub(super) struct Peer {
     pub(super) ready_after: Duration,
     stdin: ChildStdin,
     stdout: Lines<BufReader<ChildStdout>>,
-    /// Kept for its end: dropping it kills the process.
+    /// Dropping it kills the process.
     _child: Child,
 }
 
@@ -53,7 +53,7 @@ impl Peer {
         Ok(peer)
     }
 
-    /// Has it run, and waits until it says that everything is sent.
+    /// Starts its run, and waits until it prints that everything is sent.
     pub(super) async fn run(&mut self) -> Result<(), String> {
         self.stdin.write_all(b"go\n").await.map_err(|problem| format!("a peer that was ready: {problem}"))?;
         self.line("done").await
@@ -62,14 +62,14 @@ impl Peer {
     async fn line(&mut self, word: &str) -> Result<(), String> {
         match self.stdout.next_line().await {
             Ok(Some(line)) if line.starts_with(word) => Ok(()),
-            Ok(Some(line)) => Err(format!("a peer said {line:?} instead of {word}")),
-            Ok(None) => Err(format!("a peer ended before it said {word}; its stderr is above")),
+            Ok(Some(line)) => Err(format!("a peer printed {line:?} instead of {word}")),
+            Ok(None) => Err(format!("a peer ended before it printed {word}; its stderr is above")),
             Err(problem) => Err(format!("a peer's stdout: {problem}")),
         }
     }
 }
 
-/// The interpreter in the environment that is made for the peer.
+/// The interpreter in the peer's virtual environment.
 const PYTHON: &str = ".venv/bin/python";
 
 fn folder(language: &str) -> PathBuf {
@@ -80,7 +80,8 @@ pub(super) fn install_javascript() -> Result<(), String> {
     npm::installed("workbench/peers/javascript", "@azure/monitor-ingestion").map(drop)
 }
 
-/// A copy of the lock file, written last, tells that the environment is whole and of these versions.
+/// Installs the packages of requirements.txt into a virtual environment, unless they are there. A copy of the file,
+/// written last, shows that the installation was completed.
 pub(super) fn install_python() -> Result<(), String> {
     let folder = folder("python");
     let (wanted, installed) = (folder.join("requirements.txt"), folder.join(".venv/requirements.txt"));

@@ -1,4 +1,4 @@
-//! From the start of the process to the first answered `GET /`, beside a server that does nothing else.
+//! The time from the start of the process to the first answered `GET /`, and its idle memory, beside a bare server.
 
 use std::fmt;
 use std::path::Path;
@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use simulator::functions_host::{FunctionsHost, Start};
 
-use super::figure::{median, megabytes, of_bytes};
 use crate::app_root::AppRoot;
 use crate::binary;
+use crate::figure::{median, megabytes, of_bytes};
 
-/// How often each is started.
+/// How many times each is started.
 pub(super) const TIMES: usize = 15;
 
-/// The medians of ours and of the server that does nothing else.
+/// The medians of the forwarder and of a server that only answers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Readiness {
     pub(super) ours: Started,
@@ -35,7 +35,7 @@ pub(super) async fn measure(binary: &Path) -> Result<Readiness, String> {
     for _ in 0..TIMES {
         for (root, (times, sizes)) in roots.iter().zip(&mut figures) {
             let mut start = Start::new(root.path(), settings(root));
-            // Much more often than the host asks, which is every 25 ms.
+            // The host asks every 25 ms, which is too coarse to measure with.
             start.poll_every = Duration::from_micros(200);
             let host = FunctionsHost::start(start).await?;
             times.push(host.ready_after().as_secs_f64() * 1e3);
@@ -48,7 +48,7 @@ pub(super) async fn measure(binary: &Path) -> Result<Readiness, String> {
     Ok(Readiness { ours, bare })
 }
 
-/// Settings that are complete, of services that nobody is asked for.
+/// Complete settings, of services that are not called.
 fn settings(root: &AppRoot) -> Vec<(String, String)> {
     [
         ("MDATP_STATE", format!("file:{}", root.state().display())),

@@ -1,4 +1,4 @@
-//! One whole run of one program, and the medians of several.
+//! A whole run of a candidate, and the medians of several.
 
 use std::fmt;
 use std::path::Path;
@@ -8,19 +8,19 @@ use bytes::Bytes;
 use simulator::functions_host::{FunctionsHost, Payload, Start, footprint};
 use simulator::{Sink, clock};
 
-use super::contender::{Contender, Program};
-use super::figure::{as_f64, grouped, median, megabytes, of_bytes};
+use super::candidate::{Candidate, Program};
 use super::peer::Peer;
-use super::scene::{Arrived, Call, Kind, Scene};
+use super::workload::{Call, Kind, Traffic, Workload};
 use crate::app_root::AppRoot;
+use crate::figure::{as_f64, grouped, median, megabytes, of_bytes};
 
-/// What a run took.
+/// What was measured of a run.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
     alerts: usize,
-    /// From the start of the process until it could be told to run.
+    /// From the start of the process until it was ready to run.
     ready_after: Duration,
-    /// From the invocation until the last post had come whole, and been answered.
+    /// From the invocation until the last post had arrived and been answered.
     pub(super) took: Duration,
     /// Processor time between the invocation and the end of the run.
     processor: Duration,
@@ -31,7 +31,7 @@ pub(super) struct Run {
 }
 
 enum Process {
-    /// The app's folder is kept until the process has ended.
+    /// The app's folder has to outlive the process.
     Handler {
         host: Box<FunctionsHost>,
         _app_root: AppRoot,
@@ -40,31 +40,31 @@ enum Process {
 }
 
 impl Run {
-    /// Starts the program, has it forward everything once, and looks at what arrived.
-    pub(super) async fn of(contender: Contender, binary: &Path, scene: &Scene) -> Result<Self, String> {
-        let mut process = Process::start(contender, binary, scene).await?;
-        Self::once(&mut process, scene, contender.sink)
+    /// Starts the program, has it forward everything once, and verifies what arrived.
+    pub(super) async fn of(candidate: Candidate, binary: &Path, workload: &Workload) -> Result<Self, String> {
+        let mut process = Process::start(candidate, binary, workload).await?;
+        Self::once(&mut process, workload, candidate.sink)
             .await
-            .map_err(|problem| format!("{contender}: {problem}"))
+            .map_err(|problem| format!("{candidate}: {problem}"))
     }
 
-    async fn once(process: &mut Process, scene: &Scene, sink: Sink) -> Result<Self, String> {
+    async fn once(process: &mut Process, workload: &Workload, sink: Sink) -> Result<Self, String> {
         let gone = || "the process is gone, or there is no /proc".to_owned();
         let pid = process.pid();
-        let seen = scene.seen();
+        let seen = workload.seen();
         let processor_before = footprint::cpu_time(pid).ok_or_else(gone)?;
         let began = clock::now();
         process.run().await?;
         let processor = footprint::cpu_time(pid).ok_or_else(gone)?.saturating_sub(processor_before);
         let peak_bytes = footprint::memory(pid, "VmHWM").ok_or_else(gone)?;
-        let Arrived { calls, posts } = scene.look(seen)?;
+        let Traffic { calls, posts } = workload.verify(seen)?;
         let last_post = calls.iter().rev().find(|call| matches!(call.kind, Kind::Post(_)));
-        let last_post = last_post.ok_or_else(|| format!("nothing came to {sink:?}"))?.at;
+        let last_post = last_post.ok_or_else(|| format!("nothing arrived at {sink:?}"))?.at;
         let took = Duration::try_from(last_post - began).map_err(|_| "the clock ran backwards".to_owned())?;
         Ok(Self {
-            alerts: scene.alerts(),
+            alerts: workload.alerts(),
             ready_after: process.ready_after(),
-            took: took + scene.latency(),
+            took: took + workload.latency(),
             processor,
             peak_bytes,
             calls,
@@ -91,9 +91,9 @@ impl Run {
 }
 
 impl Process {
-    async fn start(contender: Contender, binary: &Path, scene: &Scene) -> Result<Self, String> {
-        let mut settings = scene.settings(contender.sink);
-        Ok(match contender.program {
+    async fn start(candidate: Candidate, binary: &Path, workload: &Workload) -> Result<Self, String> {
+        let mut settings = workload.settings(candidate.sink);
+        Ok(match candidate.program {
             Program::Forwarder => {
                 let app_root = AppRoot::with(binary)?;
                 settings.push(("MDATP_STATE".to_owned(), format!("file:{}", app_root.state().display())));
@@ -145,18 +145,18 @@ impl fmt::Display for Run {
     }
 }
 
-/// The runs of one program.
+/// The runs of a candidate.
 #[derive(Debug)]
 pub(super) struct Runs {
-    pub(super) contender: Contender,
+    pub(super) candidate: Candidate,
     runs: Vec<Run>,
 }
 
 impl Runs {
     pub(super) const HEAD: &str = "medians                         alerts/s  µs/alert     peak  alert lists  machine calls  posts  ready after";
 
-    pub(super) fn of(contender: Contender) -> Self {
-        Self { contender, runs: Vec::new() }
+    pub(super) fn of(candidate: Candidate) -> Self {
+        Self { candidate, runs: Vec::new() }
     }
 
     pub(super) fn push(&mut self, mut run: Run) {
@@ -168,7 +168,8 @@ impl Runs {
         median(self.runs.iter().map(figure).collect())
     }
 
-    /// A figure over that of another program in the same round: the machine is not as busy in every round.
+    /// The median ratio of a figure to that of another candidate in the same round: the load of the machine differs
+    /// from round to round.
     pub(super) fn over(&self, other: &Self, figure: impl Fn(&Run) -> f64) -> f64 {
         let rounds = self.runs.iter().zip(&other.runs);
         median(rounds.map(|(run, other)| figure(run) / figure(other)).collect())
@@ -204,7 +205,7 @@ impl fmt::Display for Runs {
         write!(
             formatter,
             "{:28} {:>11} {:>9.1} {:>8} {:>12} {:>14} {:>6} {:>9.0} ms",
-            self.contender,
+            self.candidate,
             grouped(self.alerts_a_second()),
             self.processor_an_alert(),
             megabytes(self.peak_bytes()),

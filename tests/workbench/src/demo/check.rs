@@ -1,4 +1,4 @@
-//! What was promised against what was found.
+//! The demo's checks: what is promised, and what was found.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use simulator::shape;
 
 use super::measured::Measured;
 
-/// One promise.
+/// A promise and what was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Check {
     pub(super) what: &'static str,

@@ -1,15 +1,16 @@
-//! Named mixes of faults for the demo. They are of the kind that passes, and none of them hides an
-//! accepted post from the forwarder, so that even with them every alert is to arrive exactly once.
+//! Named mixes of faults for the demo. All are transient, and none loses the reply to an accepted post, so that every
+//! alert still arrives exactly once.
 
 use clap::ValueEnum;
 use simulator::{Cloud, Fault, Service, Sink};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum FaultMix {
-    /// All goes well
+    /// No faults
     None,
     /// Each service fails a few times and recovers
-    Passing,
+    #[value(alias = "passing")]
+    Transient,
 }
 
 impl FaultMix {

@@ -1,7 +1,7 @@
-//! JSON laid out for the eye with every member in its place: a parsed value would come back sorted, and
-//! its numbers rewritten.
+//! Indented JSON that keeps the order of members and the digits of numbers, which parsing and writing it again would
+//! not.
 
-/// One member or element a line, two blanks a level. The text has to be JSON without blanks between tokens.
+/// One member or element per line, two spaces per level. The text has to be JSON without spaces between tokens.
 pub(super) fn indent(json: &str) -> String {
     let mut out = String::with_capacity(json.len() * 2);
     let (mut depth, mut inside_text, mut escaped) = (0, false, false);

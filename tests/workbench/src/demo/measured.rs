@@ -1,4 +1,4 @@
-//! What the demo saw and measured, before it is judged.
+//! What the demo observed and measured.
 
 use serde_json::Value;
 use simulator::Counts;
@@ -13,10 +13,10 @@ pub(super) struct Measured {
     /// The records the sink accepted.
     pub(super) records: Vec<Value>,
     pub(super) refused: usize,
-    /// What came to Defender and the sink, whatever became of it.
+    /// Requests to Defender and the sink, answered or not.
     pub(super) requests: usize,
     pub(super) counts: Counts,
-    /// The most memory that was resident.
+    /// The highest resident memory of the process.
     pub(super) peak_bytes: Option<u64>,
 }
 
@@ -25,9 +25,4 @@ impl Measured {
     pub(super) fn reported(&self, member: &str) -> u64 {
         self.ticks.iter().map(|tick| tick.reported(member)).sum()
     }
-}
-
-/// Bytes in megabytes with one decimal.
-pub(super) fn megabytes(bytes: u64) -> String {
-    format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10)
 }

@@ -1,5 +1,5 @@
-//! `cargo demo -- --svg FILE`: the demo's own words, drawn. The demo runs as a process of its own, so that what
-//! is drawn is what a terminal would have shown.
+//! `cargo demo --svg FILE`: a picture of the demo's output. The demo runs as a process of its own, so that the picture
+//! shows what a terminal would have shown.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
@@ -8,13 +8,13 @@ use std::process::{Command, Stdio};
 
 use super::terminal;
 use crate::binary::workspace_root;
-use crate::surroundings;
+use crate::environment;
 
-/// Lines of the record that are shown, at its beginning and its end.
+/// The number of lines of the record that are shown, at its beginning and its end.
 const SHOWN: [usize; 2] = [14, 6];
 
-/// Runs the demo with the other options of this program, shows what it prints, and draws that; true when all is
-/// as promised.
+/// Runs the demo with the other options of this program, and prints and draws its output; returns true if all checks
+/// pass.
 pub(super) fn draw(file: &Path) -> Result<bool, String> {
     let arguments = without_svg(std::env::args_os().skip(1));
     let program = std::env::current_exe().map_err(|problem| problem.to_string())?;
@@ -32,12 +32,12 @@ pub(super) fn draw(file: &Path) -> Result<bool, String> {
         Some(options) => format!("cargo demo -- {options}"),
         None => "cargo demo".to_owned(),
     };
-    let svg = terminal::svg(&command, &shortened(&lines), &surroundings::now());
+    let svg = terminal::svg(&command, &shortened(&lines), &environment::describe());
     std::fs::write(file, svg).map_err(|problem| format!("{}: {problem}", file.display()))?;
     Ok(ended.success())
 }
 
-/// The arguments but for `--svg FILE`.
+/// The arguments without `--svg FILE`.
 fn without_svg(mut arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut kept = Vec::new();
     while let Some(argument) = arguments.next() {
@@ -50,7 +50,7 @@ fn without_svg(mut arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     kept
 }
 
-/// The lines with less of the record, and without where this repository lies.
+/// The lines with the record shortened, and without the path of this repository.
 fn shortened(lines: &[String]) -> Vec<String> {
     let root = workspace_root().display().to_string();
     let lines: Vec<String> = lines.iter().map(|line| line.replace(&format!("{root}/"), "")).collect();

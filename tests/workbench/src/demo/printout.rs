@@ -5,14 +5,14 @@ use simulator::{Cloud, shape};
 
 use super::check::Check;
 use super::indent::indent;
-use super::measured::{Measured, megabytes};
-use crate::digits::in_threes;
+use super::measured::Measured;
+use crate::figure::{grouped, megabytes, of_bytes};
 
-/// What the forwarder wrote to stderr, as the host would show it.
-pub(super) fn complaints(host: &FunctionsHost) {
+/// Prints the warnings and errors in the host's log.
+pub(super) fn warnings(host: &FunctionsHost) {
     let mut log = host.log();
     log.retain(|log| log.level > Level::Information);
-    // One line for a warning of every start: only the time in front differs.
+    // A warning of every start is printed once: only its time differs.
     log.dedup_by_key(|log| log.line.split_once(' ').map(|(_, text)| text.to_owned()));
     if !log.is_empty() {
         println!("\nWarnings and errors in the host's log");
@@ -22,7 +22,7 @@ pub(super) fn complaints(host: &FunctionsHost) {
     }
 }
 
-/// The shortest record that has a machine in it.
+/// Prints the shortest record that has a machine in it.
 pub(super) fn record(cloud: &Cloud) {
     let posts = cloud.received();
     let records = posts.iter().flat_map(|post| &post.records);
@@ -35,8 +35,8 @@ pub(super) fn record(cloud: &Cloud) {
     }
 }
 
-/// The report of both ticks beside what the services counted.
-pub(super) fn books(measured: &Measured) {
+/// Prints the run reports of both ticks beside what the services counted.
+pub(super) fn counts(measured: &Measured) {
     let counts = &measured.counts;
     let rows = [
         (
@@ -81,33 +81,16 @@ pub(super) fn books(measured: &Measured) {
     });
     println!("{:16}{first:>12}{second:>12}", "to the last post");
     if let Some(bytes) = measured.peak_bytes {
-        println!("{:16}{:>12}", "peak memory", megabytes(bytes));
+        println!("{:16}{:>12}", "peak memory", megabytes(of_bytes(bytes)));
     }
     println!("(Time and memory are this quick build's; `workbench bench` measures the release binary.)");
 }
 
-/// True when every promise was kept.
+/// Prints the checks; returns true if all pass.
 pub(super) fn checks(checks: &[Check]) -> bool {
     println!();
     for Check { what, found, kept } in checks {
         println!("{:7}{what}: {found}", if *kept { "ok" } else { "MISSED" });
     }
     checks.iter().all(|check| check.kept)
-}
-
-/// A number with a comma before every three digits.
-fn grouped(number: u64) -> String {
-    in_threes(&number.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn digits_stand_in_threes() {
-        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (8_146_961, "8,146,961")] {
-            assert_eq!(grouped(number), text);
-        }
-    }
 }

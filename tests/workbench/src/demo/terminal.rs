@@ -1,17 +1,19 @@
-//! A terminal's text as a picture: an SVG that needs nothing from elsewhere and follows the reader's colours.
+//! A picture of a terminal in SVG, which follows the reader's colour scheme.
 
 use std::fmt::Write;
 
-/// Columns that are drawn; what is longer is cut.
+use crate::svg::{self, escaped};
+
+/// The number of columns; longer lines are cut.
 const COLUMNS: usize = 118;
-/// Pixels of a line, of the frame's head, and beside the text.
+/// The heights of a line and of the frame's head, and the margin beside the text, in pixels.
 const LINE: usize = 17;
 const HEAD: usize = 40;
 const MARGIN: usize = 16;
 /// A monospaced character is 0.6 as wide as it is high in every common font; these are 12 pixels high.
 const WIDTH: usize = COLUMNS * 72 / 10 + 2 * MARGIN;
 
-/// The colours of a terminal in daylight, and of one at night.
+/// The colours of a light terminal, and of a dark one.
 const STYLE: &str = "text{font:12px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;\
     white-space:pre;fill:#1f2328}\
     .frame{fill:#f6f8fa;stroke:#d1d9e0}\
@@ -42,11 +44,7 @@ pub(super) fn svg(command: &str, lines: &[String], note: &str) -> String {
         y += LINE;
         text(&mut body, MARGIN, y, class(line), &cut(line));
     }
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
-         height=\"{height}\" role=\"img\" aria-label=\"{}\">\n<style>{STYLE}</style>\n{body}\n</svg>\n",
-        escaped(command)
-    )
+    svg::document(WIDTH, height, command, STYLE, &body)
 }
 
 fn text(body: &mut String, x: usize, y: usize, class: &str, text: &str) {
@@ -58,7 +56,7 @@ fn text(body: &mut String, x: usize, y: usize, class: &str, text: &str) {
     }
 }
 
-/// The colour of a line that judges something.
+/// The class for the colour of a line that says ok, warning or failure.
 fn class(line: &str) -> &'static str {
     match line.split_whitespace().next() {
         Some("ok") => "ok",
@@ -73,10 +71,6 @@ fn cut(line: &str) -> String {
         None => line.to_owned(),
         Some(_) => line.chars().take(COLUMNS - 1).chain(['…']).collect(),
     }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

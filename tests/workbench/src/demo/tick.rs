@@ -1,4 +1,4 @@
-//! One invocation of the forwarder, watched from the cloud's side while it runs.
+//! An invocation of the forwarder, with its progress as the sink sees it.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use simulator::functions_host::{FunctionsHost, Invocation, Payload};
 use simulator::{Cloud, clock};
 
-/// An invocation and when its last post was accepted.
+/// An invocation, and the time from its start until its last post was accepted.
 #[derive(Debug)]
 pub(super) struct Tick {
     pub(super) invocation: Invocation,
@@ -14,7 +14,7 @@ pub(super) struct Tick {
 }
 
 impl Tick {
-    /// Fires, and shows how many of the expected records have been accepted so far.
+    /// Fires the timer, and shows how many of the expected records have been accepted so far.
     pub(super) async fn fire(host: &FunctionsHost, cloud: &Cloud, payload: Payload, expected: usize) -> Self {
         let before = cloud.counts();
         let bar = ProgressBar::new(expected as u64);

@@ -1,28 +1,28 @@
-//! The trials as a table in Markdown, aligned so that a terminal shows it as well.
+//! The trials as a table in Markdown, aligned to be readable in a terminal too.
 
 use std::collections::BTreeSet;
 
 use simulator::Sink;
 
-use super::trial::{Told, Trial};
+use super::trial::{TickResult, Trial};
 
 const WIDTHS: [usize; 6] = [46, 14, 16, 7, 30, 7];
 
-/// The table's head.
+/// Prints the table's head.
 pub(super) fn head() {
     let names = ["fault", "sink", "delivered", "repeats", "what the runs reported", "seconds"];
     line(&names.map(str::to_owned));
     line(&WIDTHS.map(|width| "-".repeat(width)));
 }
 
-/// A trial's row.
+/// Prints a trial's row.
 pub(super) fn row(trial: &Trial) {
     line(&[
         trial.name.to_owned(),
         name(trial.sink).to_owned(),
         format!("{} of {}", trial.delivered, trial.wanted),
         trial.repeats.to_string(),
-        story(&trial.told),
+        summary(&trial.results),
         format!("{:.1}", trial.took.as_secs_f64()),
     ]);
 }
@@ -39,18 +39,18 @@ fn name(sink: Sink) -> &'static str {
     }
 }
 
-/// What one run after the other reported, in words.
-fn story(told: &[Told]) -> String {
-    let runs = told.chunk_by(|one, next| one.word() == next.word());
+/// What the runs reported, one after the other, in words.
+fn summary(results: &[TickResult]) -> String {
+    let runs = results.chunk_by(|one, next| one.label() == next.label());
     let words = runs.map(|run| match run.len() {
-        1 => run[0].word().to_owned(),
-        times => format!("{} {times} times", run[0].word()),
+        1 => run[0].label().to_owned(),
+        times => format!("{} {times} times", run[0].label()),
     });
     words.collect::<Vec<_>>().join(", then ")
 }
 
-impl Told {
-    fn word(&self) -> &'static str {
+impl TickResult {
+    fn label(&self) -> &'static str {
         match self {
             Self::Complete => "success",
             Self::Incomplete => "more to do",
@@ -60,29 +60,34 @@ impl Told {
     }
 }
 
-/// What the runs that failed said, each once.
+/// Prints the distinct reasons of failed runs.
 pub(super) fn reasons(trials: &[Trial]) {
-    let told = trials.iter().flat_map(|trial| trial.told.iter().map(move |told| (trial, told)));
-    let reasons: BTreeSet<_> = told
-        .filter_map(|(trial, told)| match told {
-            Told::Failed(reason) => Some(format!("{}, {}: {reason}", trial.name, name(trial.sink))),
+    let results = trials.iter().flat_map(|trial| trial.results.iter().map(move |result| (trial, result)));
+    let reasons: BTreeSet<_> = results
+        .filter_map(|(trial, result)| match result {
+            TickResult::Failed(reason) => Some(format!("{}, {}: {reason}", trial.name, name(trial.sink))),
             _ => None,
         })
         .collect();
     if !reasons.is_empty() {
-        println!("\nThe runs that failed said");
+        println!("\nReasons of the failed runs");
     }
     for reason in reasons {
         println!("- {reason}");
     }
 }
 
-/// True when every promise was kept.
+/// Prints which promises are broken; returns true if none is.
 pub(super) fn verdict(trials: &[Trial]) -> bool {
     println!();
-    let broken = |trial: &&Trial| trial.broken().is_some();
+    let broken = |trial: &&Trial| trial.broken_promise().is_some();
     for trial in trials.iter().filter(broken) {
-        println!("MISSED {}, {}: {}", trial.name, name(trial.sink), trial.broken().unwrap_or_default());
+        println!(
+            "MISSED {}, {}: {}",
+            trial.name,
+            name(trial.sink),
+            trial.broken_promise().unwrap_or_default()
+        );
     }
     let missed = trials.iter().filter(broken).count();
     println!("{} of {} as promised", trials.len() - missed, trials.len());
@@ -94,14 +99,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_story_counts_what_happens_again() {
-        let failed = |reason: &str| Told::Failed(reason.to_owned());
-        for (told, words) in [
-            (vec![Told::Complete], "success"),
-            (vec![failed("a"), failed("b"), Told::Complete], "failed 2 times, then success"),
-            (vec![Told::Killed, Told::Incomplete, Told::Complete], "(killed), then more to do, then success"),
+    fn a_summary_counts_what_happens_again() {
+        let failed = |reason: &str| TickResult::Failed(reason.to_owned());
+        for (results, words) in [
+            (vec![TickResult::Complete], "success"),
+            (vec![failed("a"), failed("b"), TickResult::Complete], "failed 2 times, then success"),
+            (
+                vec![TickResult::Killed, TickResult::Incomplete, TickResult::Complete],
+                "(killed), then more to do, then success",
+            ),
         ] {
-            assert_eq!(story(&told), words);
+            assert_eq!(summary(&results), words);
         }
     }
 }

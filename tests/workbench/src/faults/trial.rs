@@ -1,4 +1,4 @@
-//! One trouble on one sink: ticks one after the other until a run says that it is complete.
+//! A scenario on one sink: ticks follow each other until a run reports that it is complete.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,40 +11,41 @@ use simulator::{
 };
 
 use super::Options;
-use super::trouble::{Kind, Trouble};
+use super::scenario::{Kind, Scenario};
 use crate::app_root::AppRoot;
 
-/// Ticks after which nothing more is to be expected.
+/// A trial that is not complete after this many ticks has failed.
 const TICKS: usize = 10;
 
-/// What was seen.
+/// What was observed.
 pub(super) struct Trial {
     pub(super) name: &'static str,
     pub(super) sink: Sink,
-    pub(super) told: Vec<Told>,
+    /// What each tick came to, in order.
+    pub(super) results: Vec<TickResult>,
     /// From the first tick to the end of the last.
     pub(super) took: Duration,
     pub(super) wanted: usize,
     pub(super) delivered: usize,
     pub(super) repeats: usize,
-    /// The most repeats that the trouble excuses.
-    pub(super) excused: usize,
-    /// Records of one alert that are not the same, byte for byte.
-    pub(super) varied: usize,
-    /// Whether the trouble came at all.
+    /// The most repeats that the scenario allows.
+    pub(super) allowed_repeats: usize,
+    /// Repeats that are not the same record, byte for byte.
+    pub(super) different_repeats: usize,
+    /// Whether what was to go wrong did.
     pub(super) struck: bool,
-    /// Calls over a quota.
+    /// Calls beyond a quota.
     pub(super) throttled: u64,
 }
 
-/// What a tick told the host.
+/// The result of a tick, as the host sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum TickResult {
     Complete,
-    /// A success that says there is more to do.
+    /// A success that reports more to do.
     Incomplete,
     Failed(String),
-    /// Nothing: the process was gone.
+    /// The process was killed during the tick.
     Killed,
 }
 
@@ -53,24 +54,24 @@ impl Trial {
         binary: &Path,
         options: &Options,
         sink: Sink,
-        trouble: &Trouble,
+        scenario: &Scenario,
     ) -> Result<Self, String> {
-        let wanted = trouble.alerts.unwrap_or(options.alerts);
+        let wanted = scenario.alerts.unwrap_or(options.alerts);
         let cloud = Cloud::new(options.seed);
         cloud.deploy_rule(&printed_rule(binary)?)?;
         let until = clock::now();
         let since = until - Duration::from_secs(23 * 3600);
         cloud.generate(&Volume { alerts: wanted, machines: options.machines, since, until });
-        let steps = trouble.kind.set(&cloud, sink.service());
+        let steps = scenario.kind.set(&cloud, sink.service());
         let served = cloud.serve_in_steps(Ports::Free, &steps).await?;
         let app_root = AppRoot::with(binary)?;
         let mut settings = served.settings(sink, Route::ClientSecret);
         settings.push(("MDATP_STATE".to_owned(), format!("file:{}", app_root.state().display())));
         let host = FunctionsHost::start(Start::new(app_root.path(), settings)).await?;
 
-        let (begin, mut told) = (Instant::now(), Vec::new());
-        while told.len() < TICKS && told.last() != Some(&Told::Complete) {
-            told.push(tick(&host, &steps).await?);
+        let (begin, mut results) = (Instant::now(), Vec::new());
+        while results.len() < TICKS && results.last() != Some(&TickResult::Complete) {
+            results.push(tick(&host, &steps).await?);
         }
         let took = begin.elapsed();
         let (posts, counts) = (cloud.received(), cloud.counts());
@@ -79,35 +80,35 @@ impl Trial {
         let ids: BTreeSet<_> = records.iter().filter_map(shape::alert_id).collect();
         let largest = posts.iter().map(|post| post.records.len()).max().unwrap_or_default();
         Ok(Self {
-            name: trouble.name,
+            name: scenario.name,
             sink,
-            struck: match &trouble.kind {
+            struck: match &scenario.kind {
                 Kind::Faults(faults) => faults.is_empty() == (counts.faults == 0),
                 Kind::RevokedTokens => cloud.requests().iter().any(|seen| seen.status == Some(401)),
-                Kind::Kill => told.contains(&Told::Killed),
+                Kind::Kill => results.contains(&TickResult::Killed),
                 Kind::Quotas => true,
                 Kind::CappedPages(cap) => counts.alert_lists >= wanted.div_ceil(*cap) as u64,
             },
-            told,
+            results,
             took,
             wanted,
             delivered: cloud.alert_ids().iter().filter(|id| ids.contains(id.as_str())).count(),
             repeats: records.len() - ids.len(),
-            excused: trouble.resends * largest,
-            varied: texts.collect::<BTreeSet<_>>().len() - ids.len(),
+            allowed_repeats: scenario.resends * largest,
+            different_repeats: texts.collect::<BTreeSet<_>>().len() - ids.len(),
             throttled: counts.throttled,
         })
     }
 
-    /// What is not as promised.
-    pub(super) fn broken(&self) -> Option<&'static str> {
-        let succeeded = self.told.last() == Some(&Told::Complete);
+    /// The promise that is broken, if one is.
+    pub(super) fn broken_promise(&self) -> Option<&'static str> {
+        let succeeded = self.results.last() == Some(&TickResult::Complete);
         match () {
             () if succeeded && self.delivered < self.wanted => Some("success over a loss"),
             () if self.delivered < self.wanted => Some("lost"),
             () if !succeeded => Some("never complete"),
-            () if self.repeats > self.excused => Some("repeated without need"),
-            () if self.varied > 0 => Some("a repeat is another record"),
+            () if self.repeats > self.allowed_repeats => Some("repeated without need"),
+            () if self.different_repeats > 0 => Some("a repeat is another record"),
             () if self.throttled > 0 => Some("asked more than its quota"),
             () if !self.struck => Some("the fault never struck"),
             () => None,
@@ -116,7 +117,7 @@ impl Trial {
 }
 
 impl Kind {
-    /// Arranges for it to happen. The steps halt where the process is to die.
+    /// Sets it up. The steps halt where the process is to be killed.
     fn set(&self, cloud: &Cloud, sink: Service) -> Steps {
         let is =
             |moment: &Moment, service, step| moment.peer == Peer::Service(service) && moment.step == step;
@@ -139,22 +140,22 @@ impl Kind {
     }
 }
 
-/// One tick; if the world halts, the process is killed and started again.
-async fn tick(host: &FunctionsHost, steps: &Steps) -> Result<Told, String> {
+/// Fires one tick; if the steps halt, kills the process and starts it again.
+async fn tick(host: &FunctionsHost, steps: &Steps) -> Result<TickResult, String> {
     let mut firing = pin!(host.fire(Payload::Regular));
     tokio::select! {
-        invocation = &mut firing => return Ok(Told::by(invocation)),
+        invocation = &mut firing => return Ok(TickResult::of(invocation)),
         () = steps.halted() => {}
     }
     host.kill().await;
     steps.go_on();
     firing.await;
     host.restart().await?;
-    Ok(Told::Killed)
+    Ok(TickResult::Killed)
 }
 
-impl Told {
-    fn by(invocation: Invocation) -> Self {
+impl TickResult {
+    fn of(invocation: Invocation) -> Self {
         match (invocation.succeeded(), invocation.report["complete"] == true) {
             (true, true) => Self::Complete,
             (true, false) => Self::Incomplete,
@@ -167,17 +168,17 @@ impl Told {
 mod tests {
     use super::*;
 
-    fn trial(delivered: usize, repeats: usize, last: Told) -> Trial {
+    fn trial(delivered: usize, repeats: usize, last: TickResult) -> Trial {
         Trial {
             name: "a fault",
             sink: Sink::LogsIngestion,
-            told: vec![Told::Failed("why".to_owned()), last],
+            results: vec![TickResult::Failed("why".to_owned()), last],
             took: Duration::ZERO,
             wanted: 3,
             delivered,
             repeats,
-            excused: 0,
-            varied: 0,
+            allowed_repeats: 0,
+            different_repeats: 0,
             struck: true,
             throttled: 0,
         }
@@ -185,15 +186,19 @@ mod tests {
 
     #[test]
     fn a_promise_broken_is_named() {
-        assert_eq!(trial(3, 0, Told::Complete).broken(), None);
-        assert_eq!(trial(2, 0, Told::Complete).broken(), Some("success over a loss"));
-        assert_eq!(trial(2, 0, Told::Incomplete).broken(), Some("lost"));
-        assert_eq!(trial(3, 0, Told::Incomplete).broken(), Some("never complete"));
-        assert_eq!(trial(3, 1, Told::Complete).broken(), Some("repeated without need"));
-        let excused = |varied| Trial { excused: 1, varied, ..trial(3, 1, Told::Complete) };
-        assert_eq!(excused(0).broken(), None);
-        assert_eq!(excused(1).broken(), Some("a repeat is another record"));
-        assert!(Trial { struck: false, ..trial(3, 0, Told::Complete) }.broken().is_some());
-        assert!(Trial { throttled: 1, ..trial(3, 0, Told::Complete) }.broken().is_some());
+        assert_eq!(trial(3, 0, TickResult::Complete).broken_promise(), None);
+        assert_eq!(trial(2, 0, TickResult::Complete).broken_promise(), Some("success over a loss"));
+        assert_eq!(trial(2, 0, TickResult::Incomplete).broken_promise(), Some("lost"));
+        assert_eq!(trial(3, 0, TickResult::Incomplete).broken_promise(), Some("never complete"));
+        assert_eq!(trial(3, 1, TickResult::Complete).broken_promise(), Some("repeated without need"));
+        let allowed = |different_repeats| Trial {
+            allowed_repeats: 1,
+            different_repeats,
+            ..trial(3, 1, TickResult::Complete)
+        };
+        assert_eq!(allowed(0).broken_promise(), None);
+        assert_eq!(allowed(1).broken_promise(), Some("a repeat is another record"));
+        assert!(Trial { struck: false, ..trial(3, 0, TickResult::Complete) }.broken_promise().is_some());
+        assert!(Trial { throttled: 1, ..trial(3, 0, TickResult::Complete) }.broken_promise().is_some());
     }
 }

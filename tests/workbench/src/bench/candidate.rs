@@ -1,4 +1,4 @@
-//! Who is measured: the forwarder and its peers, each with both sinks.
+//! What is measured: the forwarder and its peers, each with both sinks.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use super::peer;
 
 /// A program and the sink it sends to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Contender {
+pub(super) struct Candidate {
     pub(super) program: Program,
     pub(super) sink: Sink,
 }
@@ -21,8 +21,8 @@ pub(super) enum Program {
     JavaScript,
 }
 
-impl Contender {
-    /// All of them, ours with the plain sink first.
+impl Candidate {
+    /// All of them; the forwarder with the Data Collector API comes first.
     pub(super) fn all() -> Vec<Self> {
         [Program::Forwarder, Program::Python, Program::JavaScript]
             .into_iter()
@@ -30,7 +30,7 @@ impl Contender {
             .collect()
     }
 
-    /// Installs what it needs, where that is missing.
+    /// Installs its dependencies if they are missing.
     pub(super) fn install(self) -> Result<(), String> {
         match self.program {
             Program::Forwarder => Ok(()),
@@ -50,7 +50,7 @@ impl Program {
     }
 }
 
-/// How a sink takes its records.
+/// How the posts to a sink are made: signed with the workspace's key, or compressed.
 pub(super) fn way(sink: Sink) -> &'static str {
     match sink {
         Sink::DataCollector => "signed",
@@ -58,7 +58,7 @@ pub(super) fn way(sink: Sink) -> &'static str {
     }
 }
 
-impl fmt::Display for Contender {
+impl fmt::Display for Candidate {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         formatter.pad(&format!("{}, {}", self.program.name(), way(self.sink)))
     }

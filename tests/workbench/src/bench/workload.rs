@@ -1,4 +1,5 @@
-//! The services with everything there is to forward, and a look at what arrived when the clock has stopped.
+//! The workload: the simulated services with all alerts to forward, and the verification of what arrived, once the
+//! time has been taken.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -7,8 +8,8 @@ use azure_core::time::OffsetDateTime;
 use bytes::Bytes;
 use simulator::{Cloud, Request, Route, Seen, Served, Service, Sink, Volume, clock, shape};
 
-/// A cloud and where it listens.
-pub(super) struct Scene {
+/// A cloud with alerts, and where it listens.
+pub(super) struct Workload {
     pub(super) served: Served,
     cloud: Cloud,
     latency: Duration,
@@ -16,8 +17,8 @@ pub(super) struct Scene {
     ids: HashSet<String>,
 }
 
-/// What came since the last look.
-pub(super) struct Arrived {
+/// What arrived during a run.
+pub(super) struct Traffic {
     /// The calls in the order of their arrival.
     pub(super) calls: Vec<Call>,
     /// The posts' bodies.
@@ -42,14 +43,14 @@ pub(super) enum Kind {
     Post(usize),
 }
 
-impl Scene {
-    /// So many alerts of the last 23 hours; every answer takes `latency`.
+impl Workload {
+    /// Makes `alerts` alerts of the last 23 hours; every response takes `latency`.
     pub(super) async fn new(alerts: usize, machines: usize, latency: Duration) -> Result<Self, String> {
         let now = clock::now();
         Self::between(alerts, machines, latency, now - Duration::from_secs(23 * 3600), now).await
     }
 
-    /// So many alerts between two times.
+    /// Makes `alerts` alerts that were created between two times.
     pub(super) async fn between(
         alerts: usize,
         machines: usize,
@@ -74,7 +75,7 @@ impl Scene {
         self.ids.len()
     }
 
-    /// The mean length of an alert.
+    /// The mean length of an alert in bytes.
     pub(super) fn mean_bytes(&self) -> usize {
         self.bytes / self.ids.len().max(1)
     }
@@ -83,20 +84,20 @@ impl Scene {
         self.served.settings(sink, Route::ManagedIdentity)
     }
 
-    /// How many requests the services other than the sinks have seen.
+    /// The number of requests to services other than the sinks so far.
     pub(super) fn seen(&self) -> usize {
         self.cloud.requests().len()
     }
 
-    /// The calls of services other than the sinks, except for the first ones.
+    /// The calls of services other than the sinks, without the first `seen`.
     pub(super) fn calls_since(&self, seen: usize) -> Vec<Call> {
         let seen = self.cloud.requests().split_off(seen);
         seen.iter().map(|seen| Call { kind: kind(seen), at: seen.at }).collect()
     }
 
-    /// Looks at everything since the services had seen `seen` requests: each post has to be one that the sink
-    /// accepts, and every alert has to be in one of them.
-    pub(super) fn look(&self, seen: usize) -> Result<Arrived, String> {
+    /// Verifies everything since the services had seen `seen` requests: the sink has to accept each post, and every
+    /// alert has to be in one of them.
+    pub(super) fn verify(&self, seen: usize) -> Result<Traffic, String> {
         let asked = self.cloud.requests().split_off(seen);
         let mut calls: Vec<_> = asked.iter().map(|seen| Call { kind: kind(seen), at: seen.at }).collect();
         if let Some(bad) = asked.iter().find(|seen| seen.status != Some(200)) {
@@ -117,23 +118,23 @@ impl Scene {
             lost => return Err(format!("{lost} of {} alerts did not arrive", self.ids.len())),
         }
         calls.sort_by_key(|call| call.at);
-        Ok(Arrived { calls, posts })
+        Ok(Traffic { calls, posts })
     }
 
-    /// Shows a post to its service, and reads the ids of the alerts in it.
+    /// Hands a post to its service, and returns the ids of the alerts in it.
     fn accept(&self, service: Service, request: &Request, at: OffsetDateTime) -> Result<Vec<String>, String> {
-        // The Data Collector knows its callers by a constant key, so any cloud will do: a new one does not keep
-        // the posts before. Tokens are known only to the cloud that issued them.
-        let judge = match service {
+        // Every cloud accepts the Data Collector's constant key, and a new one does not hold the posts before. Tokens
+        // are accepted only by the cloud that issued them.
+        let cloud = match service {
             Service::DataCollector => Cloud::new(0),
             _ => self.cloud.clone(),
         };
-        let reaction = judge.react(service, request, at);
+        let reaction = cloud.react(service, request, at);
         if !matches!(reaction.status(), Some(200 | 204)) {
-            let reason = judge.refused().pop().map(|refused| refused.reason);
-            return Err(format!("{service:?} would have refused a post: {}", reason.unwrap_or_default()));
+            let reason = cloud.refused().pop().map(|refused| refused.reason);
+            return Err(format!("{service:?} rejects a post: {}", reason.unwrap_or_default()));
         }
-        let received = judge.received().pop().ok_or("an accepted post was not kept")?;
+        let received = cloud.received().pop().ok_or("the cloud kept no accepted post")?;
         let id = |record: &String| {
             let record = serde_json::from_str(record).expect("only JSON is accepted");
             shape::alert_id(&record).map(str::to_owned).ok_or_else(|| "a record is of no alert".to_owned())
