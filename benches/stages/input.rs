@@ -28,7 +28,7 @@ pub static INPUT: LazyLock<Input> = LazyLock::new(|| {
     let until = OffsetDateTime::UNIX_EPOCH + Duration::days(20_000);
     cloud.generate(&Volume { alerts: ALERTS, machines: MACHINES, since: until - Duration::hours(2), until });
     let answer = |service, request: &Request| match cloud.react(service, request, until).outcome {
-        Outcome::Answer(answer) if answer.status == 200 => answer.body,
+        Outcome::Response(response) if response.status == 200 => response.body,
         _ => panic!("{} is refused", request.path),
     };
     let target = "/msi/token?resource=https://api.securitycenter.microsoft.com&api-version=2019-08-01";

@@ -4,7 +4,7 @@ use std::pin::pin;
 
 use serde_json::Value;
 use simulator::{
-    Moment, Steps,
+    Event, Steps,
     functions_host::{FunctionsHost, Payload},
 };
 
@@ -29,7 +29,7 @@ pub enum End {
 
 /// What a run that nothing disturbs looks like from outside.
 pub struct Rehearsal {
-    pub steps: Vec<Moment>,
+    pub steps: Vec<Event>,
     /// How often the checkpoint's file was replaced, where it is one.
     pub saves: usize,
 }
@@ -41,7 +41,7 @@ pub async fn rehearse(setting: Setting<'_>) -> Result<Rehearsal, String> {
     let stage = Stage::set(setting, steps.clone()).await?;
     let watch = watch(&stage, never);
     match Run::begin(stage, never).await?.finish().await? {
-        End::Missed => Ok(Rehearsal { steps: steps.moments(), saves: watch.map_or(0, |watch| watch.seen()) }),
+        End::Missed => Ok(Rehearsal { steps: steps.events(), saves: watch.map_or(0, |watch| watch.seen()) }),
         other => Err(format!("nobody was to be killed: {other:?}")),
     }
 }
@@ -52,7 +52,7 @@ pub async fn at(point: Point<'_>) -> Result<End, String> {
         When::Step(number, _) | When::HalfWritten(number) => Some(number),
         When::Replaced(_) => None,
     };
-    let steps = Steps::new(move |moment| number == Some(moment.number));
+    let steps = Steps::new(move |event| number == Some(event.number));
     let stage = Stage::set(point.setting, steps).await?;
     let _watch = watch(&stage, point.when);
     match Run::begin(stage, point.when).await?.finish().await? {
@@ -136,7 +136,7 @@ impl<'a> Run<'a> {
             folder::half_write(&file).map_err(|problem| format!("{}: {problem}", file.display()))?;
         }
         *death = Some(Death::of(stage, *when));
-        stage.steps.go_on();
+        stage.steps.resume();
         if invocation.is_none() {
             firing.await;
         }

@@ -4,7 +4,7 @@
 
 use std::{fmt, time::Duration};
 
-use simulator::{Moment, Peer, Sink, Step};
+use simulator::{Event, Sink, Step, Target};
 
 use crate::{
     crash::Rehearsal,
@@ -42,7 +42,7 @@ impl fmt::Display for Point<'_> {
 pub fn all<'a>(setting: Setting<'a>, Rehearsal { steps, saves }: &Rehearsal) -> Vec<Point<'a>> {
     let mut times: Vec<_> = steps.iter().map(|step| When::Step(step.number, Duration::ZERO)).collect();
     if matches!(setting.store, Store::Folder) {
-        let posts = |step| steps.iter().filter(move |moment| is_post(setting.sink, moment, step));
+        let posts = |step| steps.iter().filter(move |event| is_post(setting.sink, event, step));
         for post in posts(Step::Replied) {
             let pauses = PAUSES.map(Duration::from_micros);
             times.extend(pauses.map(|pause| When::Step(post.number, pause)));
@@ -54,6 +54,6 @@ pub fn all<'a>(setting: Setting<'a>, Rehearsal { steps, saves }: &Rehearsal) -> 
 }
 
 /// Whether this is a step of a post to the sink.
-pub fn is_post(sink: Sink, moment: &Moment, step: Step) -> bool {
-    moment.peer == Peer::Service(sink.service()) && moment.step == step
+pub fn is_post(sink: Sink, event: &Event, step: Step) -> bool {
+    event.target == Target::Service(sink.service()) && event.step == step
 }

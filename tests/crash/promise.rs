@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use simulator::{Cloud, Moment, Peer, Step, shape::alert_id};
+use simulator::{Cloud, Event, Step, Target, shape::alert_id};
 
 use crate::{
     crash::End,
@@ -23,15 +23,15 @@ impl Death {
     /// The process has just died in this way.
     pub fn of(stage: &Stage<'_>, when: When) -> Self {
         let posts = stage.cloud.received().len();
-        let moments = stage.steps.moments();
-        let is_done = |moment: &Moment| is_post(stage.setting.sink, moment, Step::Done);
-        let last = moments.iter().rposition(is_done);
+        let events = stage.steps.events();
+        let is_done = |event: &Event| is_post(stage.setting.sink, event, Step::Done);
+        let last = events.iter().rposition(is_done);
         // A step of another call, made while the post was under way, can be the one at which it died.
-        let has_unanswered = posts > moments.iter().filter(|moment| is_done(moment)).count();
+        let has_unanswered = posts > events.iter().filter(|event| is_done(event)).count();
         let is_saved = match (last, stage.setting.store, when) {
             _ if has_unanswered => Some(false),
             (None, ..) => Some(true),
-            (Some(last), Store::Blob(_), _) => Some(moments[last..].iter().any(is_save)),
+            (Some(last), Store::Blob(_), _) => Some(events[last..].iter().any(is_save)),
             (_, Store::Folder, When::HalfWritten(_)) => Some(false),
             (_, Store::Folder, _) => None,
         };
@@ -58,8 +58,8 @@ pub fn judge(stage: &Stage<'_>, death: Option<&Death>) -> Result<End, String> {
     if let Some(text) = texts.values().find(|texts| texts.windows(2).any(|two| two[0] != two[1])) {
         return Err(format!("a repeat is not the same record: {text:?}"));
     }
-    if !stage.cloud.refused().is_empty() {
-        return Err(format!("refused: {:?}", stage.cloud.refused()));
+    if !stage.cloud.rejected().is_empty() {
+        return Err(format!("rejected: {:?}", stage.cloud.rejected()));
     }
 
     let repeated: BTreeSet<_> = texts.iter().filter(|(_, texts)| texts.len() > 1).map(|(id, _)| id).collect();
@@ -83,9 +83,9 @@ pub fn judge(stage: &Stage<'_>, death: Option<&Death>) -> Result<End, String> {
     }
 }
 
-fn is_save(moment: &Moment) -> bool {
-    let Moment { peer, step, call, .. } = moment;
-    *peer == Peer::Storage
+fn is_save(event: &Event) -> bool {
+    let Event { target, step, call, .. } = event;
+    *target == Target::Storage
         && *step == Step::Done
         && call.starts_with("PUT ")
         && call.ends_with("/checkpoint.json")

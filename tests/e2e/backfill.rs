@@ -262,7 +262,7 @@ async fn a_sink_that_minds_the_time_a_post_spans_refuses_one_only() {
         text.contains("span more than 30 minutes") && text.contains("2 days are older than 2 days"),
         "{text}"
     );
-    let refused = stage.cloud.refused();
+    let refused = stage.cloud.rejected();
     assert_eq!(refused.len(), 1, "{refused:?}");
     assert!(refused[0].reason.starts_with("RecordsTimeRangeIsMoreThan30Minutes"), "{refused:?}");
     let sent: Vec<i64> = stage.sent_ids().iter().map(|id| id.parse().expect("a number")).collect();

@@ -453,6 +453,6 @@ async fn what_the_template_makes_forwards_alerts_without_loss() {
     let sent: BTreeSet<_> = alerts.iter().filter_map(|row| row["AlertId"].as_str()).collect();
     assert_eq!(sent, stage.cloud.alert_ids().iter().map(String::as_str).collect());
     assert_eq!((alerts.len(), runs.len(), &runs[0]["Sent"]), (200, 1, &json!(200)));
-    assert!(stage.cloud.refused().is_empty(), "{:?}", stage.cloud.refused());
+    assert!(stage.cloud.rejected().is_empty(), "{:?}", stage.cloud.rejected());
     assert!(stage.cloud.lost_values().is_empty(), "{:?}", stage.cloud.lost_values());
 }

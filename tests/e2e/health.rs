@@ -70,7 +70,7 @@ async fn each_run_is_told_in_a_row_on_both_sinks() {
         let rows = rows(&stage);
         assert_eq!(rows.len(), 2);
         assert_eq!((&rows[1]["Result"], &rows[1]["Error"]), (&json!("failed"), &json!(error)));
-        assert!(stage.cloud.refused().is_empty() && stage.cloud.lost_values().is_empty());
+        assert!(stage.cloud.rejected().is_empty() && stage.cloud.lost_values().is_empty());
     }
 }
 

@@ -164,7 +164,7 @@ async fn the_host_dies_during_a_post_and_what_is_accepted_in_time_is_remembered(
             assert_eq!((before, &report["alertsSent"]), (50, &json!(0)), "the acceptance was saved");
             stage.assert_all_sent_once();
         }
-        assert!(stage.cloud.refused().is_empty());
+        assert!(stage.cloud.rejected().is_empty());
         let sent: BTreeSet<_> = stage.sent_ids().into_iter().collect();
         assert_eq!(sent, stage.cloud.alert_ids().into_iter().collect());
     }

@@ -103,7 +103,7 @@ async fn a_record_set_aside_for_one_sink_is_sent_as_the_other_wants_it() {
         sent.sort();
         assert_eq!((sent, names(&stage).len()), (vec!["plain".to_owned(), "stamped".to_owned()], 0));
         assert_eq!(stage.cloud.counts().without_time, 0);
-        assert!(stage.cloud.refused().is_empty(), "{:?}", stage.cloud.refused());
+        assert!(stage.cloud.rejected().is_empty(), "{:?}", stage.cloud.rejected());
         let is_stamped = |record: &Value| record.get("TimeGenerated").is_some();
         assert!(
             stage.cloud.records().iter().all(|record| is_stamped(record) == (sink == Sink::LogsIngestion))

@@ -65,7 +65,7 @@ async fn another_tenants_defender_is_read_whatever_the_proof_and_nothing_else_ge
             );
             let counts = stage.cloud.counts();
             assert!(counts.machine_lists + counts.machine_gets > 0, "{counts:?}");
-            assert!(stage.cloud.refused().is_empty(), "{:?}", stage.cloud.refused());
+            assert!(stage.cloud.rejected().is_empty(), "{:?}", stage.cloud.rejected());
             let health = |log: &str| log.contains("MDATPAlertsHealth");
             assert!(stage.cloud.received().iter().any(|post| health(&post.log_type_or_stream)));
             stage.set("MDATP_ALERT_FETCH", "by-id");

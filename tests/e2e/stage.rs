@@ -155,7 +155,7 @@ impl Stage {
         let wanted = self.cloud.alert_ids();
         assert_eq!(distinct, wanted.iter().collect(), "lost or made up");
         assert_eq!(sent.len(), distinct.len(), "sent twice");
-        assert!(self.cloud.refused().is_empty(), "{:?}", self.cloud.refused());
+        assert!(self.cloud.rejected().is_empty(), "{:?}", self.cloud.rejected());
         assert!(self.cloud.lost_values().is_empty(), "{:?}", self.cloud.lost_values());
     }
 }

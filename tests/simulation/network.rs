@@ -5,7 +5,7 @@ use std::io::{Error, ErrorKind};
 use futures::future::{BoxFuture, FutureExt};
 use http::StatusCode;
 use mdatp_forward::testing::{Exchange, ExchangeError, Reply, Request};
-use simulator::{Answer, Outcome};
+use simulator::{Outcome, Response};
 use tokio::time::sleep;
 
 use crate::{
@@ -34,8 +34,8 @@ impl Outside {
         if let Some(post) = post.filter(|_| is_clean(&reaction.outcome)) {
             self.stage.lock().ledger.answer(post);
         }
-        let Answer { status, headers, body } = match reaction.outcome {
-            Outcome::Answer(answer) => answer,
+        let Response { status, headers, body } = match reaction.outcome {
+            Outcome::Response(response) => response,
             Outcome::CutBody(..) => return Err(ExchangeError::Broken(broken(ErrorKind::UnexpectedEof))),
             Outcome::AcceptThenReset | Outcome::Reset => {
                 return Err(ExchangeError::Broken(broken(ErrorKind::ConnectionReset)));

@@ -153,8 +153,8 @@ impl Scene {
             self.count("posts");
         }
         let what = match &reaction.outcome {
-            Outcome::Answer(answer) => format!("{}, {} bytes", answer.status, answer.body.len()),
-            Outcome::CutBody(answer, kept) => format!("{}, cut after {kept} bytes", answer.status),
+            Outcome::Response(response) => format!("{}, {} bytes", response.status, response.body.len()),
+            Outcome::CutBody(response, kept) => format!("{}, cut after {kept} bytes", response.status),
             outcome => format!("{outcome:?}"),
         };
         let fault = if is_hit { ", a fault" } else { "" };
@@ -168,5 +168,5 @@ impl Scene {
 
 /// True for the only answer by which a sink accepts.
 pub fn is_clean(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Answer(answer) if (200..300).contains(&answer.status) && answer.body.is_empty())
+    matches!(outcome, Outcome::Response(response) if (200..300).contains(&response.status) && response.body.is_empty())
 }

@@ -143,6 +143,6 @@ async fn killed_five_times_beside_the_timer_it_loses_nothing_and_repeats_only_wh
     assert!(certain.is_subset(&repeated), "what was in flight is not known to have been accepted");
     assert!(in_flight.len() <= KILLS.len(), "more than one batch for each time it was killed");
     assert!(certain.len() > 100, "there were batches in flight");
-    assert!(stage.cloud.refused().is_empty() && stage.cloud.lost_values().is_empty());
+    assert!(stage.cloud.rejected().is_empty() && stage.cloud.lost_values().is_empty());
     println!("{} kills, {} repeats, {} new alerts beside", KILLS.len(), repeated.len(), timer.new);
 }

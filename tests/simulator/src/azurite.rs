@@ -172,7 +172,7 @@ impl Azurite {
     /// Writes a blob whatever was there, as a second writer would, and tells the new `ETag`.
     ///
     /// # Panics
-    /// When Azurite refuses, for instance because there is no such container.
+    /// When Azurite rejects, for instance because there is no such container.
     pub async fn put_blob(&self, container: &str, name: &str, content: impl Into<Bytes>) -> String {
         let reply = self.send(Method::PUT, &format!("/{container}/{name}"), &[], Some(content.into())).await;
         assert_eq!(reply.status, 201, "PUT {container}/{name}: {reply:?}");
@@ -182,7 +182,7 @@ impl Azurite {
     /// Makes a container.
     ///
     /// # Panics
-    /// When Azurite refuses, for instance because it is there already.
+    /// When Azurite rejects, for instance because it is there already.
     pub async fn create_container(&self, container: &str) {
         let reply = self.send(Method::PUT, &format!("/{container}"), &[("restype", "container")], None).await;
         assert_eq!(reply.status, 201, "PUT {container}: {reply:?}");

@@ -8,15 +8,15 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 use serde_json::{Map, Value};
 
-use crate::answer::Answer;
 use crate::azurite::{self, StorageRejection};
 use crate::counts::Counts;
 use crate::fault::Fault;
 use crate::generate::Volume;
-use crate::ledger::{Received, Refused, Seen};
+use crate::journal::{Received, Rejected, Seen};
 use crate::quirk::Quirk;
 use crate::reaction::Reaction;
 use crate::request::Request;
+use crate::response::Response;
 use crate::role::Role;
 use crate::rule::{self, LostValue};
 use crate::service::Service;
@@ -43,7 +43,7 @@ impl Cloud {
 
     /// Why the storage account does not take the bearer token of this request; none for a key's signature, which is
     /// Azurite's business.
-    pub(crate) fn refuse_for_storage(&self, head: &Parts, now: OffsetDateTime) -> Option<Answer> {
+    pub(crate) fn reject_for_storage(&self, head: &Parts, now: OffsetDateTime) -> Option<Response> {
         let text = head.headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?;
         let world = self.world();
         let Ok(token) = world.tokens.check(Some(text), now) else {
@@ -55,7 +55,7 @@ impl Cloud {
             Some(azurite::of_token("Audience validation failed. Audience did not match."))
         } else if !token.holder.is_the_apps_own() {
             let rejection = StorageRejection::of("", 403, "AuthorizationPermissionMismatch");
-            Some(rejection.told())
+            Some(rejection.response())
         } else {
             None
         }
@@ -207,7 +207,7 @@ impl Cloud {
     /// record the table gets what the rule declares; the answer to a post does not tell. Until then there is
     /// [`tenant::STREAM`], which takes any column.
     ///
-    /// Refused, in the service's words, is a document that the service would refuse, also for the types of a table
+    /// Rejected, in the service's words, is a document that the service would reject, also for the types of a table
     /// that was made with [`Cloud::create_table`], and a transformation of others than the few functions that are
     /// known here. The rule that was there stays then.
     pub fn deploy_rule(&self, document: &str) -> Result<(), String> {
@@ -255,7 +255,7 @@ impl Cloud {
 impl Cloud {
     /// The accepted posts, in order.
     pub fn received(&self) -> Vec<Arc<Received>> {
-        self.world().ledger.received.clone()
+        self.world().journal.received.clone()
     }
 
     /// The records of the accepted posts, in order.
@@ -274,28 +274,28 @@ impl Cloud {
     /// what was not declared is not in them, nor what did not fit; what was too long is cut. Where the rule's
     /// transformation fills `TimeGenerated`, each row has one. What came without a deployed rule is in no row.
     pub fn rows(&self) -> Vec<Map<String, Value>> {
-        self.world().ledger.rows()
+        self.world().journal.rows()
     }
 
     /// What the deployed rule kept from the tables, in order: the first 1,000. [`Counts::values_lost`] counts
     /// them all.
     pub fn lost_values(&self) -> Vec<LostValue> {
-        self.world().ledger.lost_values.clone()
+        self.world().journal.lost_values.clone()
     }
 
     /// The posts the sinks turned down.
-    pub fn refused(&self) -> Vec<Refused> {
-        self.world().ledger.refused.clone()
+    pub fn rejected(&self) -> Vec<Rejected> {
+        self.world().journal.rejected.clone()
     }
 
     /// Everything that arrived, in order.
     pub fn requests(&self) -> Vec<Seen> {
-        self.world().ledger.seen.clone()
+        self.world().journal.seen.clone()
     }
 
     /// The counts so far.
     pub fn counts(&self) -> Counts {
-        self.world().ledger.counts.clone()
+        self.world().journal.counts.clone()
     }
 
     /// Every secret of this cloud, for a search through logs and replies.

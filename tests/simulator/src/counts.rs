@@ -33,8 +33,8 @@ pub struct Counts {
     pub bytes: u64,
     /// Bytes in them on the wire.
     pub wire_bytes: u64,
-    /// Posts refused.
-    pub refused: u64,
+    /// Posts rejected.
+    pub rejected: u64,
     /// Fields of accepted records that are longer than the sink keeps.
     pub truncated_fields: u64,
     /// Accepted records without a time the sink could take for `TimeGenerated`.

@@ -8,12 +8,12 @@ use http::Method;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use serde_json::json;
 
-use crate::answer::Answer;
-use crate::ledger::Received;
+use crate::journal::Received;
 use crate::members::{Member, members};
 use crate::post::{Record, records};
-use crate::refusal::Refusal;
+use crate::rejection::Rejection;
 use crate::request::Request;
+use crate::response::Response;
 use crate::service::Service;
 use crate::tenant;
 
@@ -33,9 +33,9 @@ pub(crate) fn time_field(received: &Received) -> Option<&str> {
 }
 
 /// Accepts a post, or says why not.
-pub(crate) fn accept(request: &Request, now: OffsetDateTime) -> Result<Received, Refusal> {
+pub(crate) fn accept(request: &Request, now: OffsetDateTime) -> Result<Received, Rejection> {
     if request.method != Method::POST || request.path != "/api/logs" {
-        return Err(Refusal::new(404, "NotFound", "there is no such resource"));
+        return Err(Rejection::new(404, "NotFound", "there is no such resource"));
     }
     check_version(request)?;
     let log_type = check_log_type(request)?;
@@ -60,35 +60,35 @@ pub(crate) fn accept(request: &Request, now: OffsetDateTime) -> Result<Received,
     })
 }
 
-/// The refusal as this API words it.
-pub(crate) fn error(refusal: &Refusal) -> Answer {
-    let body = json!({ "Error": refusal.code, "Message": refusal.message });
-    Answer::json(refusal.status, body.to_string())
+/// The rejection as this API words it.
+pub(crate) fn error(rejection: &Rejection) -> Response {
+    let body = json!({ "Error": rejection.code, "Message": rejection.message });
+    Response::json(rejection.status, body.to_string())
 }
 
-fn check_version(request: &Request) -> Result<(), Refusal> {
+fn check_version(request: &Request) -> Result<(), Rejection> {
     match request.parameter("api-version") {
         Some("2016-04-01") => Ok(()),
         Some(other) => {
-            Err(Refusal::new(400, "InvalidApiVersion", format!("the API version {other} is not supported")))
+            Err(Rejection::new(400, "InvalidApiVersion", format!("the API version {other} is not supported")))
         }
-        None => Err(Refusal::new(400, "MissingApiVersion", "api-version is missing")),
+        None => Err(Rejection::new(400, "MissingApiVersion", "api-version is missing")),
     }
 }
 
-fn check_log_type(request: &Request) -> Result<&str, Refusal> {
+fn check_log_type(request: &Request) -> Result<&str, Rejection> {
     let Some(name) = request.header("log-type") else {
-        return Err(Refusal::new(400, "MissingLogType", "Log-Type is missing"));
+        return Err(Rejection::new(400, "MissingLogType", "Log-Type is missing"));
     };
     let usual = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if name.is_empty() || name.len() > 100 || !name.chars().all(usual) {
         let message = format!("{name:?} is not a log type: letters, digits, _, at most 100");
-        return Err(Refusal::new(400, "InvalidLogType", message));
+        return Err(Rejection::new(400, "InvalidLogType", message));
     }
     Ok(name)
 }
 
-fn check_content(request: &Request) -> Result<(), Refusal> {
+fn check_content(request: &Request) -> Result<(), Rejection> {
     match request.header(CONTENT_TYPE) {
         Some("application/json") => {}
         Some(other) if other.starts_with("application/json") => {
@@ -97,11 +97,11 @@ fn check_content(request: &Request) -> Result<(), Refusal> {
         }
         Some(other) => {
             let message = format!("the content type {other:?} is not application/json");
-            return Err(Refusal::new(400, "UnsupportedContentType", message));
+            return Err(Rejection::new(400, "UnsupportedContentType", message));
         }
         None => {
             let message = "Content-Type is missing";
-            return Err(Refusal::new(400, "MissingContentType", message));
+            return Err(Rejection::new(400, "MissingContentType", message));
         }
     }
     if let Some(encoding) = request.header(CONTENT_ENCODING) {
@@ -109,16 +109,16 @@ fn check_content(request: &Request) -> Result<(), Refusal> {
     }
     let length = request.body.len();
     if request.header(CONTENT_LENGTH) != Some(&length.to_string()) {
-        return Err(Refusal::new(411, "LengthRequired", "Content-Length is missing"));
+        return Err(Rejection::new(411, "LengthRequired", "Content-Length is missing"));
     }
     if length > MOST_BYTES {
         let message = format!("{length} bytes are more than the {MOST_BYTES} of one post");
-        return Err(Refusal::new(404, "RequestTooLarge", message));
+        return Err(Rejection::new(404, "RequestTooLarge", message));
     }
     Ok(())
 }
 
-fn check_signature(request: &Request, now: OffsetDateTime) -> Result<(), Refusal> {
+fn check_signature(request: &Request, now: OffsetDateTime) -> Result<(), Rejection> {
     let date = request.header("x-ms-date").ok_or_else(|| forbidden("x-ms-date is missing".to_owned()))?;
     let signed_at =
         parse_rfc7231(date).map_err(|_| forbidden(format!("x-ms-date {date:?} is not an RFC 1123 date")))?;
@@ -136,7 +136,7 @@ fn check_signature(request: &Request, now: OffsetDateTime) -> Result<(), Refusal
 }
 
 /// Objects are flattened into columns, so the names within them count too; arrays become text.
-fn check_names(record: &[Member]) -> Result<(), Refusal> {
+fn check_names(record: &[Member]) -> Result<(), Rejection> {
     for Member { name, value } in record {
         let usual = |c: char| c.is_ascii_alphanumeric() || c == '_';
         if name.is_empty() || !name.chars().all(usual) {
@@ -152,12 +152,12 @@ fn check_names(record: &[Member]) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn invalid(message: String) -> Refusal {
-    Refusal::new(400, "InvalidDataFormat", message)
+fn invalid(message: String) -> Rejection {
+    Rejection::new(400, "InvalidDataFormat", message)
 }
 
-fn forbidden(message: String) -> Refusal {
-    Refusal::new(403, "InvalidAuthorization", message)
+fn forbidden(message: String) -> Rejection {
+    Rejection::new(403, "InvalidAuthorization", message)
 }
 
 #[cfg(test)]

@@ -14,12 +14,12 @@ use http::Method;
 use http::header::{HeaderName, RETRY_AFTER};
 use serde_json::json;
 
-use crate::answer::Answer;
 use crate::guid::guid;
 use crate::quirk::Quirk;
 use crate::rate_limit::RateLimit;
-use crate::refusal::Refusal;
+use crate::rejection::Rejection;
 use crate::request::Request;
+use crate::response::Response;
 use crate::role::Role;
 use crate::token::{Resource, Tokens};
 
@@ -78,19 +78,19 @@ pub(crate) struct Defender<'a> {
 }
 
 impl Defender<'_> {
-    pub fn answer(&mut self, request: &Request, now: OffsetDateTime) -> Answer {
-        let answer = match self.read(request, now) {
-            Ok(body) => Answer::of(JSON, 200, body),
-            Err(refusal) => self.error(&refusal),
+    pub fn answer(&mut self, request: &Request, now: OffsetDateTime) -> Response {
+        let response = match self.read(request, now) {
+            Ok(body) => Response::of(JSON, 200, body),
+            Err(rejection) => self.error(&rejection),
         };
-        let answer = answer.with(HeaderName::from_static("odata-version"), "4.0");
-        encode(answer, request, self.quirks.contains(&Quirk::DeflateReplies))
+        let response = response.with(HeaderName::from_static("odata-version"), "4.0");
+        encode(response, request, self.quirks.contains(&Quirk::DeflateReplies))
     }
 
-    fn read(&mut self, request: &Request, now: OffsetDateTime) -> Result<String, Refusal> {
+    fn read(&mut self, request: &Request, now: OffsetDateTime) -> Result<String, Rejection> {
         let Some((api, id)) = Api::of(request) else {
             let message = format!("No resource at {}", request.path);
-            return Err(Refusal::new(404, "NotFound", message));
+            return Err(Rejection::new(404, "NotFound", message));
         };
         self.authorize(api.role(), request, now)?;
         if let Some(limits) = &mut self.limits {
@@ -104,15 +104,15 @@ impl Defender<'_> {
         }
     }
 
-    fn authorize(&self, role: Role, request: &Request, now: OffsetDateTime) -> Result<(), Refusal> {
+    fn authorize(&self, role: Role, request: &Request, now: OffsetDateTime) -> Result<(), Rejection> {
         let token = self
             .tokens
             .check(request.bearer(), now)
-            .map_err(|message| Refusal::new(401, "Unauthorized", message))?;
+            .map_err(|message| Rejection::new(401, "Unauthorized", message))?;
         if token.holder.tenant != self.tenant {
-            return Err(Refusal::new(401, "Unauthorized", "The token is of another tenant"));
+            return Err(Rejection::new(401, "Unauthorized", "The token is of another tenant"));
         }
-        let forbidden = |message: String| Err(Refusal::new(403, "Forbidden", message));
+        let forbidden = |message: String| Err(Rejection::new(403, "Forbidden", message));
         if token.resource != Resource::Defender {
             return forbidden("The token is for another audience".to_owned());
         }
@@ -127,21 +127,21 @@ impl Defender<'_> {
         Ok(())
     }
 
-    /// The refusal as this API words it. A query it cannot read is the odd one: an empty code, no
+    /// The rejection as this API words it. A query it cannot read is the odd one: an empty code, no
     /// target, but details.
-    fn error(&mut self, refusal: &Refusal) -> Answer {
-        let error = match refusal.code {
-            "" => json!({ "code": "", "message": refusal.message, "details": [] }),
+    fn error(&mut self, rejection: &Rejection) -> Response {
+        let error = match rejection.code {
+            "" => json!({ "code": "", "message": rejection.message, "details": [] }),
             code => json!({
                 "code": code,
-                "message": refusal.message,
+                "message": rejection.message,
                 "target": guid(self.rng),
             }),
         };
-        let answer = Answer::of(JSON, refusal.status, json!({ "error": error }).to_string());
-        match refusal.retry_after {
-            Some(seconds) => answer.with(RETRY_AFTER, &seconds.to_string()),
-            None => answer,
+        let response = Response::of(JSON, rejection.status, json!({ "error": error }).to_string());
+        match rejection.retry_after {
+            Some(seconds) => response.with(RETRY_AFTER, &seconds.to_string()),
+            None => response,
         }
     }
 }

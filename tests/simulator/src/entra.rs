@@ -6,9 +6,9 @@ use fastrand::Rng;
 use http::Method;
 use serde_json::json;
 
-use crate::answer::Answer;
 use crate::guid::guid;
 use crate::request::Request;
+use crate::response::Response;
 use crate::role::Role;
 use crate::tenant;
 use crate::token::{Principal, Resource, Tokens, exchange_issuer};
@@ -70,7 +70,7 @@ impl Denial {
 
     /// The error's JSON. Entra's own description has four lines; some proxies and libraries flatten
     /// them, and a client has to read both.
-    fn answer(&self, one_line: bool, rng: &mut Rng, now: OffsetDateTime) -> Answer {
+    fn answer(&self, one_line: bool, rng: &mut Rng, now: OffsetDateTime) -> Response {
         let (trace, correlation) = (guid(rng), guid(rng));
         let second = now - Duration::nanoseconds(now.nanosecond().into());
         let timestamp = to_rfc3339(&second).replace('T', " ");
@@ -90,7 +90,7 @@ impl Denial {
             "correlation_id": correlation,
             "error_uri": format!("https://login.microsoftonline.com/error?code={}", self.code),
         });
-        Answer::json(self.status, body.to_string())
+        Response::json(self.status, body.to_string())
     }
 }
 
@@ -104,14 +104,14 @@ pub(crate) struct Entra<'a> {
 }
 
 impl Entra<'_> {
-    pub fn answer(&mut self, request: &Request, now: OffsetDateTime) -> Answer {
+    pub fn answer(&mut self, request: &Request, now: OffsetDateTime) -> Response {
         let segments = request.segments();
         let segments: Vec<_> = segments.iter().map(String::as_str).collect();
         let [tenant, "oauth2", "v2.0", "token"] = segments[..] else {
-            return Answer::empty(404);
+            return Response::empty(404);
         };
         if request.method != Method::POST {
-            return Answer::empty(405);
+            return Response::empty(405);
         }
         match self.audience(tenant, request, now) {
             Ok((holder, audience, resource)) => {
@@ -124,7 +124,7 @@ impl Entra<'_> {
                     "ext_expires_in": seconds,
                     "access_token": token.text,
                 });
-                Answer::json(200, body.to_string())
+                Response::json(200, body.to_string())
             }
             Err(denial) => denial.answer(self.one_line_errors, self.rng, now),
         }
@@ -270,9 +270,9 @@ mod tests {
             text_expiry: false,
             rng: &mut Rng::with_seed(1),
         };
-        let answer = entra.answer(&request, NOW);
-        let body = serde_json::from_slice(&answer.body).expect("a JSON body");
-        (answer.status, body)
+        let response = entra.answer(&request, NOW);
+        let body = serde_json::from_slice(&response.body).expect("a JSON body");
+        (response.status, body)
     }
 
     /// The code of the denial that a managed identity's assertion meets; 0 for a token.
@@ -292,8 +292,8 @@ mod tests {
         let rng = &mut Rng::with_seed(1);
         let mut entra =
             Entra { tokens: &mut tokens, held: &[], one_line_errors: false, text_expiry: false, rng };
-        let answer = entra.answer(&request, NOW + Duration::seconds(age));
-        let body: Value = serde_json::from_slice(&answer.body).expect("a JSON body");
+        let response = entra.answer(&request, NOW + Duration::seconds(age));
+        let body: Value = serde_json::from_slice(&response.body).expect("a JSON body");
         body["error_codes"][0].as_u64().unwrap_or_default()
     }
 

@@ -5,10 +5,10 @@ use azure_core::time::Duration;
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 
-use crate::answer::Answer;
-use crate::disguise::Disguise;
+use crate::body_rewrite::BodyRewrite;
 use crate::reaction::{Outcome, Reaction};
 use crate::request::Request;
+use crate::response::Response;
 use crate::service::Service;
 
 /// Something that goes wrong, once unless told otherwise.
@@ -37,7 +37,7 @@ enum Kind {
     Body(u16, String),
     Html,
     BadJson,
-    Disguised(Disguise),
+    Rewritten(BodyRewrite),
     Talkative(&'static str, &'static str),
     CutBody(usize),
     LostReply,
@@ -73,14 +73,14 @@ impl Fault {
     /// chose have put out raw control characters inside of strings (Icinga/icinga2#8312, aide/aide#189) and bytes
     /// that are no UTF-8 (unraid/ci-runner-farm#49).
     pub fn garbled(text: &str, bytes: &[u8]) -> Self {
-        let kind = Kind::Disguised(Disguise::Garbled(text.to_owned(), Bytes::copy_from_slice(bytes)));
+        let kind = Kind::Rewritten(BodyRewrite::Garbled(text.to_owned(), Bytes::copy_from_slice(bytes)));
         Self::new(kind, format!("{text} garbled"))
     }
 
     /// Does the work, but writes a byte order mark before the body, as Entra and Azure's own API have been seen to do
     /// now and then (juju/juju#6836, Azure/azure-rest-api-specs#42472).
     pub fn byte_order_mark() -> Self {
-        Self::new(Kind::Disguised(Disguise::ByteOrderMark), "byte order mark".to_owned())
+        Self::new(Kind::Rewritten(BodyRewrite::ByteOrderMark), "byte order mark".to_owned())
     }
 
     /// Does the work, but compresses the body anew with the codings of these header lines, in their spelling: names
@@ -89,7 +89,7 @@ impl Fault {
     /// A coding that is unknown, such as `br`, is told and not applied.
     pub fn encoded(lines: &[&'static str]) -> Self {
         Self::new(
-            Kind::Disguised(Disguise::Encoded(lines.to_vec())),
+            Kind::Rewritten(BodyRewrite::Encoded(lines.to_vec())),
             format!("encoded as {}", lines.join(", ")),
         )
     }
@@ -217,29 +217,29 @@ impl Fault {
     }
 
     /// The reaction to a request it struck; `work` is what the service would do and answer.
-    pub(crate) fn react(&self, service: Service, work: impl FnOnce() -> Answer) -> Reaction {
+    pub(crate) fn react(&self, service: Service, work: impl FnOnce() -> Response) -> Reaction {
         let outcome = match &self.kind {
             Kind::Status(status) => self.answer(service.failure(*status)),
             Kind::Body(status, text) if text.starts_with('<') => {
-                self.answer(Answer::of("text/html", *status, text.clone()))
+                self.answer(Response::of("text/html", *status, text.clone()))
             }
-            Kind::Body(status, text) => self.answer(Answer::json(*status, text.clone())),
-            Kind::Html => self.answer(Answer::of("text/html; charset=utf-8", 200, PAGE)),
+            Kind::Body(status, text) => self.answer(Response::json(*status, text.clone())),
+            Kind::Html => self.answer(Response::of("text/html; charset=utf-8", 200, PAGE)),
             Kind::BadJson => self.answer(with_bad_json(work())),
-            Kind::Disguised(disguise) => self.answer(disguise.on(work())),
+            Kind::Rewritten(rewrite) => self.answer(rewrite.on(work())),
             Kind::Talkative(content_type, text) => {
                 // A status of 204 can have no body.
                 let status = match work().status {
                     204 => 200,
                     status => status,
                 };
-                self.answer(Answer::of(content_type, status, *text))
+                self.answer(Response::of(content_type, status, *text))
             }
             Kind::CutBody(bytes) => match work() {
-                answer if answer.body.is_empty() => Outcome::AcceptThenReset,
-                answer => {
-                    let kept = (*bytes).min(answer.body.len() - 1);
-                    Outcome::CutBody(answer, kept)
+                response if response.body.is_empty() => Outcome::AcceptThenReset,
+                response => {
+                    let kept = (*bytes).min(response.body.len() - 1);
+                    Outcome::CutBody(response, kept)
                 }
             },
             Kind::LostReply => {
@@ -257,20 +257,20 @@ impl Fault {
         Reaction { delay, outcome }
     }
 
-    fn answer(&self, answer: Answer) -> Outcome {
-        Outcome::Answer(match &self.retry_after {
-            Some(text) => answer.with(RETRY_AFTER, text),
-            None => answer,
+    fn answer(&self, response: Response) -> Outcome {
+        Outcome::Response(match &self.retry_after {
+            Some(text) => response.with(RETRY_AFTER, text),
+            None => response,
         })
     }
 }
 
 const PAGE: &str = "<!DOCTYPE html><title>Sign in</title><p>Sign in to reach the internet.</p>";
 
-fn with_bad_json(mut answer: Answer) -> Answer {
-    answer.headers.remove(CONTENT_ENCODING);
-    answer.body = r#"{"value":[{"id":"da63"#.into();
-    answer.with(CONTENT_TYPE, "application/json; charset=utf-8")
+fn with_bad_json(mut response: Response) -> Response {
+    response.headers.remove(CONTENT_ENCODING);
+    response.body = r#"{"value":[{"id":"da63"#.into();
+    response.with(CONTENT_TYPE, "application/json; charset=utf-8")
 }
 
 /// The faults that are set.
@@ -340,7 +340,7 @@ mod tests {
             let mut worked = false;
             fault.react(Service::DataCollector, || {
                 worked = true;
-                Answer::empty(200)
+                Response::empty(200)
             });
             assert_eq!(worked, works, "{}", fault.name);
         }
@@ -348,7 +348,7 @@ mod tests {
 
     #[test]
     fn a_cut_body_never_arrives_whole() {
-        let reaction = Fault::cut_body(100).react(Service::Defender, || Answer::json(200, "{}"));
+        let reaction = Fault::cut_body(100).react(Service::Defender, || Response::json(200, "{}"));
         assert!(matches!(reaction.outcome, Outcome::CutBody(_, 1)));
     }
 }

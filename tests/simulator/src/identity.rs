@@ -5,9 +5,9 @@ use azure_core::time::OffsetDateTime;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::answer::Answer;
-use crate::refusal::Refusal;
+use crate::rejection::Rejection;
 use crate::request::Request;
+use crate::response::Response;
 use crate::role::Role;
 use crate::tenant;
 use crate::token::{Principal, Resource, Tokens};
@@ -49,7 +49,7 @@ pub(crate) fn answer(
     held: &[Role],
     expiry: Expiry,
     now: OffsetDateTime,
-) -> Answer {
+) -> Response {
     match resource(request) {
         Ok((holder, audience, resource)) => {
             let token = tokens.issue(holder, audience, resource, held, now);
@@ -60,30 +60,30 @@ pub(crate) fn answer(
                 "resource": audience,
                 "token_type": "Bearer",
             });
-            Answer::json(200, body.to_string())
+            Response::json(200, body.to_string())
         }
-        Err(refusal) => {
-            let body = json!({ "statusCode": refusal.status, "message": refusal.message });
-            Answer::json(refusal.status, body.to_string())
+        Err(rejection) => {
+            let body = json!({ "statusCode": rejection.status, "message": rejection.message });
+            Response::json(rejection.status, body.to_string())
         }
     }
 }
 
-fn resource(request: &Request) -> Result<(Principal, &str, Resource), Refusal> {
-    let refuse = |status, message: &str| Err(Refusal::new(status, "", message));
+fn resource(request: &Request) -> Result<(Principal, &str, Resource), Rejection> {
+    let reject = |status, message: &str| Err(Rejection::new(status, "", message));
     if request.method != Method::GET || request.path != "/msi/token" {
-        return refuse(404, "there is no such resource");
+        return reject(404, "there is no such resource");
     }
     if request.header("x-identity-header") != Some(tenant::IDENTITY_HEADER) {
-        return refuse(401, "X-IDENTITY-HEADER is not this app's");
+        return reject(401, "X-IDENTITY-HEADER is not this app's");
     }
     if request.parameter("api-version") != Some("2019-08-01") {
-        return refuse(400, "api-version is not 2019-08-01");
+        return reject(400, "api-version is not 2019-08-01");
     }
     let holder = match request.parameter("client_id") {
         None => Principal::SYSTEM_ASSIGNED,
         Some(tenant::CLIENT_ID) => Principal::USER_ASSIGNED,
-        Some(_) => return refuse(400, "no identity of this client id is assigned to the app"),
+        Some(_) => return reject(400, "no identity of this client id is assigned to the app"),
     };
     let audience = request.parameter("resource").unwrap_or_default();
     match Resource::named(audience) {
@@ -92,7 +92,7 @@ fn resource(request: &Request) -> Result<(Principal, &str, Resource), Refusal> {
         None => {
             let message =
                 format!("AADSTS500011: The resource principal named {audience} was not found in the tenant.");
-            refuse(400, &message)
+            reject(400, &message)
         }
     }
 }
@@ -106,9 +106,9 @@ mod tests {
     fn ask(target: &str, header: &str) -> (u16, Value) {
         let request = Request::new(Method::GET, target).with_header("x-identity-header", header);
         let now = OffsetDateTime::UNIX_EPOCH;
-        let answer = answer(&request, &mut Tokens::new(1), &[], Expiry::Seconds, now);
-        let body = serde_json::from_slice(&answer.body).expect("a JSON body");
-        (answer.status, body)
+        let response = answer(&request, &mut Tokens::new(1), &[], Expiry::Seconds, now);
+        let body = serde_json::from_slice(&response.body).expect("a JSON body");
+        (response.status, body)
     }
 
     #[test]

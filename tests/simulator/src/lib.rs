@@ -8,15 +8,15 @@
 //!   [`Served::settings`] says how the forwarder finds them;
 //! - by hand: `cargo simulator` serves it on fixed ports.
 //!
-//! What the services accept, refuse and answer follows captures and documents of the real ones. What
+//! What the services accept, reject and answer follows captures and documents of the real ones. What
 //! goes wrong is a plain value, a [`Fault`]; where a real service strays from its documents, a
 //! [`Quirk`] can be switched on. Afterwards the cloud tells what it saw.
 
 #![forbid(unsafe_code)]
 
 mod alert;
-mod answer;
 pub mod azurite;
+mod body_rewrite;
 pub mod clock;
 mod cloud;
 mod connection;
@@ -24,14 +24,13 @@ mod console;
 mod counts;
 mod data_collector;
 mod defender;
-mod disguise;
 mod entra;
 mod fault;
 pub mod functions_host;
 mod generate;
 mod guid;
 mod identity;
-mod ledger;
+mod journal;
 mod logs_ingestion;
 mod machine;
 mod members;
@@ -43,8 +42,9 @@ mod process;
 mod quirk;
 mod rate_limit;
 mod reaction;
-mod refusal;
+mod rejection;
 mod request;
+mod response;
 mod role;
 mod rule;
 mod serve;
@@ -57,20 +57,20 @@ mod tls;
 mod token;
 mod world;
 
-pub use answer::Answer;
 pub use cloud::Cloud;
 pub use counts::Counts;
 pub use fault::Fault;
 pub use generate::Volume;
-pub use ledger::{Received, Refused, Seen};
+pub use journal::{Received, Rejected, Seen};
 pub use printed_rule::printed_rule;
 pub use quirk::Quirk;
 pub use reaction::{Outcome, Reaction};
 pub use request::Request;
+pub use response::Response;
 pub use role::Role;
 pub use rule::{LostValue, Why};
 pub use rustls::HandshakeKind;
 pub use serve::{Ports, Served};
 pub use service::Service;
 pub use settings::{Endpoints, Route, Sink};
-pub use steps::{Moment, Peer, Step, Steps};
+pub use steps::{Event, Step, Steps, Target};

@@ -10,12 +10,12 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderName, Method};
 use serde_json::json;
 
-use crate::answer::Answer;
 use crate::guid::is_guid;
-use crate::ledger::Received;
+use crate::journal::Received;
 use crate::post::{Record, records};
-use crate::refusal::Refusal;
+use crate::rejection::Rejection;
 use crate::request::Request;
+use crate::response::Response;
 use crate::rule::Stream;
 use crate::service::Service;
 use crate::tenant;
@@ -41,18 +41,18 @@ pub(crate) struct Endpoint<'a> {
     /// Whether the caller is Monitoring Metrics Publisher on the rule.
     pub is_publisher: bool,
     pub streams: &'a Streams,
-    /// Whether records that lie far apart are refused.
+    /// Whether records that lie far apart are rejected.
     pub limits_time_range: bool,
 }
 
 impl Endpoint<'_> {
     /// Accepts a post, or says why not.
-    pub fn accept(&self, request: &Request, now: OffsetDateTime) -> Result<Received, Refusal> {
+    pub fn accept(&self, request: &Request, now: OffsetDateTime) -> Result<Received, Rejection> {
         let stream = self.route(request)?;
         self.authorize(request, now)?;
         let Some(stream) = stream else {
             let message = "no data collection rule or stream of this name";
-            return Err(Refusal::new(404, "NotFound", message));
+            return Err(Rejection::new(404, "NotFound", message));
         };
         check_content_type(request)?;
         check_request_id(request)?;
@@ -81,28 +81,28 @@ impl Endpoint<'_> {
     }
 
     /// The stream the path names, if the rule declares it.
-    fn route(&self, request: &Request) -> Result<Option<String>, Refusal> {
+    fn route(&self, request: &Request) -> Result<Option<String>, Rejection> {
         let segments = request.segments();
         let segments: Vec<_> = segments.iter().map(String::as_str).collect();
         let ["dataCollectionRules", rule, "streams", stream] = segments[..] else {
-            return Err(Refusal::new(404, "NotFound", "there is no such resource"));
+            return Err(Rejection::new(404, "NotFound", "there is no such resource"));
         };
         if request.method != Method::POST {
-            return Err(Refusal::new(405, "MethodNotAllowed", "only POST is known here"));
+            return Err(Rejection::new(405, "MethodNotAllowed", "only POST is known here"));
         }
         match request.parameter("api-version") {
             Some("2023-01-01") => {}
             version => {
                 let message = format!("the API version {version:?} is not supported");
-                return Err(Refusal::new(400, "InvalidApiVersion", message));
+                return Err(Rejection::new(400, "InvalidApiVersion", message));
             }
         }
         let known = rule == tenant::DCR_ID && self.streams.contains_key(stream);
         Ok(known.then(|| stream.to_owned()))
     }
 
-    fn authorize(&self, request: &Request, now: OffsetDateTime) -> Result<(), Refusal> {
-        let unauthorized = |message: &str| Refusal::new(401, "InvalidToken", message);
+    fn authorize(&self, request: &Request, now: OffsetDateTime) -> Result<(), Rejection> {
+        let unauthorized = |message: &str| Rejection::new(401, "InvalidToken", message);
         let token = self.tokens.check(request.bearer(), now);
         let token = token.map_err(unauthorized)?;
         if token.resource != Resource::Monitor {
@@ -119,40 +119,40 @@ impl Endpoint<'_> {
                 token.holder.tenant,
                 token.holder.object
             );
-            return Err(Refusal::new(403, "OperationFailed", message));
+            return Err(Rejection::new(403, "OperationFailed", message));
         }
         Ok(())
     }
 }
 
-/// The refusal as this API words it.
-pub(crate) fn error(refusal: &Refusal) -> Answer {
-    let error = json!({ "code": refusal.code, "message": refusal.message });
-    Answer::json(refusal.status, json!({ "error": error }).to_string())
+/// The rejection as this API words it.
+pub(crate) fn error(rejection: &Rejection) -> Response {
+    let error = json!({ "code": rejection.code, "message": rejection.message });
+    Response::json(rejection.status, json!({ "error": error }).to_string())
 }
 
-fn check_content_type(request: &Request) -> Result<(), Refusal> {
+fn check_content_type(request: &Request) -> Result<(), Rejection> {
     match request.header(CONTENT_TYPE) {
         Some("application/json" | "application/json; charset=utf-8") => Ok(()),
         other => {
             let message = format!("the content type {other:?} is not application/json");
-            Err(Refusal::new(400, "ContentTypeNotSupported", message))
+            Err(Rejection::new(400, "ContentTypeNotSupported", message))
         }
     }
 }
 
 /// The header may be left out; its value is a GUID (documentation page "Logs Ingestion API in Azure Monitor", section
 /// Headers). What the service answers to another value is nowhere written.
-fn check_request_id(request: &Request) -> Result<(), Refusal> {
+fn check_request_id(request: &Request) -> Result<(), Rejection> {
     match request.header(REQUEST_ID) {
         Some(id) if !is_guid(id) => {
-            Err(Refusal::new(400, "InvalidHeader", format!("the {REQUEST_ID} {id:?} is not a GUID")))
+            Err(Rejection::new(400, "InvalidHeader", format!("the {REQUEST_ID} {id:?} is not a GUID")))
         }
         _ => Ok(()),
     }
 }
 
-fn decompressed(request: &Request) -> Result<String, Refusal> {
+fn decompressed(request: &Request) -> Result<String, Rejection> {
     check_length(request.body.len())?;
     let body = match request.header(CONTENT_ENCODING) {
         None => request.body.to_vec(),
@@ -170,7 +170,7 @@ fn decompressed(request: &Request) -> Result<String, Refusal> {
     String::from_utf8(body).map_err(|error| invalid(format!("the body is not UTF-8: {error}")))
 }
 
-fn check_length(length: usize) -> Result<(), Refusal> {
+fn check_length(length: usize) -> Result<(), Rejection> {
     if length <= MOST_BYTES {
         return Ok(());
     }
@@ -178,21 +178,21 @@ fn check_length(length: usize) -> Result<(), Refusal> {
         "Maximum allowed content length: {MOST_BYTES} bytes (1 MB). Provided content length: \
          {length} bytes."
     );
-    Err(Refusal::new(413, "ContentLengthLimitExceeded", message))
+    Err(Rejection::new(413, "ContentLengthLimitExceeded", message))
 }
 
-fn check_time_range(times: &[OffsetDateTime]) -> Result<(), Refusal> {
+fn check_time_range(times: &[OffsetDateTime]) -> Result<(), Rejection> {
     match (times.iter().min(), times.iter().max()) {
         (Some(first), Some(last)) if *last - *first > LONGEST_TIME_RANGE => {
             let message = "the time range of the records is more than 30 minutes";
-            Err(Refusal::new(400, "RecordsTimeRangeIsMoreThan30Minutes", message))
+            Err(Rejection::new(400, "RecordsTimeRangeIsMoreThan30Minutes", message))
         }
         _ => Ok(()),
     }
 }
 
-fn invalid(message: String) -> Refusal {
-    Refusal::new(400, "InvalidPayload", message)
+fn invalid(message: String) -> Rejection {
+    Rejection::new(400, "InvalidPayload", message)
 }
 
 #[cfg(test)]
@@ -237,7 +237,7 @@ mod tests {
                 limits_time_range: self.limits_time_range,
             };
             let received = endpoint.accept(request, NOW);
-            received.map_err(|refusal| (refusal.status, refusal.message))
+            received.map_err(|rejection| (rejection.status, rejection.message))
         }
 
         fn status(&self, target: &str, body: &str) -> u16 {
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn one_mebibyte_is_the_most_and_the_refusal_names_both_numbers() {
+    fn one_mebibyte_is_the_most_and_the_rejection_names_both_numbers() {
         let caller = Caller::new("https://monitor.azure.com");
         let body = |length: usize| format!(r#"[{{"a":"{}"}}]"#, "x".repeat(length - 10));
         assert_eq!(caller.status(&target(), &body(1_048_576)), 204);
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn records_more_than_half_an_hour_apart_are_refused_where_that_is_limited() {
+    fn records_more_than_half_an_hour_apart_are_rejected_where_that_is_limited() {
         let mut caller = Caller::new("https://monitor.azure.com");
         let body = |last: &str| {
             let times = ["2026-11-24T06:10:00Z", "2026-11-24T06:00:00Z", last];
@@ -310,8 +310,8 @@ mod tests {
         assert_eq!(caller.status(&target(), &long), 204);
         caller.limits_time_range = true;
         assert_eq!(caller.status(&target(), &short), 204);
-        let refused = caller.send(&caller.post(&target(), long)).expect_err("too long");
-        assert_eq!(refused, (400, "the time range of the records is more than 30 minutes".to_owned()));
+        let rejected = caller.send(&caller.post(&target(), long)).expect_err("too long");
+        assert_eq!(rejected, (400, "the time range of the records is more than 30 minutes".to_owned()));
     }
 
     #[test]

@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_name_that_occurs_twice_is_an_error() {
-        let error = members(r#"{"a":1,"a":2}"#).err().expect("refused");
+        let error = members(r#"{"a":1,"a":2}"#).err().expect("rejected");
         assert!(error.to_string().contains("a occurs twice"), "{error}");
     }
 }

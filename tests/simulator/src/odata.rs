@@ -1,5 +1,5 @@
 //! The part of OData that Defender's lists understand: `$filter`, `$orderby`, `$top`, `$skip` and
-//! `$expand`. Anything else that starts with a dollar sign is refused, as the real service does.
+//! `$expand`. Anything else that starts with a dollar sign is rejected, as the real service does.
 
 mod filter;
 mod schema;
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_service_does_not_know_is_refused() {
+    fn what_the_service_does_not_know_is_rejected() {
         for query in [
             "$top=0",
             "$top=10001",

@@ -13,7 +13,7 @@ pub enum Quirk {
     RepeatPage,
     /// Defender compresses with deflate whenever the caller takes it, as the real one does.
     DeflateReplies,
-    /// The Logs Ingestion API refuses posts whose records span more than 30 minutes.
+    /// The Logs Ingestion API rejects posts whose records span more than 30 minutes.
     LimitTimeRange,
     /// Entra words its errors in one line, not separated by CRLF.
     OneLineErrors,

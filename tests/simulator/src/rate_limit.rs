@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use azure_core::time::{Duration, OffsetDateTime};
 
-use crate::refusal::Refusal;
+use crate::rejection::Rejection;
 
 const LIMITS: [(usize, Duration, &str); 2] =
     [(100, Duration::minutes(1), "00:01:00"), (1500, Duration::hours(1), "01:00:00")];
@@ -17,7 +17,7 @@ pub(crate) struct RateLimit {
 
 impl RateLimit {
     /// Admits a call, or says which quota it exceeds. A call that is turned down costs nothing.
-    pub fn admit(&mut self, now: OffsetDateTime) -> Result<(), Refusal> {
+    pub fn admit(&mut self, now: OffsetDateTime) -> Result<(), Rejection> {
         for (allowed, span, name) in LIMITS {
             let Some(oldest) = self.admitted.iter().rev().nth(allowed - 1) else {
                 continue;
@@ -25,9 +25,9 @@ impl RateLimit {
             let left = *oldest + span - now;
             if left.is_positive() {
                 let message = format!("API calls quota exceeded! maximum allowed {allowed} per {name}");
-                return Err(Refusal {
+                return Err(Rejection {
                     retry_after: Some((left + Duration::nanoseconds(999_999_999)).whole_seconds()),
-                    ..Refusal::new(429, "429", message)
+                    ..Rejection::new(429, "429", message)
                 });
             }
         }
@@ -53,9 +53,9 @@ mod tests {
         for call in 0..100 {
             assert_eq!(limit.admit(at(call / 10)), Ok(()), "call {call}");
         }
-        let refused = limit.admit(at(20)).expect_err("the quota is used up");
-        assert_eq!(refused.message, "API calls quota exceeded! maximum allowed 100 per 00:01:00");
-        assert_eq!(refused.retry_after, Some(40));
+        let rejected = limit.admit(at(20)).expect_err("the quota is used up");
+        assert_eq!(rejected.message, "API calls quota exceeded! maximum allowed 100 per 00:01:00");
+        assert_eq!(rejected.retry_after, Some(40));
         assert!(limit.admit(at(59)).is_err());
         assert_eq!(limit.admit(at(60)), Ok(()));
     }
@@ -66,9 +66,9 @@ mod tests {
         for call in 0..1500 {
             assert_eq!(limit.admit(at(call)), Ok(()), "call {call}");
         }
-        let refused = limit.admit(at(1600)).expect_err("the quota is used up");
-        assert_eq!(refused.message, "API calls quota exceeded! maximum allowed 1500 per 01:00:00");
-        assert_eq!(refused.retry_after, Some(2000));
+        let rejected = limit.admit(at(1600)).expect_err("the quota is used up");
+        assert_eq!(rejected.message, "API calls quota exceeded! maximum allowed 1500 per 01:00:00");
+        assert_eq!(rejected.retry_after, Some(2000));
         assert_eq!(limit.admit(at(3600)), Ok(()));
     }
 }

@@ -2,7 +2,7 @@
 
 use azure_core::time::Duration;
 
-use crate::answer::Answer;
+use crate::response::Response;
 
 /// An outcome and how long it takes.
 #[derive(Clone, Debug)]
@@ -17,13 +17,13 @@ pub struct Reaction {
 #[derive(Clone, Debug)]
 pub enum Outcome {
     /// An answer.
-    Answer(Answer),
+    Response(Response),
     /// The service did the work, but the connection is reset before its reply is out.
     AcceptThenReset,
     /// The connection is reset and no work was done.
     Reset,
     /// The head of this answer and so many bytes of its body, then a closed connection.
-    CutBody(Answer, usize),
+    CutBody(Response, usize),
     /// Silence.
     Hang,
 }
@@ -37,7 +37,7 @@ impl Reaction {
     /// The status the caller gets to see, if any.
     pub fn status(&self) -> Option<u16> {
         match &self.outcome {
-            Outcome::Answer(answer) | Outcome::CutBody(answer, _) => Some(answer.status),
+            Outcome::Response(response) | Outcome::CutBody(response, _) => Some(response.status),
             Outcome::AcceptThenReset | Outcome::Reset | Outcome::Hang => None,
         }
     }

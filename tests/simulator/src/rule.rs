@@ -1,4 +1,4 @@
-//! A data collection rule as it is deployed: its document, refused as Azure refuses it, and the streams it
+//! A data collection rule as it is deployed: its document, rejected as Azure rejects it, and the streams it
 //! makes. A rule drops what it does not declare and nulls what does not fit, without a word to the sender; so
 //! a forwarder and a rule that disagree show nowhere but in the table. Here they show.
 //!
@@ -107,21 +107,21 @@ impl Rule {
 
     fn check_flows(&self) -> Result<(), String> {
         for (flow, at) in self.data_flows.iter().zip(0..) {
-            let refuse = |message: &str| Err(invalid(&format!("dataFlows[{at}]"), message));
+            let reject = |message: &str| Err(invalid(&format!("dataFlows[{at}]"), message));
             let is_declared = |stream: &&String| self.stream_declarations.contains_key(*stream);
             if let Some(stream) = flow.streams.iter().find(|stream| !is_declared(stream)) {
-                return refuse(&format!("the stream '{stream}' is not declared"));
+                return reject(&format!("the stream '{stream}' is not declared"));
             }
             let [destination] = &flow.destinations[..] else {
-                return refuse("a stream goes to one workspace");
+                return reject("a stream goes to one workspace");
             };
             if !self.destinations.log_analytics.iter().any(|workspace| workspace.name == *destination) {
-                return refuse(&format!("the destination '{destination}' is not declared"));
+                return reject(&format!("the destination '{destination}' is not declared"));
             }
             let output = flow.output_stream.as_deref().unwrap_or_default();
             let table = output.strip_prefix("Custom-").and_then(|table| table.strip_suffix("_CL"));
             if !table.is_some_and(is_name) {
-                return refuse(&format!("the output stream '{output}' is not 'Custom-<table>_CL'"));
+                return reject(&format!("the output stream '{output}' is not 'Custom-<table>_CL'"));
             }
         }
         Ok(())
@@ -145,8 +145,8 @@ impl Rule {
                 [] => return Err(invalid(&target, "no data flow takes this stream")),
                 _ => return Err(invalid(&target, "the simulator knows one data flow a stream")),
             };
-            if let Some(refusal) = table.and_then(|(name, table)| table.refusal(name)) {
-                return Err(refusal);
+            if let Some(rejection) = table.and_then(|(name, table)| table.rejection(name)) {
+                return Err(rejection);
             }
             let table = table.map(|(_, table)| Arc::clone(table));
             check_output(&columns, &transform, table.as_deref())?;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::json;
 
-use crate::answer::Answer;
+use crate::response::Response;
 
 /// One of the services; each has its own address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -31,7 +31,7 @@ impl Service {
     ];
 
     /// An error of this status in the form in which the service words its errors.
-    pub(crate) fn failure(self, status: u16) -> Answer {
+    pub(crate) fn failure(self, status: u16) -> Response {
         let code = match status {
             400 => "BadRequest",
             401 => "Unauthorized",
@@ -50,6 +50,6 @@ impl Service {
                 json!({ "error": { "code": code, "message": message } })
             }
         };
-        Answer::json(status, body.to_string())
+        Response::json(status, body.to_string())
     }
 }

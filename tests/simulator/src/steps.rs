@@ -11,7 +11,7 @@ use crate::service::Service;
 
 /// Who is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Peer {
+pub enum Target {
     /// A service of the cloud.
     Service(Service),
     /// The store behind a relay.
@@ -31,18 +31,18 @@ pub enum Step {
 
 /// One step of one exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Moment {
+pub struct Event {
     /// Counts from 0.
     pub number: usize,
     /// Who was asked.
-    pub peer: Peer,
+    pub target: Target,
     /// How far it has come.
     pub step: Step,
     /// The method and the path.
     pub call: String,
 }
 
-type Hook = dyn Fn(&Moment) -> bool + Send + Sync;
+type Hook = dyn Fn(&Event) -> bool + Send + Sync;
 
 /// The steps so far. Clones are handles to the same.
 #[derive(Clone)]
@@ -50,7 +50,7 @@ pub struct Steps(Arc<Inner>);
 
 struct Inner {
     hook: Box<Hook>,
-    moments: Mutex<Vec<Moment>>,
+    events: Mutex<Vec<Event>>,
     pace: watch::Sender<Pace>,
 }
 
@@ -66,9 +66,9 @@ enum Pace {
 
 impl Steps {
     /// Tells each step to `hook`; the first time that it answers true, the world halts.
-    pub fn new(hook: impl Fn(&Moment) -> bool + Send + Sync + 'static) -> Self {
-        let (moments, pace) = (Mutex::default(), watch::Sender::new(Pace::Watched));
-        Self(Arc::new(Inner { hook: Box::new(hook), moments, pace }))
+    pub fn new(hook: impl Fn(&Event) -> bool + Send + Sync + 'static) -> Self {
+        let (events, pace) = (Mutex::default(), watch::Sender::new(Pace::Watched));
+        Self(Arc::new(Inner { hook: Box::new(hook), events, pace }))
     }
 
     /// Halts the world: no request that has not been worked on yet will be, and no reply leaves that has
@@ -93,41 +93,41 @@ impl Steps {
     }
 
     /// Lets the world go on, for requests still to come: what was held is lost for ever.
-    pub fn go_on(&self) {
+    pub fn resume(&self) {
         self.0.pace.send_replace(Pace::Free);
     }
 
     /// All steps so far, in order.
-    pub fn moments(&self) -> Vec<Moment> {
+    pub fn events(&self) -> Vec<Event> {
         self.lock().clone()
     }
 
     /// Tells a step, and comes back when the exchange may go on.
-    pub(crate) async fn pass(&self, peer: Peer, step: Step, call: &str) {
-        if self.tell(peer, step, call) {
+    pub(crate) async fn pass(&self, target: Target, step: Step, call: &str) {
+        if self.tell(target, step, call) {
             pending::<()>().await;
         }
     }
 
     /// Tells a step; true when the world has halted.
-    pub(crate) fn tell(&self, peer: Peer, step: Step, call: &str) -> bool {
-        let mut moments = self.lock();
-        let moment = Moment { number: moments.len(), peer, step, call: call.to_owned() };
+    pub(crate) fn tell(&self, target: Target, step: Step, call: &str) -> bool {
+        let mut events = self.lock();
+        let event = Event { number: events.len(), target, step, call: call.to_owned() };
         let pace = *self.0.pace.borrow();
         let halts = match pace {
-            Pace::Watched => (self.0.hook)(&moment),
+            Pace::Watched => (self.0.hook)(&event),
             Pace::Halted => true,
             Pace::Free => false,
         };
-        moments.push(moment);
+        events.push(event);
         if halts {
             self.halt();
         }
         halts
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Moment>> {
-        self.0.moments.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Vec<Event>> {
+        self.0.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

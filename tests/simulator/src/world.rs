@@ -9,7 +9,6 @@ use fastrand::Rng;
 use http::HeaderValue;
 use http::header::DATE;
 
-use crate::answer::Answer;
 use crate::counts::Counts;
 use crate::data_collector;
 use crate::defender::{Api, Catalogue, Defender};
@@ -17,14 +16,15 @@ use crate::entra::Entra;
 use crate::fault::Faults;
 use crate::generate::Generator;
 use crate::identity::{self, Expiry};
-use crate::ledger::{Ledger, Received, Refused, Seen};
+use crate::journal::{Journal, Received, Rejected, Seen};
 use crate::logs_ingestion::{self, Endpoint, Streams};
 use crate::post::Record;
 use crate::quirk::Quirk;
 use crate::rate_limit::RateLimit;
 use crate::reaction::{Outcome, Reaction};
-use crate::refusal::Refusal;
+use crate::rejection::Rejection;
 use crate::request::Request;
+use crate::response::Response;
 use crate::role::Role;
 use crate::rule::Tables;
 use crate::service::Service;
@@ -45,7 +45,7 @@ pub(crate) struct World {
     pub page_cap: Option<usize>,
     pub faults: Faults,
     pub limits: Option<BTreeMap<Api, RateLimit>>,
-    pub ledger: Ledger,
+    pub journal: Journal,
     /// How far the services' clocks are ahead of the time they are given.
     pub ahead: Duration,
     rng: Rng,
@@ -66,7 +66,7 @@ impl World {
             page_cap: None,
             faults: Faults::default(),
             limits: None,
-            ledger: Ledger::default(),
+            journal: Journal::default(),
             ahead: Duration::ZERO,
             rng: Rng::with_seed(seed.wrapping_add(2)),
         }
@@ -75,20 +75,20 @@ impl World {
     /// The faults are looked at first; what none of them strikes goes to the service.
     pub fn react(&mut self, service: Service, request: &Request, now: OffsetDateTime) -> Reaction {
         let now = now + self.ahead;
-        self.ledger.counts.requests += 1;
+        self.journal.counts.requests += 1;
         let fault = self.faults.strike(service, request);
         let mut reaction = match &fault {
             Some(fault) => {
-                self.ledger.counts.faults += 1;
+                self.journal.counts.faults += 1;
                 fault.react(service, || self.answer(service, request, now))
             }
-            None => Reaction::now(Outcome::Answer(self.answer(service, request, now))),
+            None => Reaction::now(Outcome::Response(self.answer(service, request, now))),
         };
-        if let Outcome::Answer(answer) | Outcome::CutBody(answer, _) = &mut reaction.outcome {
+        if let Outcome::Response(response) | Outcome::CutBody(response, _) = &mut reaction.outcome {
             let date = HeaderValue::from_str(&to_rfc7231(&now)).expect("a date is plain text");
-            answer.headers.insert(DATE, date);
+            response.headers.insert(DATE, date);
         }
-        self.ledger.seen.push(Seen {
+        self.journal.seen.push(Seen {
             service,
             method: request.method.clone(),
             path_and_query: request.path_and_query(),
@@ -99,7 +99,7 @@ impl World {
         reaction
     }
 
-    fn answer(&mut self, service: Service, request: &Request, now: OffsetDateTime) -> Answer {
+    fn answer(&mut self, service: Service, request: &Request, now: OffsetDateTime) -> Response {
         match service {
             Service::Entra => self.entra(request, now),
             Service::Identity => self.identity(request, now),
@@ -107,9 +107,9 @@ impl World {
             Service::DataCollector => match data_collector::accept(request, now) {
                 Ok(received) => {
                     self.keep(received);
-                    Answer::empty(200)
+                    Response::empty(200)
                 }
-                Err(refusal) => data_collector::error(self.refuse(service, &refusal, now)),
+                Err(rejection) => data_collector::error(self.reject(service, &rejection, now)),
             },
             Service::LogsIngestion => {
                 let endpoint = Endpoint {
@@ -122,17 +122,17 @@ impl World {
                     Ok(received) => {
                         let received = self.keep(received);
                         if let Some(Some(stream)) = self.streams.get(&received.log_type_or_stream) {
-                            self.ledger.store(received, Arc::clone(stream));
+                            self.journal.store(received, Arc::clone(stream));
                         }
-                        Answer::empty(204)
+                        Response::empty(204)
                     }
-                    Err(refusal) => logs_ingestion::error(self.refuse(service, &refusal, now)),
+                    Err(rejection) => logs_ingestion::error(self.reject(service, &rejection, now)),
                 }
             }
         }
     }
 
-    fn entra(&mut self, request: &Request, now: OffsetDateTime) -> Answer {
+    fn entra(&mut self, request: &Request, now: OffsetDateTime) -> Response {
         let mut entra = Entra {
             tokens: &mut self.tokens,
             held: &self.held,
@@ -140,12 +140,12 @@ impl World {
             text_expiry: self.quirks.contains(&Quirk::TextExpiry),
             rng: &mut self.rng,
         };
-        let answer = entra.answer(request, now);
-        self.ledger.counts.tokens += u64::from(answer.status == 200);
-        answer
+        let response = entra.answer(request, now);
+        self.journal.counts.tokens += u64::from(response.status == 200);
+        response
     }
 
-    fn identity(&mut self, request: &Request, now: OffsetDateTime) -> Answer {
+    fn identity(&mut self, request: &Request, now: OffsetDateTime) -> Response {
         let expiry = if self.quirks.contains(&Quirk::NumericExpiry) {
             Expiry::Number
         } else if self.quirks.contains(&Quirk::DatedExpiry) {
@@ -153,13 +153,13 @@ impl World {
         } else {
             Expiry::Seconds
         };
-        let answer = identity::answer(request, &mut self.tokens, &self.held, expiry, now);
-        self.ledger.counts.identity_tokens += u64::from(answer.status == 200);
-        answer
+        let response = identity::answer(request, &mut self.tokens, &self.held, expiry, now);
+        self.journal.counts.identity_tokens += u64::from(response.status == 200);
+        response
     }
 
-    fn defender(&mut self, request: &Request, now: OffsetDateTime) -> Answer {
-        let counts = &mut self.ledger.counts;
+    fn defender(&mut self, request: &Request, now: OffsetDateTime) -> Response {
+        let counts = &mut self.journal.counts;
         match Api::of(request) {
             Some((Api::AlertList, _)) => counts.alert_lists += 1,
             Some((Api::AlertGet, _)) => counts.alert_gets += 1,
@@ -176,32 +176,37 @@ impl World {
             page_cap: self.page_cap,
             rng: &mut self.rng,
         };
-        let answer = defender.answer(request, now);
-        counts.throttled += u64::from(answer.status == 429);
-        answer
+        let response = defender.answer(request, now);
+        counts.throttled += u64::from(response.status == 429);
+        response
     }
 
     fn keep(&mut self, received: Received) -> Arc<Received> {
-        let counts = &mut self.ledger.counts;
+        let counts = &mut self.journal.counts;
         counts.posts += 1;
         counts.records += received.records.len() as u64;
         counts.bytes += received.body_bytes as u64;
         counts.wire_bytes += received.wire_bytes as u64;
         look_inside(&received, counts);
         let received = Arc::new(received);
-        self.ledger.received.push(Arc::clone(&received));
+        self.journal.received.push(Arc::clone(&received));
         received
     }
 
-    fn refuse<'a>(&mut self, service: Service, refusal: &'a Refusal, now: OffsetDateTime) -> &'a Refusal {
-        self.ledger.counts.refused += 1;
-        self.ledger.refused.push(Refused {
+    fn reject<'a>(
+        &mut self,
+        service: Service,
+        rejection: &'a Rejection,
+        now: OffsetDateTime,
+    ) -> &'a Rejection {
+        self.journal.counts.rejected += 1;
+        self.journal.rejected.push(Rejected {
             service,
-            status: refusal.status,
-            reason: format!("{}: {}", refusal.code, refusal.message),
+            status: rejection.status,
+            reason: format!("{}: {}", rejection.code, rejection.message),
             at: now,
         });
-        refusal
+        rejection
     }
 }
 

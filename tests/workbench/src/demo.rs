@@ -101,7 +101,7 @@ pub(crate) async fn run(options: Options) -> Result<bool, String> {
         ticks: [first_tick, second_tick],
         expected: cloud.alert_ids(),
         records: cloud.records(),
-        refused: cloud.refused().len(),
+        rejected: cloud.rejected().len(),
         requests: cloud.requests().iter().filter(|seen| !TOKENS.contains(&seen.service)).count(),
         counts: cloud.counts(),
         peak_bytes: host.peak_bytes(),

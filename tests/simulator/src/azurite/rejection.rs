@@ -4,7 +4,7 @@
 use http::header::HeaderName;
 use http::request::Parts;
 
-use crate::answer::Answer;
+use crate::response::Response;
 
 /// A rejection, and the requests that it is for.
 ///
@@ -37,14 +37,14 @@ impl StorageRejection {
         Self { has_header: false, is_page: true, ..Self::of(method, status, "") }
     }
 
-    pub(crate) fn answer(&self, head: &Parts) -> Option<Answer> {
-        (head.method == self.method).then(|| self.told())
+    pub(crate) fn answer(&self, head: &Parts) -> Option<Response> {
+        (head.method == self.method).then(|| self.response())
     }
 
-    /// The rejection, whatever was asked.
-    pub(crate) fn told(&self) -> Answer {
+    /// The response, whatever the request.
+    pub(crate) fn response(&self) -> Response {
         if self.is_page {
-            return Answer::of("text/html", self.status, "<html><body>Request blocked</body></html>");
+            return Response::of("text/html", self.status, "<html><body>Request blocked</body></html>");
         }
         let body = format!(
             "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>{}</Code><Message>The request is \
@@ -52,10 +52,10 @@ impl StorageRejection {
              </Error>",
             self.code
         );
-        let answer = Answer::of("application/xml", self.status, body);
+        let response = Response::of("application/xml", self.status, body);
         match self.has_header {
-            true => answer.with(HeaderName::from_static("x-ms-error-code"), &self.code),
-            false => answer,
+            true => response.with(HeaderName::from_static("x-ms-error-code"), &self.code),
+            false => response,
         }
     }
 }
@@ -64,7 +64,7 @@ impl StorageRejection {
 ///
 /// That of another tenant meets status 401 and the detail "Issuer validation failed. Issuer did not match."
 /// (Azure/azure-sdk-for-net#10529, Azure/azure-sdk-for-java#24926); Azure/AzureStor#119 has the one about the audience.
-pub(crate) fn of_token(detail: &str) -> Answer {
+pub(crate) fn of_token(detail: &str) -> Response {
     const CODE: &str = "InvalidAuthenticationInfo";
     let body = format!(
         "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>{CODE}</Code><Message>Server failed to \
@@ -72,5 +72,5 @@ pub(crate) fn of_token(detail: &str) -> Answer {
          RequestId:778fdc83-801e-0000-62ff-033467000000\nTime:2026-11-24T06:00:00.0000000Z</Message>\
          <AuthenticationErrorDetail>{detail}</AuthenticationErrorDetail></Error>"
     );
-    Answer::of("application/xml", 401, body).with(HeaderName::from_static("x-ms-error-code"), CODE)
+    Response::of("application/xml", 401, body).with(HeaderName::from_static("x-ms-error-code"), CODE)
 }

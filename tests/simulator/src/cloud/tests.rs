@@ -6,18 +6,18 @@ use http::header::{DATE, RETRY_AFTER};
 use serde_json::json;
 
 use super::*;
-use crate::answer::Answer;
 use crate::reaction::Outcome;
+use crate::response::Response;
 use crate::rule::Why;
 
 fn now() -> OffsetDateTime {
     parse_rfc3339("2026-11-24T06:00:00Z").expect("a time")
 }
 
-fn answer(cloud: &Cloud, service: Service, request: &Request, at: OffsetDateTime) -> Answer {
+fn answer(cloud: &Cloud, service: Service, request: &Request, at: OffsetDateTime) -> Response {
     match cloud.react(service, request, at).outcome {
-        Outcome::Answer(answer) => answer,
-        other => panic!("{other:?} is no answer"),
+        Outcome::Response(response) => response,
+        other => panic!("{other:?} is no response"),
     }
 }
 
@@ -69,15 +69,15 @@ fn what_was_accepted_is_kept_even_if_the_reply_is_lost() {
 }
 
 #[test]
-fn a_refused_post_is_kept_apart_with_its_reason() {
+fn a_rejected_post_is_kept_apart_with_its_reason() {
     let cloud = Cloud::new(1);
     cloud.deny_role(Role::MetricsPublisher);
-    let refused = cloud.react(Service::LogsIngestion, &post(&cloud, "[]"), now());
-    assert_eq!(refused.status(), Some(403));
+    let rejected = cloud.react(Service::LogsIngestion, &post(&cloud, "[]"), now());
+    assert_eq!(rejected.status(), Some(403));
     assert!(cloud.received().is_empty());
-    let refused = cloud.refused();
-    assert_eq!(refused.len(), 1);
-    assert!(refused[0].reason.starts_with("OperationFailed: "), "{}", refused[0].reason);
+    let rejected = cloud.rejected();
+    assert_eq!(rejected.len(), 1);
+    assert!(rejected[0].reason.starts_with("OperationFailed: "), "{}", rejected[0].reason);
 }
 
 #[test]
@@ -126,10 +126,10 @@ fn the_quota_answers_429_with_the_wait_in_seconds() {
         assert_eq!(answer(&cloud, Service::Defender, &request, now()).status, 200);
     }
     let at = now() + Duration::seconds(15);
-    let refused = answer(&cloud, Service::Defender, &request, at);
-    assert_eq!(refused.status, 429);
-    assert_eq!(refused.headers[RETRY_AFTER], "45");
-    assert_eq!(refused.headers[DATE], "Tue, 24 Nov 2026 06:00:15 GMT");
+    let rejected = answer(&cloud, Service::Defender, &request, at);
+    assert_eq!(rejected.status, 429);
+    assert_eq!(rejected.headers[RETRY_AFTER], "45");
+    assert_eq!(rejected.headers[DATE], "Tue, 24 Nov 2026 06:00:15 GMT");
     assert_eq!(cloud.counts().throttled, 1);
 }
 
@@ -197,7 +197,7 @@ fn a_deployed_rule_says_nothing_and_keeps_what_it_does_not_declare_from_the_tabl
 }
 
 #[test]
-fn the_rule_decides_which_streams_there_are_and_a_refused_one_changes_nothing() {
+fn the_rule_decides_which_streams_there_are_and_a_rejected_one_changes_nothing() {
     let cloud = Cloud::new(1);
     let status = || cloud.react(Service::LogsIngestion, &post(&cloud, "[]"), now()).status();
     cloud.deploy_rule("{}").expect_err("no rule");

@@ -21,9 +21,9 @@ fn post(body: &str) -> Request {
         .with_body(body.to_owned())
 }
 
-fn refused(request: &Request) -> (u16, &'static str) {
-    let refusal = accept(request, now()).expect_err("a spoiled post");
-    (refusal.status, refusal.code)
+fn rejected(request: &Request) -> (u16, &'static str) {
+    let rejection = accept(request, now()).expect_err("a spoiled post");
+    (rejection.status, rejection.code)
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn a_good_post_is_kept_as_it_came() {
 }
 
 #[test]
-fn a_spoiled_head_is_refused_by_its_code() {
+fn a_spoiled_head_is_rejected_by_its_code() {
     let good = || post("[{\"id\":\"da1\"}]");
     let without = |name: &str| {
         let mut request = good();
@@ -56,12 +56,12 @@ fn a_spoiled_head_is_refused_by_its_code() {
         (good().with_header("x-ms-date", "2026-11-24T06:00:00Z"), 403, "InvalidAuthorization"),
         (good().with_body("[{\"id\":\"da22\"}]"), 403, "InvalidAuthorization"),
     ] {
-        assert_eq!(refused(&request), (status, code));
+        assert_eq!(rejected(&request), (status, code));
     }
 }
 
 #[test]
-fn a_spoiled_target_is_refused_by_its_code() {
+fn a_spoiled_target_is_rejected_by_its_code() {
     for (target, status, code) in [
         ("/api/logs", 400, "MissingApiVersion"),
         ("/api/logs?api-version=2023-01-01", 400, "InvalidApiVersion"),
@@ -69,12 +69,12 @@ fn a_spoiled_target_is_refused_by_its_code() {
     ] {
         let Request { path, query, .. } = Request::new(Method::POST, target);
         let request = Request { path, query, ..post("[]") };
-        assert_eq!(refused(&request), (status, code), "{target}");
+        assert_eq!(rejected(&request), (status, code), "{target}");
     }
 }
 
 #[test]
-fn a_body_that_makes_no_columns_is_refused() {
+fn a_body_that_makes_no_columns_is_rejected() {
     for body in [
         "",
         "not json",
@@ -85,7 +85,7 @@ fn a_body_that_makes_no_columns_is_refused() {
         r#"[{"TimeGenerated":"2026-11-24T06:00:00Z"}]"#,
         BODY,
     ] {
-        assert_eq!(refused(&post(body)), (400, "InvalidDataFormat"), "{body}");
+        assert_eq!(rejected(&post(body)), (400, "InvalidDataFormat"), "{body}");
     }
     let arrays_are_text = r#"[{"evidence":[{"@odata.type":"x"}]}]"#;
     assert!(accept(&post(arrays_are_text), now()).is_ok());
@@ -104,5 +104,5 @@ fn the_date_may_be_a_quarter_of_an_hour_off_and_no_more() {
 fn thirty_million_bytes_are_the_most() {
     let body = |length: usize| format!(r#"[{{"a":"{}"}}]"#, "x".repeat(length - 10));
     assert!(accept(&post(&body(30_000_000)), now()).is_ok());
-    assert_eq!(refused(&post(&body(30_000_001))), (404, "RequestTooLarge"));
+    assert_eq!(rejected(&post(&body(30_000_001))), (404, "RequestTooLarge"));
 }

@@ -10,7 +10,7 @@ use crate::alert::{ALERT_FIELDS, Alert};
 use crate::machine::{MACHINE_FIELDS, Machine};
 use crate::odata::{Order, Query, Schema};
 use crate::quirk::Quirk;
-use crate::refusal::Refusal;
+use crate::rejection::Rejection;
 use crate::request::Request;
 
 const CONTEXT: &str = "https://api.security.microsoft.com/api/$metadata";
@@ -64,7 +64,7 @@ impl Catalogue {
         quirks: &BTreeSet<Quirk>,
         page_cap: Option<usize>,
         now: OffsetDateTime,
-    ) -> Result<String, Refusal> {
+    ) -> Result<String, Rejection> {
         let mut query = query(request, &ALERT_FIELDS, quirks)?;
         // Without `$top` there would be a link to the rest.
         query.top = query.top.map(|top| page_cap.map_or(top, |cap| cap.min(top)));
@@ -93,13 +93,13 @@ impl Catalogue {
         Ok(body)
     }
 
-    pub fn alert(&self, id: &str, now: OffsetDateTime) -> Result<String, Refusal> {
+    pub fn alert(&self, id: &str, now: OffsetDateTime) -> Result<String, Rejection> {
         let alert = self.alerts.get(id).filter(|alert| alert.is_visible(now));
         let alert = alert.ok_or_else(|| not_found("Alert", id))?;
         Ok(entity("Alerts", alert.text()))
     }
 
-    pub fn machines(&self, request: &Request, quirks: &BTreeSet<Quirk>) -> Result<String, Refusal> {
+    pub fn machines(&self, request: &Request, quirks: &BTreeSet<Quirk>) -> Result<String, Rejection> {
         let query = query(request, &MACHINE_FIELDS, quirks)?;
         if query.expand.is_some() {
             return Err(bad_query("machines have nothing to expand"));
@@ -113,7 +113,7 @@ impl Catalogue {
     }
 
     /// A machine is found by its id or by its name.
-    pub fn machine(&self, id: &str) -> Result<String, Refusal> {
+    pub fn machine(&self, id: &str) -> Result<String, Rejection> {
         let named = || self.machines.values().find(|machine| machine.is_called(id));
         let machine = self.machines.get(id).or_else(named);
         let machine = machine.ok_or_else(|| not_found("Machine", id))?;
@@ -121,7 +121,7 @@ impl Catalogue {
     }
 }
 
-fn query(request: &Request, schema: &Schema, quirks: &BTreeSet<Quirk>) -> Result<Query, Refusal> {
+fn query(request: &Request, schema: &Schema, quirks: &BTreeSet<Quirk>) -> Result<Query, Rejection> {
     let mut query = Query::parse(&request.query, schema).map_err(|reason| bad_query(&reason))?;
     if quirks.contains(&Quirk::IgnoreOrderBy) {
         query = query.without_order();
@@ -178,11 +178,11 @@ fn entity(set: &str, text: &str) -> String {
     format!(r#"{{"@odata.context":"{CONTEXT}#{set}/$entity"{comma}{inner}"#)
 }
 
-fn not_found(what: &str, id: &str) -> Refusal {
-    Refusal::new(404, "ResourceNotFound", format!("{what} {id} was not found"))
+fn not_found(what: &str, id: &str) -> Rejection {
+    Rejection::new(404, "ResourceNotFound", format!("{what} {id} was not found"))
 }
 
-fn bad_query(reason: &str) -> Refusal {
+fn bad_query(reason: &str) -> Rejection {
     let message = format!("The query specified in the URI is not valid. {reason}");
-    Refusal::new(400, "", message)
+    Rejection::new(400, "", message)
 }

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unfit_host_json_is_refused() {
+    fn an_unfit_host_json_is_rejected() {
         for (host, problem) in [
             (r#"{"customHandler":{"description":{"defaultExecutablePath":"handler"}}}"#, "version"),
             (r#"{"version":"2.0","customHandler":{}}"#, "defaultExecutablePath"),
@@ -148,8 +148,8 @@ mod tests {
                 "time span",
             ),
         ] {
-            let refused = app(host).1.expect_err(host);
-            assert!(refused.contains(problem), "{refused}");
+            let rejected = app(host).1.expect_err(host);
+            assert!(rejected.contains(problem), "{rejected}");
         }
     }
 }

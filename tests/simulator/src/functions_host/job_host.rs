@@ -31,7 +31,7 @@ pub(super) enum State {
     Ready(u32),
     /// It is being started; invocations wait.
     Starting,
-    /// Nothing, and the host leaves it at that: invocations are refused.
+    /// Nothing, and the host leaves it at that: invocations are rejected.
     Down,
     /// The host has stopped.
     Stopped,

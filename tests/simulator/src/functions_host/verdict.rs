@@ -1,14 +1,14 @@
 //! What the host does when its handler's process ends by itself.
 //!
 //! Exit code 0 is the trap: the host takes it for a wanted end and neither restarts the process nor says
-//! anything, so every later invocation is refused.
+//! anything, so every later invocation is rejected.
 
 use azure_core::time::{Duration, OffsetDateTime};
 
 /// The host's answer to a process that ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HostVerdict {
-    /// Exit code 0: nothing happens and later invocations are refused.
+    /// Exit code 0: nothing happens and later invocations are rejected.
     StaysDown,
     /// Exit code 200, the code for a wanted restart: restarted at once, not held against it.
     Restarts,

@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_filter_is_refused() {
+    fn what_is_not_a_filter_is_rejected() {
         for filter in [
             "",
             "id",

@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn each_type_takes_its_own_values_and_no_others() {
-        for (kind, held, refused) in [
+        for (kind, held, rejected) in [
             ("string", vec![r#""""#, r#""1""#, r#""\u00e9""#], vec!["1", "true", "[]", "{}", r#""\ud800""#]),
             ("int", vec!["0", "-2147483648", "2147483647"], vec!["2147483648", "1.0", r#""1""#, "true"]),
             (
@@ -192,7 +192,7 @@ mod tests {
             for json in held {
                 assert_ne!(kind.hold(json), None, "{kind:?} {json}");
             }
-            for json in refused {
+            for json in rejected {
                 assert_eq!(kind.hold(json), None, "{kind:?} {json}");
             }
         }

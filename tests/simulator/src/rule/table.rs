@@ -38,7 +38,7 @@ impl Table {
 
     /// Why no rule may send to it (documentation page "Migrate from the HTTP Data Collector API to the Log Ingestion
     /// API": a table is migrated before a rule can send to it; code and words as in Azure/Azure-Sentinel#10510).
-    pub fn refusal(&self, name: &str) -> Option<String> {
+    pub fn rejection(&self, name: &str) -> Option<String> {
         self.is_classic.then(|| {
             format!(
                 "InvalidOutputTable: Table for output stream 'Custom-{name}' is not available for destination"

@@ -1,4 +1,4 @@
-//! Which documents are refused, one change away from a good one.
+//! Which documents are rejected, one change away from a good one.
 
 use serde_json::json;
 
@@ -48,7 +48,7 @@ fn a_rule_is_read_from_a_template_and_as_the_command_line_prints_it() {
 }
 
 #[test]
-fn what_azure_would_refuse_is_refused_and_named() {
+fn what_azure_would_reject_is_rejected_and_named() {
     let flow = "/properties/dataFlows/0";
     let streams = "/properties/streamDeclarations";
     let destinations = "/properties/destinations/logAnalytics";
@@ -107,9 +107,9 @@ fn what_azure_would_refuse_is_refused_and_named() {
     ] {
         let mut document = rule();
         *document.pointer_mut(at).expect("it is there") = value.clone();
-        let refusal = names(&document).expect_err(&format!("{at} {value}"));
+        let rejection = names(&document).expect_err(&format!("{at} {value}"));
         let parts: Vec<_> = message.split(".*").collect();
-        assert!(parts.iter().all(|part| refusal.contains(part)), "{at} {value}: {refusal}");
+        assert!(parts.iter().all(|part| rejection.contains(part)), "{at} {value}: {rejection}");
     }
 }
 
@@ -120,20 +120,20 @@ fn a_stream_is_declared_under_its_own_kind_of_name_and_flows_once() {
     parts["streamDeclarations"]["A"] = parts["streamDeclarations"]["Custom-A"].take();
     parts["streamDeclarations"].as_object_mut().expect("an object").remove("Custom-A");
     parts["dataFlows"][0]["streams"] = json!(["A"]);
-    let refusal = names(&document).expect_err("not Custom-");
-    assert!(refusal.contains("begins with 'Custom-'"), "{refusal}");
+    let rejection = names(&document).expect_err("not Custom-");
+    assert!(rejection.contains("begins with 'Custom-'"), "{rejection}");
 
     let mut document = rule();
     let twice = document["properties"]["dataFlows"][0].clone();
     document["properties"]["dataFlows"] = json!([twice, twice]);
-    let refusal = names(&document).expect_err("two flows");
-    assert!(refusal.contains("one data flow a stream"), "{refusal}");
+    let rejection = names(&document).expect_err("two flows");
+    assert!(rejection.contains("one data flow a stream"), "{rejection}");
 
     let mut document = rule();
     let twice = document["properties"]["destinations"]["logAnalytics"][0].clone();
     document["properties"]["destinations"]["logAnalytics"] = json!([twice, twice]);
-    let refusal = names(&document).expect_err("two destinations");
-    assert!(refusal.contains("the destination 'workspace' is there twice"), "{refusal}");
+    let rejection = names(&document).expect_err("two destinations");
+    assert!(rejection.contains("the destination 'workspace' is there twice"), "{rejection}");
 
     for text in ["", "[]", "{}"] {
         assert!(streams(text, &Tables::new()).is_err(), "{text:?}");
@@ -150,7 +150,7 @@ fn the_longest_name_is_taken() {
 
 /// Every column of the table is compared, and what the transformation makes of it counts.
 #[test]
-fn a_rule_that_puts_out_other_types_than_its_table_has_is_refused_in_the_services_words() {
+fn a_rule_that_puts_out_other_types_than_its_table_has_is_rejected_in_the_services_words() {
     let columns = |guid: &str, number: &str| {
         json!([
             {"name": "TimeGenerated", "type": "dateTime"}, {"name": "a_g", "type": guid}, {"name": "b_g", "type": guid},

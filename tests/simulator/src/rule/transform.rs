@@ -143,8 +143,8 @@ mod tests {
             "source | extenda = toguid(a)",
             "Source",
         ] {
-            let refusal = Transform::parse(Some(kql)).expect_err(kql);
-            assert!(refusal.contains("the simulator knows only 'source' and"), "{refusal}");
+            let rejection = Transform::parse(Some(kql)).expect_err(kql);
+            assert!(rejection.contains("the simulator knows only 'source' and"), "{rejection}");
         }
     }
 

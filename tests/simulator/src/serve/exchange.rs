@@ -4,7 +4,7 @@ use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::pin::Pin;
 
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -17,11 +17,11 @@ use tokio::sync::watch;
 use super::body::ReplyBody;
 use super::outbox::{Outbox, Telling};
 use super::responder::Responder;
-use crate::answer::Answer;
 use crate::reaction::{Outcome, Reaction};
+use crate::response::Response;
 use crate::steps::{Step, Steps};
 
-type Reply = Pin<Box<dyn Future<Output = io::Result<Response<ReplyBody>>> + Send>>;
+type Reply = Pin<Box<dyn Future<Output = io::Result<http::Response<ReplyBody>>> + Send>>;
 
 /// Serves a connection until the caller, a fault or a change of `open` ends it; `socket` finds the socket to
 /// reset.
@@ -35,7 +35,7 @@ pub(super) async fn run<S>(
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let outbox = Outbox::default();
-    let stream = Telling { stream, outbox: outbox.clone(), peer: responder.peer(), steps: steps.clone() };
+    let stream = Telling { stream, outbox: outbox.clone(), target: responder.target(), steps: steps.clone() };
     let react = service_fn(move |request| -> Reply {
         Box::pin(reply(responder.clone(), steps.clone(), outbox.clone(), request))
     });
@@ -52,7 +52,7 @@ pub(super) async fn run<S>(
     };
     let mut stream = connection.into_parts().io.into_inner().stream;
     match ended {
-        // The peer may be gone already; there is nobody left to tell.
+        // The caller may be gone already, and then this fails.
         Ok(()) => {
             drop(stream.shutdown().await);
             if hung_up {
@@ -70,22 +70,22 @@ async fn reply(
     steps: Steps,
     outbox: Outbox,
     request: hyper::Request<Incoming>,
-) -> io::Result<Response<ReplyBody>> {
+) -> io::Result<http::Response<ReplyBody>> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-    let (peer, call) = (responder.peer(), format!("{} {}", head.method, head.uri.path()));
+    let (target, call) = (responder.target(), format!("{} {}", head.method, head.uri.path()));
 
-    steps.pass(peer, Step::Received, &call).await;
+    steps.pass(target, Step::Received, &call).await;
     let Reaction { delay, outcome } = responder.react(head, body).await?;
     if let Ok(delay) = delay.try_into() {
         tokio::time::sleep(delay).await;
     }
-    steps.pass(peer, Step::Done, &call).await;
+    steps.pass(target, Step::Done, &call).await;
     match outcome {
-        Outcome::Answer(Answer { status, headers, body }) => {
+        Outcome::Response(Response { status, headers, body }) => {
             response(status, headers, ReplyBody::whole(body, outbox, call))
         }
-        Outcome::CutBody(Answer { status, headers, body }, kept) => {
+        Outcome::CutBody(Response { status, headers, body }, kept) => {
             response(status, headers, ReplyBody::cut(&body, kept))
         }
         Outcome::AcceptThenReset | Outcome::Reset => Err(io::Error::other("reset on purpose")),
@@ -93,8 +93,8 @@ async fn reply(
     }
 }
 
-fn response(status: u16, headers: HeaderMap, body: ReplyBody) -> io::Result<Response<ReplyBody>> {
-    let mut response = Response::new(body);
+fn response(status: u16, headers: HeaderMap, body: ReplyBody) -> io::Result<http::Response<ReplyBody>> {
+    let mut response = http::Response::new(body);
     *response.status_mut() = StatusCode::from_u16(status).map_err(io::Error::other)?;
     *response.headers_mut() = headers;
     Ok(response)

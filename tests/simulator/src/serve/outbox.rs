@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::steps::{Peer, Step, Steps};
+use crate::steps::{Step, Steps, Target};
 
 /// A connection's reply on its way out, by the call it answers.
 #[derive(Clone, Default)]
@@ -28,7 +28,7 @@ impl Outbox {
 pub(super) struct Telling<S> {
     pub stream: S,
     pub outbox: Outbox,
-    pub peer: Peer,
+    pub target: Target,
     pub steps: Steps,
 }
 
@@ -51,7 +51,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Telling<S> {
         let this = self.get_mut();
         ready!(Pin::new(&mut this.stream).poll_flush(context))?;
         if let Some(call) = this.outbox.take() {
-            this.steps.tell(this.peer, Step::Replied, &call);
+            this.steps.tell(this.target, Step::Replied, &call);
         }
         Poll::Ready(Ok(()))
     }

@@ -8,15 +8,15 @@ use http::header::{CONNECTION, TRANSFER_ENCODING};
 use http::request::Parts;
 
 use super::timed::Timed;
-use crate::answer::Answer;
 use crate::azurite::StorageRejection;
 use crate::clock;
 use crate::cloud::Cloud;
 use crate::connection::{Connections, Outgoing};
 use crate::reaction::{Outcome, Reaction};
 use crate::request::Request;
+use crate::response::Response;
 use crate::service::Service;
-use crate::steps::Peer;
+use crate::steps::Target;
 
 #[derive(Clone)]
 pub(crate) enum Responder {
@@ -27,10 +27,10 @@ pub(crate) enum Responder {
 }
 
 impl Responder {
-    pub fn peer(&self) -> Peer {
+    pub fn target(&self) -> Target {
         match self {
-            Self::Cloud(_, service) | Self::Timed(_, service) => Peer::Service(*service),
-            Self::Storage(..) => Peer::Storage,
+            Self::Cloud(_, service) | Self::Timed(_, service) => Target::Service(*service),
+            Self::Storage(..) => Target::Storage,
         }
     }
 
@@ -40,12 +40,12 @@ impl Responder {
             Self::Timed(timed, service) => Ok(timed.react(*service, request(head, body))),
             Self::Storage(connections, rejection, cloud) => {
                 let rejection = rejection.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                if let Some(answer) = rejection.and_then(|rejection| rejection.answer(&head)) {
-                    return Ok(Reaction::now(Outcome::Answer(answer)));
+                if let Some(response) = rejection.and_then(|rejection| rejection.answer(&head)) {
+                    return Ok(Reaction::now(Outcome::Response(response)));
                 }
-                let refusal = cloud.as_ref().and_then(|cloud| cloud.refuse_for_storage(&head, clock::now()));
-                if let Some(answer) = refusal {
-                    return Ok(Reaction::now(Outcome::Answer(answer)));
+                let rejected = cloud.as_ref().and_then(|cloud| cloud.reject_for_storage(&head, clock::now()));
+                if let Some(response) = rejected {
+                    return Ok(Reaction::now(Outcome::Response(response)));
                 }
                 let body = if body.is_empty() { Outgoing::empty() } else { Outgoing::whole(body) };
                 let request = http::Request::from_parts(head, body);
@@ -53,8 +53,8 @@ impl Responder {
                 // These were about the way between relay and store.
                 reply.headers.remove(CONNECTION);
                 reply.headers.remove(TRANSFER_ENCODING);
-                let answer = Answer { status: reply.status, headers: reply.headers, body: reply.body };
-                Ok(Reaction::now(Outcome::Answer(answer)))
+                let response = Response { status: reply.status, headers: reply.headers, body: reply.body };
+                Ok(Reaction::now(Outcome::Response(response)))
             }
         }
     }

@@ -10,7 +10,7 @@ use tokio_rustls::TlsConnector;
 
 use super::*;
 use crate::fault::Fault;
-use crate::steps::{Peer, Step};
+use crate::steps::{Step, Target};
 
 const GET: &[u8] = b"GET /api/alerts HTTP/1.1\r\nhost: simulator\r\n\r\n";
 
@@ -149,18 +149,18 @@ async fn every_exchange_is_told_in_three_steps() {
     exchange(&mut connect(&served).await).await.expect("a reply");
     cloud.fault(Fault::reset());
     exchange(&mut connect(&served).await).await.expect_err("no reply");
-    let told: Vec<_> = steps.moments().into_iter().map(|moment| (moment.number, moment.step)).collect();
+    let told: Vec<_> = steps.events().into_iter().map(|event| (event.number, event.step)).collect();
     let whole = [(0, Step::Received), (1, Step::Done), (2, Step::Replied)];
     assert_eq!(told, [&whole[..], &[(3, Step::Received), (4, Step::Done)]].concat());
-    assert_eq!(steps.moments()[2].call, "GET /api/alerts");
-    assert_eq!(steps.moments()[2].peer, Peer::Service(Service::Defender));
+    assert_eq!(steps.events()[2].call, "GET /api/alerts");
+    assert_eq!(steps.events()[2].target, Target::Service(Service::Defender));
 }
 
 #[tokio::test]
 async fn a_halted_world_neither_works_nor_replies_until_it_goes_on() {
     for (step, works) in [(Step::Received, 0), (Step::Done, 1)] {
         let cloud = Cloud::new(1);
-        let steps = Steps::new(move |moment| moment.step == step);
+        let steps = Steps::new(move |event| event.step == step);
         let served = cloud.serve_in_steps(Ports::Free, &steps).await.expect("free ports");
         let mut held = connect(&served).await;
         tokio::select! {
@@ -169,7 +169,7 @@ async fn a_halted_world_neither_works_nor_replies_until_it_goes_on() {
         }
         assert!(steps.is_halted());
         assert_eq!(cloud.requests().len(), works);
-        steps.go_on();
+        steps.resume();
         exchange(&mut connect(&served).await).await.expect("a reply");
         assert_eq!(cloud.requests().len(), works + 1);
     }

@@ -8,12 +8,12 @@ use azure_core::time::OffsetDateTime;
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 
-use crate::answer::Answer;
 use crate::clock;
 use crate::cloud::Cloud;
 use crate::defender::encode;
 use crate::reaction::{Outcome, Reaction};
 use crate::request::Request;
+use crate::response::Response;
 use crate::service::Service;
 
 /// Pages that are kept compressed. A run over 10,000 alerts has ten.
@@ -36,7 +36,7 @@ pub(crate) struct Timed {
 struct Page {
     plain: Bytes,
     encoding: String,
-    answer: Answer,
+    response: Response,
 }
 
 impl Timed {
@@ -59,7 +59,7 @@ impl Timed {
         let mut reaction = match status {
             Some(status) => {
                 lock(&self.posts).push((service, request, now));
-                Reaction::now(Outcome::Answer(Answer::empty(status)))
+                Reaction::now(Outcome::Response(Response::empty(status)))
             }
             None => self.ask(service, request, now),
         };
@@ -70,31 +70,31 @@ impl Timed {
     fn ask(&self, service: Service, mut request: Request, now: OffsetDateTime) -> Reaction {
         let accepted = request.headers.remove(ACCEPT_ENCODING);
         let mut reaction = self.cloud.react(service, &request, now);
-        if let (Outcome::Answer(answer), Some(accepted)) = (&mut reaction.outcome, accepted) {
+        if let (Outcome::Response(response), Some(accepted)) = (&mut reaction.outcome, accepted) {
             request.headers.insert(ACCEPT_ENCODING, accepted);
-            if service == Service::Defender && !answer.headers.contains_key(CONTENT_ENCODING) {
-                *answer = self.encoded(answer.clone(), &request);
+            if service == Service::Defender && !response.headers.contains_key(CONTENT_ENCODING) {
+                *response = self.encoded(response.clone(), &request);
             }
         }
         reaction
     }
 
-    fn encoded(&self, answer: Answer, request: &Request) -> Answer {
-        let encode = |answer| encode(answer, request, true);
-        if answer.body.len() < LONG {
-            return encode(answer);
+    fn encoded(&self, response: Response, request: &Request) -> Response {
+        let encode = |response| encode(response, request, true);
+        if response.body.len() < LONG {
+            return encode(response);
         }
         let encoding = request.header(ACCEPT_ENCODING).unwrap_or_default().to_owned();
-        let known = |page: &&Page| page.encoding == encoding && page.plain == answer.body;
+        let known = |page: &&Page| page.encoding == encoding && page.plain == response.body;
         if let Some(page) = lock(&self.pages).iter().find(known) {
-            return page.answer.clone();
+            return page.response.clone();
         }
-        let (plain, answer) = (answer.body.clone(), encode(answer));
+        let (plain, response) = (response.body.clone(), encode(response));
         let mut pages = lock(&self.pages);
         if pages.len() < MOST_PAGES {
-            pages.push(Page { plain, encoding, answer: answer.clone() });
+            pages.push(Page { plain, encoding, response: response.clone() });
         }
-        answer
+        response
     }
 }
 
@@ -133,7 +133,7 @@ mod tests {
             let request = Request::new(Method::GET, target);
             let request = request.with_header(name, value).with_header("accept-encoding", "gzip, deflate");
             match timed.react(service, request).outcome {
-                Outcome::Answer(answer) => answer,
+                Outcome::Response(response) => response,
                 other => panic!("{other:?}"),
             }
         };

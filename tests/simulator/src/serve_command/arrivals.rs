@@ -10,7 +10,7 @@ use simulator::{Cloud, LostValue};
 pub(crate) struct Arrivals {
     requests: usize,
     posts: usize,
-    refused: usize,
+    rejected: usize,
     lost: usize,
     lost_in_all: u64,
 }
@@ -18,7 +18,7 @@ pub(crate) struct Arrivals {
 impl Arrivals {
     /// One line for each post, one for each kind of other request, and one for each kind of lost value.
     pub(crate) fn since_last(&mut self, cloud: &Cloud) -> Vec<String> {
-        let (requests, posts, refused) = (cloud.requests(), cloud.received(), cloud.refused());
+        let (requests, posts, rejected) = (cloud.requests(), cloud.received(), cloud.rejected());
         let mut kinds = BTreeMap::new();
         for seen in &requests[self.requests..] {
             let status = seen.status.map_or("no reply".to_owned(), |status| status.to_string());
@@ -32,9 +32,9 @@ impl Arrivals {
             let (at, records) = (to_rfc3339(&post.at), post.records.len());
             format!("{at} {} took {records} records, {} bytes", post.log_type_or_stream, post.body_bytes)
         }));
-        lines.extend(refused[self.refused..].iter().map(|post| {
+        lines.extend(rejected[self.rejected..].iter().map(|post| {
             format!(
-                "{} {:?} refused a post: {} {}",
+                "{} {:?} rejected a post: {} {}",
                 to_rfc3339(&post.at),
                 post.service,
                 post.status,
@@ -42,7 +42,7 @@ impl Arrivals {
             )
         }));
         lines.extend(self.losses(cloud));
-        (self.requests, self.posts, self.refused) = (requests.len(), posts.len(), refused.len());
+        (self.requests, self.posts, self.rejected) = (requests.len(), posts.len(), rejected.len());
         lines
     }
 
@@ -93,7 +93,7 @@ mod tests {
         let identity =
             Request::new(Method::GET, "/msi/token?resource=https://monitor.azure.com&api-version=2019-08-01");
         let identity = identity.with_header("x-identity-header", tenant::IDENTITY_HEADER);
-        let Outcome::Answer(token) =
+        let Outcome::Response(token) =
             cloud.react(Service::Identity, &identity, OffsetDateTime::UNIX_EPOCH).outcome
         else {
             panic!("no token");

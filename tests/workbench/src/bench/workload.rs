@@ -131,7 +131,7 @@ impl Workload {
         };
         let reaction = cloud.react(service, request, at);
         if !matches!(reaction.status(), Some(200 | 204)) {
-            let reason = cloud.refused().pop().map(|refused| refused.reason);
+            let reason = cloud.rejected().pop().map(|rejected| rejected.reason);
             return Err(format!("{service:?} rejects a post: {}", reason.unwrap_or_default()));
         }
         let received = cloud.received().pop().ok_or("the cloud kept no accepted post")?;

@@ -32,9 +32,9 @@ pub(super) fn all(measured: &Measured) -> Vec<Check> {
         .collect();
     checks.push(once(&measured.expected, &measured.records));
     checks.push(Check {
-        what: "no post is refused",
-        found: format!("{} refused", measured.refused),
-        kept: measured.refused == 0,
+        what: "no post is rejected",
+        found: format!("{} rejected", measured.rejected),
+        kept: measured.rejected == 0,
     });
     checks.push(Check {
         what: "the table gets every value",

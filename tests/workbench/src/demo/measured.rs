@@ -12,7 +12,7 @@ pub(super) struct Measured {
     pub(super) expected: Vec<String>,
     /// The records the sink accepted.
     pub(super) records: Vec<Value>,
-    pub(super) refused: usize,
+    pub(super) rejected: usize,
     /// Requests to Defender and the sink, answered or not.
     pub(super) requests: usize,
     pub(super) counts: Counts,

@@ -50,7 +50,7 @@ pub(super) fn counts(measured: &Measured) {
             "alertsSent",
             format!("{} records in {} posts", grouped(counts.records), counts.posts),
         ),
-        ("set aside", "alertsSetAside", format!("{} posts refused", counts.refused)),
+        ("set aside", "alertsSetAside", format!("{} posts rejected", counts.rejected)),
         (
             "machines read",
             "machinesRead",

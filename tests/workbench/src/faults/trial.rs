@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use simulator::functions_host::{FunctionsHost, Invocation, Payload, Start};
 use simulator::{
-    Cloud, Moment, Peer, Ports, Route, Service, Sink, Step, Steps, Volume, clock, printed_rule, shape,
+    Cloud, Event, Ports, Route, Service, Sink, Step, Steps, Target, Volume, clock, printed_rule, shape,
 };
 
 use super::Options;
@@ -120,16 +120,16 @@ impl Kind {
     /// Sets it up. The steps halt where the process is to be killed.
     fn set(&self, cloud: &Cloud, sink: Service) -> Steps {
         let is =
-            |moment: &Moment, service, step| moment.peer == Peer::Service(service) && moment.step == step;
+            |event: &Event, service, step| event.target == Target::Service(service) && event.step == step;
         match self {
             Self::Faults(faults) => faults.iter().cloned().for_each(|fault| cloud.fault(fault)),
             Self::Quotas => cloud.enforce_rate_limits(true),
             Self::CappedPages(cap) => cloud.cap_pages(Some(*cap)),
-            Self::Kill => return Steps::new(move |moment| is(moment, sink, Step::Done)),
+            Self::Kill => return Steps::new(move |event| is(event, sink, Step::Done)),
             Self::RevokedTokens => {
                 let (cloud, revoked) = (cloud.clone(), std::sync::Once::new());
-                return Steps::new(move |moment| {
-                    if is(moment, Service::Defender, Step::Done) {
+                return Steps::new(move |event| {
+                    if is(event, Service::Defender, Step::Done) {
                         revoked.call_once(|| cloud.revoke_tokens());
                     }
                     false
@@ -148,7 +148,7 @@ async fn tick(host: &FunctionsHost, steps: &Steps) -> Result<TickResult, String>
         () = steps.halted() => {}
     }
     host.kill().await;
-    steps.go_on();
+    steps.resume();
     firing.await;
     host.restart().await?;
     Ok(TickResult::Killed)

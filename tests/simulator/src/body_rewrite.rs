@@ -9,14 +9,14 @@ use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use http::HeaderValue;
 use http::header::CONTENT_ENCODING;
 
-use crate::answer::Answer;
+use crate::response::Response;
 
 /// What is put before a text by those who think that UTF-8 needs it.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A form.
 #[derive(Clone, Debug)]
-pub(crate) enum Disguise {
+pub(crate) enum BodyRewrite {
     /// The text begins with a byte order mark, under the same compression as before.
     ByteOrderMark,
     /// Codings in the order in which they are applied, in the spelling of the header's lines. One that is unknown is
@@ -27,18 +27,18 @@ pub(crate) enum Disguise {
     Garbled(String, Bytes),
 }
 
-impl Disguise {
-    pub fn on(&self, answer: Answer) -> Answer {
-        let (answer, coding) = plain(answer);
+impl BodyRewrite {
+    pub fn on(&self, response: Response) -> Response {
+        let (response, coding) = plain(response);
         match self {
             Self::ByteOrderMark => {
-                let marked = Answer { body: [BYTE_ORDER_MARK, &answer.body].concat().into(), ..answer };
+                let marked = Response { body: [BYTE_ORDER_MARK, &response.body].concat().into(), ..response };
                 encoded(marked, coding.iter().map(String::as_str))
             }
-            Self::Encoded(lines) => encoded(answer, lines.iter().copied()),
+            Self::Encoded(lines) => encoded(response, lines.iter().copied()),
             Self::Garbled(text, bytes) => {
-                let body = replaced(&answer.body, text.as_bytes(), bytes);
-                Answer { body, ..answer }
+                let body = replaced(&response.body, text.as_bytes(), bytes);
+                Response { body, ..response }
             }
         }
     }
@@ -56,29 +56,29 @@ fn replaced(body: &[u8], text: &[u8], bytes: &[u8]) -> Bytes {
 }
 
 /// The answer without its compression, and what that was.
-fn plain(mut answer: Answer) -> (Answer, Option<String>) {
-    let coding = answer.headers.remove(CONTENT_ENCODING);
+fn plain(mut response: Response) -> (Response, Option<String>) {
+    let coding = response.headers.remove(CONTENT_ENCODING);
     let coding = coding.map(|coding| coding.to_str().expect("a service's own").to_owned());
     let mut text = Vec::new();
     match coding.as_deref() {
-        Some("deflate") => ZlibDecoder::new(&answer.body[..]).read_to_end(&mut text),
-        Some("gzip") => GzDecoder::new(&answer.body[..]).read_to_end(&mut text),
-        _ => return (answer, coding),
+        Some("deflate") => ZlibDecoder::new(&response.body[..]).read_to_end(&mut text),
+        Some("gzip") => GzDecoder::new(&response.body[..]).read_to_end(&mut text),
+        _ => return (response, coding),
     }
     .expect("the encoding it says it has");
-    answer.body = text.into();
-    (answer, coding)
+    response.body = text.into();
+    (response, coding)
 }
 
-fn encoded<'a>(mut answer: Answer, lines: impl Iterator<Item = &'a str>) -> Answer {
+fn encoded<'a>(mut response: Response, lines: impl Iterator<Item = &'a str>) -> Response {
     for line in lines {
         for coding in line.split(',') {
-            answer.body = apply(coding.trim(), &answer.body);
+            response.body = apply(coding.trim(), &response.body);
         }
         let told = line.replace('+', "").replace("raw ", "");
-        answer.headers.append(CONTENT_ENCODING, HeaderValue::from_str(&told).expect("plain text"));
+        response.headers.append(CONTENT_ENCODING, HeaderValue::from_str(&told).expect("plain text"));
     }
-    answer
+    response
 }
 
 fn apply(coding: &str, body: &[u8]) -> Bytes {
@@ -117,22 +117,22 @@ mod tests {
 
     #[test]
     fn the_text_stays_what_it_was() {
-        let compressed = Disguise::Encoded(vec!["GZIP"]).on(Answer::json(200, "{}"));
+        let compressed = BodyRewrite::Encoded(vec!["GZIP"]).on(Response::json(200, "{}"));
         assert_eq!(compressed.headers[CONTENT_ENCODING], "GZIP");
         let (whole, coding) =
-            plain(Answer { body: gzip(b"{}"), ..Answer::json(200, "") }.with(CONTENT_ENCODING, "gzip"));
+            plain(Response { body: gzip(b"{}"), ..Response::json(200, "") }.with(CONTENT_ENCODING, "gzip"));
         assert_eq!((&whole.body[..], coding.as_deref()), (&b"{}"[..], Some("gzip")));
 
-        let marked = Disguise::ByteOrderMark.on(Answer::json(200, "{}"));
+        let marked = BodyRewrite::ByteOrderMark.on(Response::json(200, "{}"));
         assert_eq!((&marked.body[..], marked.headers.get(CONTENT_ENCODING)), (&b"\xef\xbb\xbf{}"[..], None));
 
-        let members = Disguise::Encoded(vec!["gzip+"]).on(Answer::json(200, "{\"value\":[]}"));
+        let members = BodyRewrite::Encoded(vec!["gzip+"]).on(Response::json(200, "{\"value\":[]}"));
         let (mut one, mut all) = (String::new(), String::new());
         GzDecoder::new(&members.body[..]).read_to_string(&mut one).expect("a member");
         MultiGzDecoder::new(&members.body[..]).read_to_string(&mut all).expect("all members");
         assert_eq!((one.as_str(), all.as_str()), ("{\"valu", "{\"value\":[]}"));
 
-        let foreign = Disguise::Encoded(vec!["br"]).on(Answer::json(200, "{}"));
+        let foreign = BodyRewrite::Encoded(vec!["br"]).on(Response::json(200, "{}"));
         assert_eq!(
             (&foreign.body[..], &foreign.headers[CONTENT_ENCODING]),
             (&b"{}"[..], &HeaderValue::from_static("br"))

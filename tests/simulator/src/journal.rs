@@ -46,7 +46,7 @@ impl Received {
 
 /// A post that was turned down by the service itself; faults are not among them.
 #[derive(Clone, Debug)]
-pub struct Refused {
+pub struct Rejected {
     /// The sink it came to.
     pub service: Service,
     /// The status it got.
@@ -79,9 +79,9 @@ const MOST_LOST_VALUES: usize = 1000;
 
 /// All that arrived, in order.
 #[derive(Default)]
-pub(crate) struct Ledger {
+pub(crate) struct Journal {
     pub received: Vec<Arc<Received>>,
-    pub refused: Vec<Refused>,
+    pub rejected: Vec<Rejected>,
     pub seen: Vec<Seen>,
     pub counts: Counts,
     /// The first values that a deployed rule kept from its table.
@@ -90,7 +90,7 @@ pub(crate) struct Ledger {
     stored: Vec<(Arc<Received>, Arc<Stream>)>,
 }
 
-impl Ledger {
+impl Journal {
     /// Takes a post through the stream it came to, and books what is lost on the way.
     pub fn store(&mut self, received: Arc<Received>, stream: Arc<Stream>) {
         for record in received.parsed() {

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue};
 
 /// An HTTP response, whole.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct Response {
     /// The status code.
     pub status: u16,
     /// The headers.
@@ -15,7 +15,7 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-impl Answer {
+impl Response {
     /// An answer without a body.
     pub fn empty(status: u16) -> Self {
         Self { status, headers: HeaderMap::new(), body: Bytes::new() }

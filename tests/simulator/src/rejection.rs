@@ -1,8 +1,8 @@
 //! Why a service turns a request down. Each service words it in a body of its own form.
 
-/// A refusal: the status and the error's code and message.
+/// A rejection: the status and the error's code and message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
+pub(crate) struct Rejection {
     pub status: u16,
     pub code: &'static str,
     pub message: String,
@@ -10,7 +10,7 @@ pub(crate) struct Refusal {
     pub retry_after: Option<i64>,
 }
 
-impl Refusal {
+impl Rejection {
     pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into(), retry_after: None }
     }
