@@ -68,7 +68,7 @@ impl Alert {
         }
     }
 
-    /// The alert after somebody took it up at this time.
+    /// The alert after an update at this time.
     pub fn updated(&self, last_update_time: &str) -> Result<Self, String> {
         let members = members(&self.text).map_err(|error| error.to_string())?;
         let mut text = String::with_capacity(self.text.len());

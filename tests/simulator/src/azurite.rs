@@ -1,7 +1,7 @@
-//! Azurite, Microsoft's storage emulator, so that the blob state meets real `ETags` and real signatures.
+//! Azurite, Microsoft's storage emulator, so that the blob state is tested with real `ETags` and real signatures.
 //!
-//! Nothing of it is imitated: the npm package of tests/azurite runs, with all data in memory. Its account
-//! name and key are the public ones of every emulator.
+//! The npm package of tests/azurite runs, with all data in memory. Its account name and key are the public ones of
+//! every emulator.
 
 mod rejection;
 mod relay;
@@ -90,7 +90,7 @@ impl Azurite {
         started.unwrap_or_else(|problem| panic!("Azurite: {problem}"))
     }
 
-    /// The same, for those who can go on without it.
+    /// The same, with an error in place of a panic.
     pub async fn try_start_on(port: u16) -> Result<Self, String> {
         Self::launch(port, None).await
     }
@@ -169,7 +169,7 @@ impl Azurite {
         }
     }
 
-    /// Writes a blob whatever was there, as a second writer would, and tells the new `ETag`.
+    /// Writes a blob unconditionally, as a second writer would, and returns the new `ETag`.
     ///
     /// # Panics
     /// When Azurite rejects, for instance because there is no such container.
@@ -224,7 +224,7 @@ impl Azurite {
         if blob.is_some() {
             request = request.header("x-ms-blob-type", "BlockBlob");
         }
-        // Query values here are plain words, so no escaping is needed.
+        // No query value here needs escaping.
         let pairs: Vec<_> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let uri = if pairs.is_empty() { path.clone() } else { format!("{path}?{}", pairs.join("&")) };
         let body = blob.map_or_else(Outgoing::empty, Outgoing::whole);

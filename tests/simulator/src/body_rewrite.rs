@@ -1,4 +1,4 @@
-//! Answers that say what the service says in a form that was not expected of it.
+//! Changes to the bytes of a response's body that leave what the service says as it is.
 
 use std::io::{Read, Write};
 
@@ -11,24 +11,24 @@ use http::header::CONTENT_ENCODING;
 
 use crate::response::Response;
 
-/// What is put before a text by those who think that UTF-8 needs it.
+/// U+FEFF in UTF-8, which some services write before a text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// A form.
+/// A change to a body.
 #[derive(Clone, Debug)]
 pub(crate) enum BodyRewrite {
     /// The text begins with a byte order mark, under the same compression as before.
     ByteOrderMark,
-    /// Codings in the order in which they are applied, in the spelling of the header's lines. One that is unknown is
-    /// told and not applied. `+` behind gzip makes it two members, `raw` before deflate leaves its header out; neither
-    /// is told.
+    /// Codings in the order in which they are applied, as the lines of the header spell them. An unknown one is in the
+    /// header but not applied. `+` behind gzip makes it two members, `raw` before deflate leaves out its header;
+    /// neither is in the response's header.
     Encoded(Vec<&'static str>),
-    /// These bytes stand in the place of each such text, and nothing is compressed.
+    /// The bytes replace each occurrence of the text, and the body is not compressed.
     Garbled(String, Bytes),
 }
 
 impl BodyRewrite {
-    pub fn on(&self, response: Response) -> Response {
+    pub fn apply(&self, response: Response) -> Response {
         let (response, coding) = plain(response);
         match self {
             Self::ByteOrderMark => {
@@ -55,7 +55,7 @@ fn replaced(body: &[u8], text: &[u8], bytes: &[u8]) -> Bytes {
     out.into()
 }
 
-/// The answer without its compression, and what that was.
+/// The response without its compression, and the name of that.
 fn plain(mut response: Response) -> (Response, Option<String>) {
     let coding = response.headers.remove(CONTENT_ENCODING);
     let coding = coding.map(|coding| coding.to_str().expect("a service's own").to_owned());
@@ -73,7 +73,7 @@ fn plain(mut response: Response) -> (Response, Option<String>) {
 fn encoded<'a>(mut response: Response, lines: impl Iterator<Item = &'a str>) -> Response {
     for line in lines {
         for coding in line.split(',') {
-            response.body = apply(coding.trim(), &response.body);
+            response.body = compressed(coding.trim(), &response.body);
         }
         let told = line.replace('+', "").replace("raw ", "");
         response.headers.append(CONTENT_ENCODING, HeaderValue::from_str(&told).expect("plain text"));
@@ -81,7 +81,7 @@ fn encoded<'a>(mut response: Response, lines: impl Iterator<Item = &'a str>) -> 
     response
 }
 
-fn apply(coding: &str, body: &[u8]) -> Bytes {
+fn compressed(coding: &str, body: &[u8]) -> Bytes {
     match coding.to_ascii_lowercase().as_str() {
         "gzip" | "x-gzip" => gzip(body),
         "gzip+" => {
@@ -117,22 +117,22 @@ mod tests {
 
     #[test]
     fn the_text_stays_what_it_was() {
-        let compressed = BodyRewrite::Encoded(vec!["GZIP"]).on(Response::json(200, "{}"));
+        let compressed = BodyRewrite::Encoded(vec!["GZIP"]).apply(Response::json(200, "{}"));
         assert_eq!(compressed.headers[CONTENT_ENCODING], "GZIP");
         let (whole, coding) =
             plain(Response { body: gzip(b"{}"), ..Response::json(200, "") }.with(CONTENT_ENCODING, "gzip"));
         assert_eq!((&whole.body[..], coding.as_deref()), (&b"{}"[..], Some("gzip")));
 
-        let marked = BodyRewrite::ByteOrderMark.on(Response::json(200, "{}"));
+        let marked = BodyRewrite::ByteOrderMark.apply(Response::json(200, "{}"));
         assert_eq!((&marked.body[..], marked.headers.get(CONTENT_ENCODING)), (&b"\xef\xbb\xbf{}"[..], None));
 
-        let members = BodyRewrite::Encoded(vec!["gzip+"]).on(Response::json(200, "{\"value\":[]}"));
+        let members = BodyRewrite::Encoded(vec!["gzip+"]).apply(Response::json(200, "{\"value\":[]}"));
         let (mut one, mut all) = (String::new(), String::new());
         GzDecoder::new(&members.body[..]).read_to_string(&mut one).expect("a member");
         MultiGzDecoder::new(&members.body[..]).read_to_string(&mut all).expect("all members");
         assert_eq!((one.as_str(), all.as_str()), ("{\"valu", "{\"value\":[]}"));
 
-        let foreign = BodyRewrite::Encoded(vec!["br"]).on(Response::json(200, "{}"));
+        let foreign = BodyRewrite::Encoded(vec!["br"]).apply(Response::json(200, "{}"));
         assert_eq!(
             (&foreign.body[..], &foreign.headers[CONTENT_ENCODING]),
             (&b"{}"[..], &HeaderValue::from_static("br"))

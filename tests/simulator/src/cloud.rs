@@ -1,4 +1,4 @@
-//! The cloud as a test or the demo handles it: verbs to set it up, and what it saw.
+//! The cloud as tests use it: methods to set it up, and what it received.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,7 +31,7 @@ pub struct Cloud {
 }
 
 impl Cloud {
-    /// An empty cloud; the seed decides over generated data, tokens and correlation ids.
+    /// An empty cloud; generated data, tokens and correlation ids follow from the seed.
     pub fn new(seed: u64) -> Self {
         Self { world: Arc::new(Mutex::new(World::new(seed))) }
     }
@@ -41,8 +41,8 @@ impl Cloud {
         self.world().react(service, request, now)
     }
 
-    /// Why the storage account does not take the bearer token of this request; none for a key's signature, which is
-    /// Azurite's business.
+    /// The storage account's response if it rejects the bearer token of this request; `None` for a signature with the
+    /// key, which Azurite checks.
     pub(crate) fn reject_for_storage(&self, head: &Parts, now: OffsetDateTime) -> Option<Response> {
         let text = head.headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?;
         let world = self.world();
@@ -91,7 +91,7 @@ impl Cloud {
         world.catalogue.add_alert(raw_json.to_owned(), None);
     }
 
-    /// Adds an alert that nobody sees before this time.
+    /// Adds an alert that is not visible before this time.
     ///
     /// # Panics
     ///
@@ -101,7 +101,7 @@ impl Cloud {
         world.catalogue.add_alert(raw_json.to_owned(), Some(at));
     }
 
-    /// Has somebody take an alert up: its `lastUpdateTime` and its `status` change.
+    /// Updates an alert: its `lastUpdateTime` and its `status` change.
     ///
     /// # Panics
     ///
@@ -164,7 +164,7 @@ impl Cloud {
         self.world().limits = on.then(BTreeMap::new);
     }
 
-    /// Throws the switch of a quirk.
+    /// Switches a quirk on or off.
     pub fn honour(&self, quirk: Quirk, on: bool) {
         let mut world = self.world();
         if on {
@@ -177,26 +177,26 @@ impl Cloud {
         }
     }
 
-    /// Has Defender give at most so many alerts a page, whatever `$top` asks for, and no link to the rest, as other
-    /// services do in silence (Microsoft Graph's alerts: elastic/integrations#20348; EUDAT-B2SHARE/b2share#757).
-    /// `None` for as many as the documents say.
+    /// Has Defender return at most this many alerts per page, whatever `$top` asks for, without a link to the rest, as
+    /// other services do (Microsoft Graph's alerts: elastic/integrations#20348; EUDAT-B2SHARE/b2share#757).
+    /// `None`: as many as the documents say.
     pub fn cap_pages(&self, alerts: Option<usize>) {
         self.world().page_cap = alerts;
     }
 
-    /// Has Defender belong to [`tenant::OTHER_TENANT_ID`]: from now on it takes that tenant's tokens only, and all
-    /// else those of [`tenant::TENANT_ID`].
+    /// Has Defender belong to [`tenant::OTHER_TENANT_ID`]: from now on it takes that tenant's tokens only, and the
+    /// other services those of [`tenant::TENANT_ID`].
     pub fn move_defender(&self) {
         self.world().defender_tenant = tenant::OTHER_TENANT_ID;
     }
 
-    /// Takes a role from the identity. Defender's roles are written into tokens: those issued before
-    /// keep them until they are revoked.
+    /// Removes a role from the identity. Defender's roles are claims of the tokens: those issued before keep them until
+    /// they are revoked.
     pub fn deny_role(&self, role: Role) {
         self.world().held.retain(|held| *held != role);
     }
 
-    /// Gives a role back.
+    /// Grants a role again.
     pub fn grant_role(&self, role: Role) {
         self.deny_role(role);
         self.world().held.push(role);
@@ -204,12 +204,14 @@ impl Cloud {
 
     /// Deploys a data collection rule: a `dataCollectionRules` resource of kind Direct, as a template or
     /// the API has it, with or without `properties` around. From then on its streams are the only ones, and of each
-    /// record the table gets what the rule declares; the answer to a post does not tell. Until then there is
+    /// record the table gets what the rule declares; the response to a post does not say so. Until then there is
     /// [`tenant::STREAM`], which takes any column.
     ///
-    /// Rejected, in the service's words, is a document that the service would reject, also for the types of a table
-    /// that was made with [`Cloud::create_table`], and a transformation of others than the few functions that are
-    /// known here. The rule that was there stays then.
+    /// # Errors
+    ///
+    /// The service's message, for a document that the service would reject, also for the types of a table that was made
+    /// with [`Cloud::create_table`], and for a transformation with functions that are not simulated. The rule that was
+    /// deployed before stays then.
     pub fn deploy_rule(&self, document: &str) -> Result<(), String> {
         let mut world = self.world();
         let streams = rule::streams(document, &world.tables)?;
@@ -218,12 +220,12 @@ impl Cloud {
         Ok(())
     }
 
-    /// Makes a table, or one anew: a document of the Tables API, or as `az monitor log-analytics workspace table show`
-    /// prints it. Rules that are deployed from then on are held against its columns, and rows have no others.
+    /// Creates or replaces a table, from a document of the Tables API, or as `az monitor log-analytics workspace table
+    /// show` prints it. Rules that are deployed from then on are checked against its columns, and rows have no others.
     ///
     /// # Errors
     ///
-    /// The document is none of a table.
+    /// The document does not describe a table.
     pub fn create_table(&self, document: &str) -> Result<(), String> {
         let (name, table) = rule::Table::parse(document)?;
         self.world().tables.insert(name, Arc::new(table));
@@ -235,23 +237,23 @@ impl Cloud {
         self.world().streams.insert(name.to_owned(), None);
     }
 
-    /// Makes all tokens issued so far worthless.
+    /// Revokes all tokens issued so far.
     pub fn revoke_tokens(&self) {
         self.world().tokens.revoke();
     }
 
-    /// Sets the clocks of all services ahead, or back: nothing but this machine's clock being wrong looks like it.
+    /// Sets the clocks of all services ahead, or back, which looks as if this machine's clock were wrong.
     pub fn set_clocks_ahead(&self, ahead: Duration) {
         self.world().ahead = ahead;
     }
 
-    /// How long tokens live that are issued from now on; 3,599 seconds at first.
+    /// Sets the lifetime of tokens issued from now on, which is 3,599 seconds at first.
     pub fn token_lifetime(&self, lifetime: Duration) {
         self.world().tokens.lifetime = lifetime;
     }
 }
 
-/// What the services saw.
+/// What the services received.
 impl Cloud {
     /// The accepted posts, in order.
     pub fn received(&self) -> Vec<Arc<Received>> {
@@ -270,25 +272,26 @@ impl Cloud {
         records.map(parse).collect()
     }
 
-    /// The rows that the tables behind a deployed rule have, in order, without the columns that are null:
-    /// what was not declared is not in them, nor what did not fit; what was too long is cut. Where the rule's
-    /// transformation fills `TimeGenerated`, each row has one. What came without a deployed rule is in no row.
+    /// The rows of the tables behind a deployed rule, in order, without the columns that are null: values that were not
+    /// declared or of another type are not in them, and values that were too long are truncated. Where the rule's
+    /// transformation fills `TimeGenerated`, each row has one. Records that came before a rule was deployed are in no
+    /// row.
     pub fn rows(&self) -> Vec<Map<String, Value>> {
         self.world().journal.rows()
     }
 
-    /// What the deployed rule kept from the tables, in order: the first 1,000. [`Counts::values_lost`] counts
+    /// The first 1,000 values that the deployed rule dropped or truncated, in order. [`Counts::values_lost`] counts
     /// them all.
     pub fn lost_values(&self) -> Vec<LostValue> {
         self.world().journal.lost_values.clone()
     }
 
-    /// The posts the sinks turned down.
+    /// The posts that the sinks rejected.
     pub fn rejected(&self) -> Vec<Rejected> {
         self.world().journal.rejected.clone()
     }
 
-    /// Everything that arrived, in order.
+    /// All requests, in order.
     pub fn requests(&self) -> Vec<Seen> {
         self.world().journal.seen.clone()
     }
@@ -298,7 +301,7 @@ impl Cloud {
         self.world().journal.counts.clone()
     }
 
-    /// Every secret of this cloud, for a search through logs and replies.
+    /// Every secret of this cloud, to search logs and replies for.
     pub fn secrets(&self) -> Vec<String> {
         let mut secrets: Vec<String> = [
             tenant::CLIENT_SECRET,

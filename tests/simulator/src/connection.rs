@@ -1,9 +1,9 @@
-//! HTTP/1.1 to one loopback port over connections that are kept and used again.
+//! HTTP/1.1 to one loopback port over connections that are reused.
 //!
 //! The Functions host talks to its handler through one .NET `HttpClient` for its whole life, so a handler
-//! meets reused connections, bodies with a length and bodies in chunks. Hyper's low-level client gives what
-//! a comfortable one hides: the border of every chunk, and the reason phrase of the status line. As `HttpClient`
-//! does, it follows redirects, and what went wrong is told in its words.
+//! meets reused connections, bodies with a length and bodies in chunks. Hyper's low-level client shows what
+//! others hide: the end of every chunk, and the reason phrase of the status line. As `HttpClient` does, it follows
+//! redirects, and errors have its messages.
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
@@ -90,7 +90,7 @@ impl Connections {
         self.exchange(request).await.map_err(|problem| self.told(&*problem))
     }
 
-    /// What went wrong, in the words of .NET.
+    /// The error's message as .NET has it.
     fn told(&self, problem: &(dyn std::error::Error + 'static)) -> String {
         let refused = problem
             .downcast_ref::<std::io::Error>()

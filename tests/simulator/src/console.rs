@@ -1,4 +1,4 @@
-//! What a started process wrote, line by line, while it still runs, and what whoever started it has to say of it.
+//! The output of a running process, line by line, together with the lines of the Functions host itself.
 
 use crate::functions_host::Level;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
@@ -54,7 +54,7 @@ impl Console {
         self.lines.borrow().iter().filter(|(from, _)| from == origin).map(|(_, line)| line.clone()).collect()
     }
 
-    /// Waits for the first line that contains `text`, read already or still to come.
+    /// Waits for the first line that contains `text`, among those read already and those to come.
     pub(crate) async fn wait_for(&self, text: &str) -> String {
         let mut lines = self.lines.subscribe();
         let wanted = |lines: &[(Origin, String)]| lines.iter().find(|(_, line)| line.contains(text)).cloned();

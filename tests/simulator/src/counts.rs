@@ -1,9 +1,8 @@
-//! The services' side of the books.
+//! What the services counted, to compare with a run report.
 
 use serde::Serialize;
 
-/// What the cloud counted. Calls that a fault kept from their service count under `requests` and
-/// `faults` alone.
+/// The counts. A call that a fault kept from its service counts under `requests` and `faults` only.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counts {

@@ -1,5 +1,5 @@
-//! The HTTP Data Collector API of the workspace: it believes nothing that is not signed, dated,
-//! named and shaped as its documents say.
+//! The HTTP Data Collector API of the workspace: it rejects posts that are not signed, dated, named and shaped as its
+//! documents say.
 
 mod shared_key;
 
@@ -60,7 +60,7 @@ pub(crate) fn accept(request: &Request, now: OffsetDateTime) -> Result<Received,
     })
 }
 
-/// The rejection as this API words it.
+/// The response to a rejected post.
 pub(crate) fn error(rejection: &Rejection) -> Response {
     let body = json!({ "Error": rejection.code, "Message": rejection.message });
     Response::json(rejection.status, body.to_string())

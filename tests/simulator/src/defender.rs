@@ -63,7 +63,7 @@ impl Api {
     }
 }
 
-/// The service's view of the world.
+/// What the service needs of the cloud's state.
 pub(crate) struct Defender<'a> {
     pub catalogue: &'a mut Catalogue,
     pub tokens: &'a Tokens,
@@ -72,7 +72,7 @@ pub(crate) struct Defender<'a> {
     /// The quotas, when they are enforced.
     pub limits: Option<&'a mut BTreeMap<Api, RateLimit>>,
     pub quirks: &'a BTreeSet<Quirk>,
-    /// The most alerts that a page has, whatever `$top` asks for; `None` for what the documents say.
+    /// The most alerts that a page has, whatever `$top` asks for; `None`: as the documents say.
     pub page_cap: Option<usize>,
     pub rng: &'a mut Rng,
 }
@@ -127,7 +127,7 @@ impl Defender<'_> {
         Ok(())
     }
 
-    /// The rejection as this API words it. A query it cannot read is the odd one: an empty code, no
+    /// The response to a rejected request. That to a query which cannot be read is an exception: an empty code and no
     /// target, but details.
     fn error(&mut self, rejection: &Rejection) -> Response {
         let error = match rejection.code {

@@ -94,7 +94,7 @@ impl Denial {
     }
 }
 
-/// What the endpoint needs to know of the world.
+/// What the endpoint needs of the cloud's state.
 pub(crate) struct Entra<'a> {
     pub tokens: &'a mut Tokens,
     pub held: &'a [Role],
@@ -242,7 +242,7 @@ impl Entra<'_> {
         if registration.trusted.is_empty() {
             return no_record(700_211, &format!("issuer '{}'", exchange_issuer(tenant)));
         }
-        // Which is said to the system-assigned identity too: no credential can name it.
+        // The system-assigned identity gets this too: no credential can name it.
         if !registration.trusted.contains(&object) {
             return no_record(700_213, &format!("subject '{object}'"));
         }

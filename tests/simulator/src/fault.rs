@@ -1,5 +1,5 @@
-//! Faults are plain values: what goes wrong, where, and how often. A request is shown to them in the
-//! order in which they were set; the first that strikes decides, and the later ones do not see it.
+//! Faults are plain values: what goes wrong, where, and how often. A request is matched against them in the order in
+//! which they were set; the first that matches strikes, and those after it are not asked.
 
 use azure_core::time::Duration;
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use crate::request::Request;
 use crate::response::Response;
 use crate::service::Service;
 
-/// Something that goes wrong, once unless told otherwise.
+/// Something that goes wrong, by default once.
 ///
 /// ```
 /// use simulator::{Fault, Service};
@@ -69,8 +69,8 @@ impl Fault {
         Self::new(Kind::BadJson, "bad JSON".to_owned())
     }
 
-    /// Does the work, but in the body these bytes stand in the place of this text. Services that quote what others
-    /// chose have put out raw control characters inside of strings (Icinga/icinga2#8312, aide/aide#189) and bytes
+    /// Does the work, but replaces this text in the body with these bytes. Services that quote what others
+    /// chose have returned raw control characters inside of strings (Icinga/icinga2#8312, aide/aide#189) and bytes
     /// that are no UTF-8 (unraid/ci-runner-farm#49).
     pub fn garbled(text: &str, bytes: &[u8]) -> Self {
         let kind = Kind::Rewritten(BodyRewrite::Garbled(text.to_owned(), Bytes::copy_from_slice(bytes)));
@@ -83,10 +83,10 @@ impl Fault {
         Self::new(Kind::Rewritten(BodyRewrite::ByteOrderMark), "byte order mark".to_owned())
     }
 
-    /// Does the work, but compresses the body anew with the codings of these header lines, in their spelling: names
-    /// have no case, and several are undone in turn (RFC 9110, section 8.4). `gzip+` is gzip in two members, as who
-    /// compresses piece by piece sends it (RFC 1952, section 2.2; curl/curl#22156); `raw deflate` has no zlib header.
-    /// A coding that is unknown, such as `br`, is told and not applied.
+    /// Does the work, but compresses the body with the codings of these header lines, as they are spelled: names have
+    /// no case, and several are undone in turn (RFC 9110, section 8.4). `gzip+` is gzip in two members, as a service
+    /// sends that compresses piece by piece (RFC 1952, section 2.2; curl/curl#22156); `raw deflate` has no zlib
+    /// header. An unknown coding, such as `br`, is in the header but not applied.
     pub fn encoded(lines: &[&'static str]) -> Self {
         Self::new(
             Kind::Rewritten(BodyRewrite::Encoded(lines.to_vec())),
@@ -94,13 +94,13 @@ impl Fault {
         )
     }
 
-    /// Does the work, and says more than the service does: the body is this text, of this content type. Gateways and
-    /// others' stand-ins for the sinks accept with `{}`.
+    /// Does the work, and returns a body that the service does not have: this text, of this content type. Gateways and
+    /// other implementations of the sinks accept with `{}`.
     pub fn talkative(content_type: &'static str, text: &'static str) -> Self {
         Self::new(Kind::Talkative(content_type, text), format!("work done, and the body {text:?}"))
     }
 
-    /// Does the work, but closes the connection after so many bytes of the body.
+    /// Does the work, but closes the connection after this many bytes of the body.
     pub fn cut_body(bytes: usize) -> Self {
         Self::new(Kind::CutBody(bytes), format!("body cut at {bytes}"))
     }
@@ -115,12 +115,12 @@ impl Fault {
         Self::new(Kind::Reset, "reset".to_owned())
     }
 
-    /// Neither works nor replies.
+    /// Neither does the work nor replies.
     pub fn hang() -> Self {
         Self::new(Kind::Hang, "hang".to_owned())
     }
 
-    /// Works and replies, but late.
+    /// Does the work and replies, but late.
     pub fn slow(delay: Duration) -> Self {
         Self::new(Kind::Slow(delay), format!("slow by {delay}"))
     }
@@ -160,7 +160,7 @@ impl Fault {
         self
     }
 
-    /// Strikes so many times.
+    /// Strikes this many times.
     #[must_use]
     pub fn times(mut self, times: usize) -> Self {
         self.left = Some(times);
@@ -174,7 +174,7 @@ impl Fault {
         self
     }
 
-    /// Lets so many matching requests pass first.
+    /// Lets this many matching requests pass first.
     #[must_use]
     pub fn after(mut self, requests: usize) -> Self {
         self.skip = requests;
@@ -199,7 +199,7 @@ impl Fault {
         &self.name
     }
 
-    /// Whether the fault strikes this request, which uses up one of its turns.
+    /// Whether the fault strikes this request, which counts as one of its times.
     fn strikes(&mut self, service: Service, path_and_query: &str, top: usize) -> bool {
         if (self.top_above > 0 && top <= self.top_above)
             || self.service.is_some_and(|own| own != service)
@@ -226,7 +226,7 @@ impl Fault {
             Kind::Body(status, text) => self.answer(Response::json(*status, text.clone())),
             Kind::Html => self.answer(Response::of("text/html; charset=utf-8", 200, PAGE)),
             Kind::BadJson => self.answer(with_bad_json(work())),
-            Kind::Rewritten(rewrite) => self.answer(rewrite.on(work())),
+            Kind::Rewritten(rewrite) => self.answer(rewrite.apply(work())),
             Kind::Talkative(content_type, text) => {
                 // A status of 204 can have no body.
                 let status = match work().status {

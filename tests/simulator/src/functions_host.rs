@@ -2,11 +2,11 @@
 //!
 //! It starts the binary with five more variables and no arguments, asks `GET /` every 25 ms until anything
 //! answers, posts timer invocations over connections it keeps, and reads the replies by rules that fail a
-//! run for a wrong content type and hang on an empty body. It brings back a handler that ends with an error, twice,
-//! and restarts it when the folders in the app's root change. When it stops, it sends SIGKILL and nothing else.
+//! run for a wrong content type and hang on an empty body. It restarts a handler that ends with an error, twice, and
+//! also when the folders in the app's root change. When it stops, it sends SIGKILL and nothing else.
 //!
-//! What it sends and does was held against the real host's code (Azure/azure-functions-host 4.1037), run and recorded;
-//! `tests/fixtures/host` has the bodies. The names of headers differ in their case, which HTTP does not heed.
+//! What it sends and does was compared with the real host (Azure/azure-functions-host 4.1037), run and recorded;
+//! `tests/fixtures/host` has the bodies. Header names differ in case, which HTTP ignores.
 
 mod app;
 pub mod footprint;
@@ -108,7 +108,7 @@ impl FunctionsHost {
         self.job.invoke(payload, framing, tick).await
     }
 
-    /// Asks the handler for `path` and tells the status.
+    /// Sends `GET path` to the handler, and returns the status.
     pub async fn get(&self, path: &str) -> Result<u16, String> {
         self.job.worker.get(path).await.map(|reply| reply.status)
     }
@@ -118,7 +118,7 @@ impl FunctionsHost {
         self.job.kill().await;
     }
 
-    /// Sends SIGTERM, which comes from outside if at all, and waits for the exit code.
+    /// Sends SIGTERM, which the host itself never does, and waits for the exit code.
     pub async fn terminate(&self) -> Result<i32, String> {
         let exited = {
             let running = self.job.running();
@@ -134,7 +134,7 @@ impl FunctionsHost {
         exited.await
     }
 
-    /// Waits until nobody is left that could write to the handler's pipes: it, and all that it was started through.
+    /// Waits until no process is left that could write to the handler's pipes: it, and all that it was started through.
     pub async fn silent(&self) {
         let silent = self.job.running().process.silent();
         silent.await;

@@ -102,7 +102,7 @@ fn escaped(json: &str) -> String {
     text
 }
 
-/// A moment within a span, on a 100 ns tick as all times of these services are.
+/// A time within a span, on a 100 ns tick as all times of these services are.
 fn moment(rng: &mut Rng, since: OffsetDateTime, until: OffsetDateTime) -> OffsetDateTime {
     let ticks = (until - since).whole_nanoseconds().max(100) / 100;
     let tick = rng.i128(0..ticks);

@@ -22,7 +22,7 @@ pub(crate) struct Options {
     /// The folder with host.json, local.settings.json, the function's folder and the binary
     #[arg(default_value = ".")]
     app: PathBuf,
-    /// End after so many invocations
+    /// End after this many invocations
     #[arg(long)]
     ticks: Option<usize>,
 }
@@ -46,7 +46,7 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
     let (mut log_lines, mut ticks) = (0, 0);
     host.run_timer(&schedule, until, |invocation| {
         print(invocation);
-        log_lines += complaints(&host, log_lines);
+        log_lines += print_log(&host, log_lines);
         ticks += 1;
         if options.ticks == Some(ticks) {
             enough.notify_one();
@@ -84,9 +84,9 @@ fn print(invocation: &Invocation) {
     }
 }
 
-/// What the handler has written to stderr since the log had `known` lines, and what the host has to say itself; how
-/// many lines are new.
-fn complaints(host: &FunctionsHost, known: usize) -> usize {
+/// Prints the warnings and errors, and the lines of the host itself, since the log had `known` lines; returns how many
+/// lines are new.
+fn print_log(host: &FunctionsHost, known: usize) -> usize {
     let log = host.log().split_off(known);
     let is_told = |log: &&HostLog| log.level > Level::Information || log.category == Category::Host;
     for told in log.iter().filter(is_told) {

@@ -12,7 +12,7 @@ use crate::role::Role;
 use crate::tenant;
 use crate::token::{Principal, Resource, Tokens};
 
-/// How the endpoint tells when a token expires.
+/// The form in which the endpoint returns a token's expiry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expiry {
     /// As a text of seconds since 1970, as it is documented.
@@ -88,7 +88,7 @@ fn resource(request: &Request) -> Result<(Principal, &str, Resource), Rejection>
     let audience = request.parameter("resource").unwrap_or_default();
     match Resource::named(audience) {
         Some(resource) => Ok((holder, audience, resource)),
-        // Entra's words, which the platform hands on (AzureAD/microsoft-authentication-library-for-dotnet#3979).
+        // Entra's message, which the platform passes on (AzureAD/microsoft-authentication-library-for-dotnet#3979).
         None => {
             let message =
                 format!("AADSTS500011: The resource principal named {audience} was not found in the tenant.");

@@ -1,4 +1,4 @@
-//! What arrived, for tests and the demo to look at afterwards.
+//! The journal: everything that arrived, for tests and the demo to check afterwards.
 
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ impl Received {
     }
 }
 
-/// A post that was turned down by the service itself; faults are not among them.
+/// A post that the service itself rejected; what a fault rejects is not among them.
 #[derive(Clone, Debug)]
 pub struct Rejected {
     /// The sink it came to.
@@ -66,7 +66,7 @@ pub struct Seen {
     pub method: Method,
     /// Its path as sent and its query decoded.
     pub path_and_query: String,
-    /// The status it got; none when no reply was sent.
+    /// The status it got; `None` if no reply was sent.
     pub status: Option<u16>,
     /// The fault that struck it.
     pub fault: Option<String>,
@@ -74,7 +74,7 @@ pub struct Seen {
     pub at: OffsetDateTime,
 }
 
-/// How many of the values that a rule kept from its table are described; the others are only counted.
+/// The most lost values that are described; the others are only counted.
 const MOST_LOST_VALUES: usize = 1000;
 
 /// All that arrived, in order.
@@ -91,7 +91,7 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Takes a post through the stream it came to, and books what is lost on the way.
+    /// Stores a post by way of the stream it came to, and records which values are lost.
     pub fn store(&mut self, received: Arc<Received>, stream: Arc<Stream>) {
         for record in received.parsed() {
             let lost = stream.row(&record, received.at).lost;
@@ -107,7 +107,7 @@ impl Journal {
         self.stored.push((received, stream));
     }
 
-    /// What the tables got. It is made anew each time, since it would fill as much memory as the posts.
+    /// The rows of the tables. They are computed on each call: kept, they would take as much memory as the posts.
     pub fn rows(&self) -> Vec<Map<String, Value>> {
         let rows = self.stored.iter().flat_map(|(received, stream)| {
             received.parsed().map(|record| stream.row(&record, received.at).values)

@@ -3,14 +3,14 @@
 //!
 //! The services are one state machine without sockets, [`Cloud`]. It is used in three ways:
 //!
-//! - in one process under virtual time: [`Cloud::react`] takes a request and a time;
+//! - in the test's process under virtual time: [`Cloud::react`] takes a request and a time;
 //! - over real HTTP: [`Cloud::serve`] puts each service behind a server on this machine, and
-//!   [`Served::settings`] says how the forwarder finds them;
+//!   [`Served::settings`] are the settings with which the forwarder finds them;
 //! - by hand: `cargo simulator` serves it on fixed ports.
 //!
-//! What the services accept, reject and answer follows captures and documents of the real ones. What
-//! goes wrong is a plain value, a [`Fault`]; where a real service strays from its documents, a
-//! [`Quirk`] can be switched on. Afterwards the cloud tells what it saw.
+//! What the services accept, reject and return follows recordings and documents of the real ones. A failure is a plain
+//! value, a [`Fault`]; where a real service departs from its documents, a [`Quirk`] can be switched on. Afterwards the
+//! cloud reports what it received.
 
 #![forbid(unsafe_code)]
 

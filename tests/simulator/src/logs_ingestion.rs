@@ -125,7 +125,7 @@ impl Endpoint<'_> {
     }
 }
 
-/// The rejection as this API words it.
+/// The response to a rejected post.
 pub(crate) fn error(rejection: &Rejection) -> Response {
     let error = json!({ "code": rejection.code, "message": rejection.message });
     Response::json(rejection.status, json!({ "error": error }).to_string())

@@ -1,5 +1,5 @@
-//! The simulator by hand: `cargo simulator` lets others find the cloud on fixed ports, `cargo host` runs the
-//! function app.
+//! The simulator on the command line: `cargo simulator` serves the cloud on fixed ports, `cargo host` runs the function
+//! app.
 
 #![forbid(unsafe_code)]
 

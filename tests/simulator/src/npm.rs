@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// The folder `name` beside this crate, with `package` in its `node_modules`, installed now if need be.
+/// The folder `name` under `tests/`, with `package` in its `node_modules`, which is installed now if it is missing.
 ///
 /// The lock on package-lock.json lets test processes that start together install it once.
 pub fn installed(name: &str, package: &str) -> Result<PathBuf, String> {

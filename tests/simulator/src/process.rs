@@ -1,4 +1,4 @@
-//! A program started by the simulator, that never outlives what started it.
+//! A child process that never outlives the program that started it.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
@@ -46,8 +46,8 @@ impl Process {
                     child.wait().await
                 }
             };
-            // The last lines may still be in the pipes; a grandchild that inherited them could keep them
-            // open for ever, so the wait has an end.
+            // The last lines may still be in the pipes; a grandchild that inherited them could keep them open for
+            // ever, so the wait has a limit.
             let drained = async {
                 for reader in readers {
                     let _ = reader.await;
@@ -85,7 +85,7 @@ impl Process {
         }
     }
 
-    /// Waits until nobody holds the pipes any more: the process has ended, and so has whatever it had started.
+    /// Waits until no process holds the pipes any more: neither the process nor any that it started.
     pub(crate) fn silent(&self) -> impl Future<Output = ()> + use<> {
         let mut silence = self.silence.clone();
         async move {
@@ -93,14 +93,14 @@ impl Process {
         }
     }
 
-    /// SIGKILL, which the process cannot notice.
+    /// Sends SIGKILL, which the process cannot handle.
     pub(crate) fn kill(&self) {
         self.kill.notify_one();
     }
 
-    /// SIGTERM, a request to stop.
+    /// Sends SIGTERM, a request to stop.
     pub(crate) fn terminate(&self) -> Result<(), String> {
-        // The shell's own `kill`: a small system has no program of that name.
+        // The shell's builtin `kill`: a minimal system has no such program.
         let mut shell = std::process::Command::new("sh");
         let sent = shell.args(["-c", "kill -TERM \"$0\"", &self.pid.to_string()]).status();
         match sent {

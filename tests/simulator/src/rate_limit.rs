@@ -16,7 +16,7 @@ pub(crate) struct RateLimit {
 }
 
 impl RateLimit {
-    /// Admits a call, or says which quota it exceeds. A call that is turned down costs nothing.
+    /// Admits a call, or says which quota it exceeds. A rejected call costs nothing.
     pub fn admit(&mut self, now: OffsetDateTime) -> Result<(), Rejection> {
         for (allowed, span, name) in LIMITS {
             let Some(oldest) = self.admitted.iter().rev().nth(allowed - 1) else {

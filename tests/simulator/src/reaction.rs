@@ -1,4 +1,4 @@
-//! What becomes of a request: an answer, or one of the ways in which a connection dies.
+//! The reaction to a request: a response, or one of the ways in which a connection fails.
 
 use azure_core::time::Duration;
 
@@ -16,13 +16,13 @@ pub struct Reaction {
 /// What the caller sees.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// An answer.
+    /// A response.
     Response(Response),
-    /// The service did the work, but the connection is reset before its reply is out.
+    /// The service did the work, but the connection is reset before its reply is sent.
     AcceptThenReset,
     /// The connection is reset and no work was done.
     Reset,
-    /// The head of this answer and so many bytes of its body, then a closed connection.
+    /// The head of this response and this many bytes of its body, then a closed connection.
     CutBody(Response, usize),
     /// Silence.
     Hang,
@@ -34,7 +34,7 @@ impl Reaction {
         Self { delay: Duration::ZERO, outcome }
     }
 
-    /// The status the caller gets to see, if any.
+    /// The status that the caller receives, if any.
     pub fn status(&self) -> Option<u16> {
         match &self.outcome {
             Outcome::Response(response) | Outcome::CutBody(response, _) => Some(response.status),

@@ -1,4 +1,4 @@
-//! Why a service turns a request down. Each service words it in a body of its own form.
+//! Why a service rejects a request. Each service has its own form of body for it.
 
 /// A rejection: the status and the error's code and message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -6,7 +6,7 @@ pub(crate) struct Rejection {
     pub status: u16,
     pub code: &'static str,
     pub message: String,
-    /// Whole seconds to wait, when waiting helps.
+    /// The `Retry-After`, in seconds, if waiting helps.
     pub retry_after: Option<i64>,
 }
 

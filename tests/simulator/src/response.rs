@@ -1,4 +1,4 @@
-//! A service's answer.
+//! A service's response.
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName};
@@ -16,22 +16,22 @@ pub struct Response {
 }
 
 impl Response {
-    /// An answer without a body.
+    /// A response without a body.
     pub fn empty(status: u16) -> Self {
         Self { status, headers: HeaderMap::new(), body: Bytes::new() }
     }
 
-    /// An answer of this content type.
+    /// A response of this content type.
     pub fn of(content_type: &'static str, status: u16, body: impl Into<Bytes>) -> Self {
         Self { body: body.into(), ..Self::empty(status) }.with(CONTENT_TYPE, content_type)
     }
 
-    /// A JSON answer.
+    /// A JSON response.
     pub fn json(status: u16, body: impl Into<Bytes>) -> Self {
         Self::of("application/json; charset=utf-8", status, body)
     }
 
-    /// The same answer with this header.
+    /// The same response with this header.
     ///
     /// # Panics
     ///

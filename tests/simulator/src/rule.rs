@@ -1,11 +1,11 @@
-//! A data collection rule as it is deployed: its document, rejected as Azure rejects it, and the streams it
-//! makes. A rule drops what it does not declare and nulls what does not fit, without a word to the sender; so
-//! a forwarder and a rule that disagree show nowhere but in the table. Here they show.
+//! A data collection rule as it is deployed: its document, which is checked as Azure checks it, and its streams. A rule
+//! drops columns that it does not declare and nulls values of another type, without an error to the sender, so that a
+//! disagreement between forwarder and rule shows only in the table. The simulator reports it.
 //!
-//! The checks are those of the documentation pages "Structure of a data collection rule" and "Logs Ingestion
-//! API in Azure Monitor". Where a table was made ([`Cloud::create_table`](crate::Cloud::create_table)), the types of
-//! what a flow puts out must be its own, as the service demands (`InvalidTransformOutput` in Azure/Azure-Sentinel#12384),
-//! and it drops what it has no column for (Azure/Azure-Sentinel#15084). Any other is taken to be what the flow puts out.
+//! The checks are those of the documentation pages "Structure of a data collection rule" and "Logs Ingestion API in
+//! Azure Monitor". Where a table was made ([`Cloud::create_table`](crate::Cloud::create_table)), the types of what a
+//! flow returns must be its own, as the service demands (`InvalidTransformOutput` in Azure/Azure-Sentinel#12384), and
+//! it drops what it has no column for (Azure/Azure-Sentinel#15084). Any other is taken to be what the flow returns.
 
 mod column;
 mod lost_value;
@@ -28,7 +28,7 @@ use self::transform::Transform;
 /// The tables of the workspace, by name.
 pub(crate) type Tables = BTreeMap<String, Arc<Table>>;
 
-/// The parts of the document that decide over data; whatever else it has is not looked at.
+/// The parts of the document that affect data; the others are not read.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Rule {
@@ -159,8 +159,8 @@ impl Rule {
     }
 }
 
-/// Whether the table can take what comes out of a transformation: the service compares type with type, and names
-/// every column that differs.
+/// Checks that the table can take the output of a transformation: the service compares the types, and names every
+/// column that differs.
 fn check_output(columns: &Columns, transform: &Transform, table: Option<&Table>) -> Result<(), String> {
     if let Some(unknown) = transform.columns().find(|name| columns.get(name).is_none()) {
         return Err(format!("InvalidTransformQuery: the query has no column '{unknown}'"));

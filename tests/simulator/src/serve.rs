@@ -1,5 +1,5 @@
-//! The services behind HTTP servers on this machine: a thin shell that turns bytes into a
-//! [`crate::Request`], waits as long as the reaction says, and lets connections die as it says.
+//! The services behind HTTP servers on this machine: a thin shell that turns bytes into a [`crate::Request`], and
+//! delays, sends or breaks off the reply as the reaction says.
 
 mod body;
 mod exchange;
@@ -35,7 +35,7 @@ use self::timed::Timed;
 /// The ports to listen on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ports {
-    /// Whatever is free.
+    /// Any free ports.
     Free,
     /// Consecutive ports from this one on, in the order of [`Service::ALL`].
     From(u16),
@@ -66,13 +66,13 @@ impl Cloud {
         self.serve_in_steps(ports, &Steps::default()).await
     }
 
-    /// The same, and tells each step of each exchange.
+    /// The same, and reports each step of each exchange to `steps`.
     pub async fn serve_in_steps(&self, ports: Ports, steps: &Steps) -> Result<Served, String> {
         self.listen(ports.into(), steps, None).await
     }
 
-    /// The same for a stopwatch: every answer takes `latency`, and every post is accepted. Whoever measures has
-    /// to show [`Served::take_unread`] to the cloud afterwards, which is as strict as ever.
+    /// The same for measurements: every response takes `latency`, and every post is accepted unread. The posts of
+    /// [`Served::take_unread`] have to be handed to the cloud afterwards, which is as strict as always.
     pub async fn serve_timed(&self, latency: Duration) -> Result<Served, String> {
         let timed = Timed::new(self.clone(), latency);
         self.listen(Ports::Free.into(), &Steps::default(), Some(timed)).await
@@ -136,25 +136,25 @@ impl Served {
         self.front_ends[service as usize].handshakes()
     }
 
-    /// How many connections to a service have been opened, also those that a caller without trust in its certificate
-    /// has given up.
+    /// The number of connections to a service so far, also those that a caller closed because it does not trust the
+    /// certificate.
     pub fn connections(&self, service: Service) -> usize {
         self.front_ends[service as usize].connections()
     }
 
-    /// Ends all connections to a service, after the exchanges they are in. Comes back when the callers have
-    /// closed them too, and so know.
+    /// Ends all connections to a service, after the exchanges they are in. Returns when the callers have closed them
+    /// too, and so have noticed.
     pub async fn hang_up(&self, service: Service) {
         self.front_ends[service as usize].hang_up().await;
     }
 
-    /// The posts since the last time that were accepted without a look: the sink, the request, and when it had
-    /// come whole. There are none unless the cloud is served for a stopwatch.
+    /// The posts since the last call that were accepted unread: the sink, the request, and when it had arrived. There
+    /// are none unless the cloud is served by [`Cloud::serve_timed`].
     pub fn take_unread(&self) -> Vec<(Service, Request, OffsetDateTime)> {
         self.timed.as_ref().map(Timed::take_posts).unwrap_or_default()
     }
 
-    /// Every secret of this cloud, tokens included, for a search through logs and replies.
+    /// Every secret of this cloud, tokens included, to search logs and replies for.
     pub fn secrets(&self) -> Vec<String> {
         self.cloud.secrets()
     }

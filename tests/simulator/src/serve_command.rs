@@ -19,10 +19,10 @@ const FIRST_PORT: u16 = 17070;
 /// The emulated storage account of `UseDevelopmentStorage=true`.
 const STORAGE_PORT: u16 = 10000;
 
-/// What host.json names, in the folder where `cargo host` and `func start` are at home.
+/// The executable that host.json names, in the folder where `cargo host` and `func start` run.
 const EXECUTABLE: &str = "./mdatp-forward";
 
-/// What is the same for both sinks.
+/// The settings that are the same for both sinks.
 const LIKE_IN_LOCAL_SETTINGS: [&str; 3] = ["IDENTITY_ENDPOINT", "IDENTITY_HEADER", "MDATP_API_URL"];
 
 /// The options of `serve`.
@@ -31,20 +31,20 @@ pub(crate) struct Options {
     /// The first of five ports: Entra, managed identity, Defender, Data Collector, Logs Ingestion
     #[arg(long, default_value_t = FIRST_PORT)]
     port: u16,
-    /// Decides over the data
+    /// Seed of the generated data
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How many alerts there are at the start, spread over the last 23 hours
+    /// Number of alerts at the start, spread over the last 23 hours
     #[arg(long, default_value_t = 200)]
     alerts: usize,
-    /// How many come each minute
+    /// Number of new alerts each minute
     #[arg(long, default_value_t = 4)]
     each_minute: u32,
-    /// Deploy this data collection rule (JSON): what it keeps from the table is told. Without one it is the rule
-    /// that ./mdatp-forward prints, for what it sends; where that is not there yet, any column is taken
+    /// Deploy this data collection rule (JSON), and print which values it drops. By default the rule that
+    /// ./mdatp-forward prints; while there is no ./mdatp-forward, any column is accepted
     #[arg(long, value_name = "FILE")]
     rule: Option<PathBuf>,
-    /// Start no Azurite on port 10000, the storage that the Functions host needs
+    /// Do not start Azurite, the storage that the Functions host needs, on port 10000
     #[arg(long)]
     no_storage: bool,
 }
@@ -81,7 +81,7 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
     Ok(())
 }
 
-/// Which rule was deployed.
+/// Deploys the rule, and says which one it is.
 fn deploy(cloud: &Cloud, file: Option<&Path>) -> Result<String, String> {
     let executable = Path::new(EXECUTABLE);
     let (from, document) = match file {
@@ -115,7 +115,7 @@ async fn storage() -> Option<Azurite> {
     }
 }
 
-/// New alerts for ever, evenly.
+/// Adds alerts for ever, evenly.
 async fn keep_coming(cloud: &Cloud, each_minute: u32) {
     let Some(pause) = Duration::from_secs(60).checked_div(each_minute) else {
         return std::future::pending().await;

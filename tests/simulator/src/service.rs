@@ -30,7 +30,7 @@ impl Service {
         Service::LogsIngestion,
     ];
 
-    /// An error of this status in the form in which the service words its errors.
+    /// An error of this status in the service's form.
     pub(crate) fn failure(self, status: u16) -> Response {
         let code = match status {
             400 => "BadRequest",

@@ -24,7 +24,7 @@ impl Sink {
     }
 }
 
-/// The way to a token.
+/// How the forwarder gets its tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
     /// Entra, with the app registration's secret.

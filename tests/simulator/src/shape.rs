@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-/// What Defender calls `member`, in whatever shape the record is; none when it is null or missing.
+/// The value of what Defender calls `member`, in any of the shapes; `None` if it is null or missing.
 pub fn member<'a>(record: &'a Value, member: &str) -> Option<&'a Value> {
     names(member).filter_map(|name| record.get(name)).find(|value| !value.is_null())
 }

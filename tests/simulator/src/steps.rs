@@ -1,6 +1,5 @@
-//! The steps of every exchange between the forwarder and a service or its store, told one by one to a
-//! hook, which may halt the world: whoever kills the forwarder at one of them wants nothing more to happen
-//! until it is dead.
+//! The steps of every exchange between the forwarder and a service or its store, reported one by one to a hook, which
+//! may halt them all: a test that kills the forwarder at a step wants nothing more to happen until it is dead.
 
 use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::service::Service;
 
-/// Who is asked.
+/// What the forwarder calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// A service of the cloud.
@@ -18,10 +17,10 @@ pub enum Target {
     Storage,
 }
 
-/// How far an exchange has come.
+/// A step of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The request has arrived whole; nothing is done about it yet.
+    /// The request has arrived whole; no work is done yet.
     Received,
     /// The work is done; the reply has not left.
     Done,
@@ -29,14 +28,14 @@ pub enum Step {
     Replied,
 }
 
-/// One step of one exchange.
+/// An exchange reached a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// Counts from 0.
     pub number: usize,
-    /// Who was asked.
+    /// What was called.
     pub target: Target,
-    /// How far it has come.
+    /// The step that was reached.
     pub step: Step,
     /// The method and the path.
     pub call: String,
@@ -60,24 +59,23 @@ enum Pace {
     Watched,
     /// Every step is held.
     Halted,
-    /// The hook has had its say.
+    /// The hook is not asked any more.
     Free,
 }
 
 impl Steps {
-    /// Tells each step to `hook`; the first time that it answers true, the world halts.
+    /// Reports each step to `hook`; the first time that it returns true, everything halts.
     pub fn new(hook: impl Fn(&Event) -> bool + Send + Sync + 'static) -> Self {
         let (events, pace) = (Mutex::default(), watch::Sender::new(Pace::Watched));
         Self(Arc::new(Inner { hook: Box::new(hook), events, pace }))
     }
 
-    /// Halts the world: no request that has not been worked on yet will be, and no reply leaves that has
-    /// not begun to.
+    /// Halts everything: no work is done on further requests, and no further reply is sent.
     pub fn halt(&self) {
         self.0.pace.send_replace(Pace::Halted);
     }
 
-    /// Waits until the world halts.
+    /// Waits until everything halts.
     ///
     /// # Panics
     ///
@@ -87,29 +85,29 @@ impl Steps {
         pace.wait_for(|pace| *pace == Pace::Halted).await.expect("self keeps the sender");
     }
 
-    /// Whether the world stands still.
+    /// True while everything is halted.
     pub fn is_halted(&self) -> bool {
         *self.0.pace.borrow() == Pace::Halted
     }
 
-    /// Lets the world go on, for requests still to come: what was held is lost for ever.
+    /// Resumes, for requests still to come: those that were held are never answered.
     pub fn resume(&self) {
         self.0.pace.send_replace(Pace::Free);
     }
 
-    /// All steps so far, in order.
+    /// All events so far, in order.
     pub fn events(&self) -> Vec<Event> {
         self.lock().clone()
     }
 
-    /// Tells a step, and comes back when the exchange may go on.
+    /// Reports a step, and returns when the exchange may go on.
     pub(crate) async fn pass(&self, target: Target, step: Step, call: &str) {
         if self.tell(target, step, call) {
             pending::<()>().await;
         }
     }
 
-    /// Tells a step; true when the world has halted.
+    /// Reports a step; returns true if the exchange has to halt.
     pub(crate) fn tell(&self, target: Target, step: Step, call: &str) -> bool {
         let mut events = self.lock();
         let event = Event { number: events.len(), target, step, call: call.to_owned() };
@@ -132,7 +130,7 @@ impl Steps {
 }
 
 impl Default for Steps {
-    /// Steps that nobody waits for.
+    /// Steps that never halt.
     fn default() -> Self {
         Self::new(|_| false)
     }

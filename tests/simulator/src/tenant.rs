@@ -1,5 +1,5 @@
-//! The two tenants of this cloud: their names and harmless secrets. They are constants, so that
-//! a committed settings file can name them. Defender belongs to the first tenant, unless it is moved to the second
+//! The two tenants of this cloud: their ids, and secrets that open nothing else. They are constants, so that a
+//! committed settings file can name them. Defender belongs to the first tenant, unless it is moved to the second
 //! ([`crate::Cloud::move_defender`]).
 
 /// The app's own tenant: of its identities, the data collection rule and the storage account.
@@ -17,7 +17,7 @@ pub const OTHER_TENANT_ID: &str = "2f9e4a61-c7d3-4b58-a1e0-6d95b3f7c812";
 pub const SHARED_CLIENT_ID: &str = "84c0e7d5-1b69-4f32-9d8a-b5f6a2c3e417";
 /// Its secret.
 pub const SHARED_CLIENT_SECRET: &str = "simulated~shared-secret_that.opens/nothing+either==";
-/// An app registration of [`OTHER_TENANT_ID`] alone, which has been told to trust the user-assigned identity.
+/// An app registration of [`OTHER_TENANT_ID`] alone, which is configured to trust the user-assigned identity.
 pub const OTHER_CLIENT_ID: &str = "f17a3c92-6e04-4d8b-8c25-90d4e6b1a7f8";
 /// Its secret.
 pub const OTHER_CLIENT_SECRET: &str = "simulated~other-secret_that.opens/as-little+as==";
@@ -31,7 +31,7 @@ pub const FEDERATED_ASSERTION: &str = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.eyJp
 pub const IDENTITY_HEADER: &str = "simulated-identity-header-5f1c";
 /// The Log Analytics workspace.
 pub const WORKSPACE_ID: &str = "97ce69d9-b4be-4241-8dbd-d265edcf06c4";
-/// The workspace's shared key; decoded, it says that it is harmless.
+/// The workspace's shared key; decoded, it says that it opens nothing.
 pub const WORKSPACE_KEY: &str =
     "VGhpcyBrZXkgb3BlbnMgbm90aGluZyBidXQgdGhlIHNpbXVsYXRlZCB3b3Jrc3BhY2U6IGtlZXAgaXQgaGVyZQ==";
 /// The immutable id of the data collection rule.

@@ -26,7 +26,7 @@ impl Tls {
         authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         authority.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let authority_key = KeyPair::generate().map_err(failed)?;
-        // Of a name of its own, as any two authorities of the world.
+        // Each authority has its own name, as real ones do.
         let key = authority_key.public_key_raw().last_chunk().copied().unwrap_or_default();
         let name = format!("mdatp-forward simulator {:016x}", u64::from_be_bytes(key));
         authority.distinguished_name.push(DnType::CommonName, name);
@@ -35,7 +35,7 @@ impl Tls {
         let issuer = Issuer::new(authority, authority_key);
 
         let key = KeyPair::generate().map_err(failed)?;
-        // The last is for what a proxy leads here.
+        // The last is for hosts that a proxy redirects here.
         let names = ["localhost", "127.0.0.1", "*.azure.example"].map(str::to_owned);
         let certificate =
             CertificateParams::new(names).and_then(|leaf| leaf.signed_by(&key, &issuer)).map_err(failed)?;

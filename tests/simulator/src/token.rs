@@ -14,7 +14,7 @@ use crate::tenant;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Resource {
     Defender,
-    /// The XDR resource beside it: tokens are issued, but Defender's alert API turns them down.
+    /// The XDR resource beside it: tokens are issued, but Defender's alert API rejects them.
     Xdr,
     Monitor,
     /// The host's storage account, which a managed identity may be asked for too.
@@ -133,7 +133,7 @@ impl Tokens {
         self.issued.last().expect("a token was just added")
     }
 
-    /// The token a request carries, or why it is worth nothing.
+    /// The token of a request, or why it is not valid.
     pub fn check(&self, bearer: Option<&str>, now: OffsetDateTime) -> Result<&Token, &'static str> {
         let text = bearer.ok_or("the authorization header carries no bearer token")?;
         let token = self.issued(text).ok_or("the token was not issued here")?;
@@ -146,7 +146,7 @@ impl Tokens {
         Ok(token)
     }
 
-    /// The token of this text, whatever it is worth by now.
+    /// The token of this text, valid or not.
     pub fn issued(&self, text: &str) -> Option<&Token> {
         self.issued.iter().rev().find(|token| token.text == text)
     }

@@ -72,7 +72,7 @@ impl World {
         }
     }
 
-    /// The faults are looked at first; what none of them strikes goes to the service.
+    /// The faults come first; a request that none of them strikes goes to the service.
     pub fn react(&mut self, service: Service, request: &Request, now: OffsetDateTime) -> Reaction {
         let now = now + self.ahead;
         self.journal.counts.requests += 1;
@@ -187,7 +187,7 @@ impl World {
         counts.records += received.records.len() as u64;
         counts.bytes += received.body_bytes as u64;
         counts.wire_bytes += received.wire_bytes as u64;
-        look_inside(&received, counts);
+        inspect(&received, counts);
         let received = Arc::new(received);
         self.journal.received.push(Arc::clone(&received));
         received
@@ -210,8 +210,8 @@ impl World {
     }
 }
 
-/// A sink takes these records and says nothing, but somebody would miss what it drops.
-fn look_inside(received: &Received, counts: &mut Counts) {
+/// Counts what a sink would drop or change in silence.
+fn inspect(received: &Received, counts: &mut Counts) {
     let (limit, time) = match received.service {
         Service::DataCollector => (data_collector::MOST_FIELD_BYTES, data_collector::time_field(received)),
         _ => (logs_ingestion::MOST_FIELD_BYTES, Some("TimeGenerated")),

@@ -6,7 +6,7 @@ use http::request::Parts;
 
 use crate::response::Response;
 
-/// A rejection, and the requests that it is for.
+/// A rejection, and the method of the requests that it is for.
 ///
 /// Its form is that of the documents: the code in the header `x-ms-error-code` and in a body of XML that begins with
 /// a byte order mark ("Status and error codes", REST API of Azure Storage). Status and code belong together as in the
@@ -32,7 +32,7 @@ impl StorageRejection {
         Self { has_header: false, ..self }
     }
 
-    /// A web page of a firewall, with this status: Blob Storage itself is not asked.
+    /// A web page of a firewall, with this status: the request does not reach Blob Storage.
     pub fn page(method: &'static str, status: u16) -> Self {
         Self { has_header: false, is_page: true, ..Self::of(method, status, "") }
     }
@@ -60,7 +60,7 @@ impl StorageRejection {
     }
 }
 
-/// What the real Blob Storage says to a token that it does not take. Azurite would take any tenant's.
+/// What the real Blob Storage returns for a token that it rejects. Azurite would take any tenant's.
 ///
 /// That of another tenant meets status 401 and the detail "Issuer validation failed. Issuer did not match."
 /// (Azure/azure-sdk-for-net#10529, Azure/azure-sdk-for-java#24926); Azure/AzureStor#119 has the one about the audience.

@@ -1,6 +1,5 @@
-//! A way to Azurite through a port of its own, on which each step of each exchange is told. Requests and
-//! replies pass as they are, unless a rejection is set, or a cloud looks at tokens; a signature does not cover the
-//! port.
+//! A relay to Azurite on a port of its own, which reports each step of each exchange. Requests and replies pass
+//! unchanged, unless a rejection is set or a cloud checks the tokens; a signature does not cover the port.
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,12 +25,12 @@ pub struct Relay {
 }
 
 impl Azurite {
-    /// Opens one more way in, which tells `steps`.
+    /// Opens a relay that reports to `steps`.
     pub async fn relay(&self, steps: &Steps) -> Result<Relay, String> {
         self.relay_with(steps, None).await
     }
 
-    /// Opens one more way in, which takes the tokens of `cloud` as the real Blob Storage does: of the account's own
+    /// Opens a relay that takes the tokens of `cloud` as the real Blob Storage does: of the account's own
     /// tenant, for storage, of an identity with a role there, and neither expired nor revoked.
     pub async fn relay_of(&self, cloud: &Cloud) -> Result<Relay, String> {
         self.relay_with(&Steps::default(), Some(cloud.clone())).await
@@ -57,7 +56,7 @@ impl Azurite {
 }
 
 impl Relay {
-    /// Rejects the requests that this rejection is for from now on; with none, all pass.
+    /// From now on rejects the requests that this rejection is for; with `None`, all pass.
     pub fn reject(&self, rejection: Option<StorageRejection>) {
         *self.rejection.lock().unwrap_or_else(PoisonError::into_inner) = rejection;
     }

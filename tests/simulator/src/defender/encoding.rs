@@ -10,7 +10,7 @@ use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use crate::request::Request;
 use crate::response::Response;
 
-/// Compresses the answer if the request allows it. What HTTP calls deflate is the zlib format.
+/// Compresses the response if the request allows it. What HTTP calls deflate is the zlib format.
 pub(crate) fn encode(mut response: Response, request: &Request, deflate: bool) -> Response {
     let accepted = request.header(ACCEPT_ENCODING).unwrap_or_default();
     let takes = |name: &str| accepted.split(',').any(|part| part.trim() == name);

@@ -1,4 +1,4 @@
-//! What a process costs, read from /proc; nothing where there is none.
+//! Memory and processor time of a process, from /proc; `None` where there is none.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ pub fn memory(pid: u32, field: &str) -> Option<u64> {
     kilobytes(&status, field).map(|kilobytes| kilobytes * 1024)
 }
 
-/// Processor time used so far, in user and kernel mode, over all threads. The scheduler's own books have
-/// nanoseconds, but forget a thread when it ends; those in `stat` do not, so the larger number is right.
+/// Processor time used so far, in user and kernel mode, over all threads. The scheduler's counts are in
+/// nanoseconds but lose a thread when it ends; those in `stat` do not, so the larger number is right.
 pub fn cpu_time(pid: u32) -> Option<Duration> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let coarse = Duration::from_millis(ticks(&stat)? * 10);

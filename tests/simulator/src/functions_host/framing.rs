@@ -1,7 +1,7 @@
 //! How the end of an invocation's body is marked.
 //!
-//! In Azure the host sends one chunk, and what ends the body often in a packet of its own; where the level of its log is
-//! Trace it sends a length, because tracing reads the body first.
+//! In Azure the host sends one chunk, and what ends the body often in a packet of its own; where the level of its log
+//! is Trace it sends a length, because tracing reads the body first.
 
 use bytes::Bytes;
 
@@ -14,7 +14,7 @@ pub enum Framing {
     ContentLength,
     /// `Transfer-Encoding: chunked`, the body as one chunk, as recorded.
     Chunked,
-    /// The same cut where it hurts, which HTTP allows.
+    /// The same in several chunks, which HTTP allows.
     Torn,
 }
 

@@ -1,6 +1,6 @@
-//! One call of the handler and what the host makes of its reply.
+//! One call of the handler, and how the host reads its reply.
 //!
-//! The host forgives little: anything but 2xx fails and loses its body, a reply that is not JSON fails, a
+//! The host is strict: anything but 2xx fails and loses its body, a reply that is not JSON fails, a
 //! wrong type in `Outputs` or `Logs` fails, and an empty body or `null` is waited for until functionTimeout.
 
 use std::time::Duration;
@@ -69,7 +69,7 @@ struct Reading {
     report: Value,
 }
 
-/// Whether the host never gets over the reply: a success of which it reads nothing, or `null`.
+/// Whether the host waits for ever on this reply: a success with an empty body, or `null`.
 pub(super) fn is_never_taken(reply: &Reply) -> bool {
     let is_success = (200..300).contains(&reply.status);
     let is_null = || is_json(&reply.headers).is_ok() && reply.body.trim_ascii() == b"null";

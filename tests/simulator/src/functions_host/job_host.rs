@@ -1,4 +1,4 @@
-//! The part of the host that lives as long as the app does: it starts the handler, calls it, and brings it back.
+//! The part of the host that lives as long as the app does: it starts, calls and restarts the handler.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,10 +18,10 @@ use crate::connection::Reply;
 use crate::console::Origin;
 use crate::guid::guid;
 
-/// How often the app's folder is looked at. The real host is told by the system.
+/// How often the app's folder is read. The real host is notified by the system.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// How long there has to be peace in the app's folder before a restart (`FileMonitoringService`).
+/// How long the app's folder has to stay unchanged before a restart (`FileMonitoringService`).
 const DEBOUNCE: Duration = Duration::from_millis(500);
 
 /// What there is to invoke.
@@ -31,7 +31,7 @@ pub(super) enum State {
     Ready(u32),
     /// It is being started; invocations wait.
     Starting,
-    /// Nothing, and the host leaves it at that: invocations are rejected.
+    /// No process, and the host starts none: invocations are rejected.
     Down,
     /// The host has stopped.
     Stopped,
@@ -42,7 +42,7 @@ pub(super) struct JobHost {
     pub(super) worker: Worker,
     running: Mutex<Running>,
     state: watch::Sender<State>,
-    /// Held by whoever ends or starts the process.
+    /// Held while the process is ended or started.
     changing: tokio::sync::Mutex<()>,
     under_way: watch::Sender<usize>,
     crashes: Mutex<Crashes>,
@@ -93,7 +93,7 @@ impl JobHost {
         exited.await;
     }
 
-    /// Ends the handler and starts it anew.
+    /// Ends the handler and starts it again.
     pub(super) async fn restart(&self) -> Result<(), String> {
         let _changing = self.changing.lock().await;
         self.end(State::Starting).await;
@@ -116,8 +116,7 @@ impl JobHost {
         }
     }
 
-    /// Brings the handler back when it ends by itself, and restarts it when a folder appears in the app's root, is
-    /// renamed or goes.
+    /// Restarts the handler when it ends by itself, and when a folder appears in the app's root, is renamed or goes.
     pub(super) async fn supervise(&self) {
         let root = &self.worker.app.root;
         let mut folders = folders(root);
@@ -163,7 +162,7 @@ impl JobHost {
             HostVerdict::StaysDown => drop(self.state.send_replace(State::Down)),
             HostVerdict::Restarts | HostVerdict::RestartsCounted(_) => {
                 self.state.send_replace(State::Starting);
-                // A failure has been told in the log.
+                // A failure is in the log.
                 let _ = self.launch().await;
             }
             HostVerdict::HostStops => {
@@ -235,8 +234,8 @@ impl JobHost {
         invocation
     }
 
-    /// The end of an invocation over its time: the handler hears nothing of it, is killed and started again; other
-    /// invocations under way in it end with it.
+    /// The end of an invocation over its time: the handler is not notified, but killed and started again; other
+    /// invocations in progress end with it.
     async fn give_up(&self, id: &str, pid: u32, limit: Duration) -> Result<Reply, String> {
         let function = &self.worker.app.function;
         let seconds = limit.as_secs();
@@ -297,8 +296,8 @@ struct Change {
     path: PathBuf,
 }
 
-/// The host is told of each change below the root, but compares only the folders directly in it with those that were
-/// there at its start (`FileMonitoringService.OnFileChanged`).
+/// The host is notified of each change below the root, but compares only the folders directly in it with those that
+/// were there at its start (`FileMonitoringService.OnFileChanged`).
 fn folders(root: &Path) -> BTreeSet<PathBuf> {
     let entries = root.read_dir().into_iter().flatten().filter_map(Result::ok);
     entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()

@@ -20,7 +20,7 @@ pub struct HostLog {
     pub category: Category,
     /// Derived from the pipe and the text.
     pub level: Level,
-    /// The invocation that it shows under, which a line of the console has none of.
+    /// The invocation that it belongs to; a line of the console has none.
     pub invocation: Option<String>,
     /// The line without its end.
     pub line: String,

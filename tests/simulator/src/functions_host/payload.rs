@@ -37,13 +37,13 @@ pub enum Payload {
     Retry,
     /// A host whose clock runs nine hours ahead of UTC.
     LocalZone,
-    /// A later host, with members nobody knows, some of them not ASCII.
+    /// A later host, with unknown members, some of them not ASCII.
     UnknownMembers,
     /// Bytes as they are, for bodies no host sends.
     Raw(Bytes),
 }
 
-/// The times and names a body speaks of.
+/// The times and names in a body.
 #[derive(Clone, Debug)]
 pub(super) struct Tick<'a> {
     pub(super) function: &'a str,

@@ -1,5 +1,5 @@
 //! When the timer fires: NCRONTAB, the six fields second, minute, hour, day, month and day of the week, all of
-//! which have to fit. Numbers, `*`, lists, ranges and steps; names of months and days are not read here.
+//! which have to match. Numbers, `*`, lists, ranges and steps; names of months and days are not read here.
 
 use azure_core::time::{Duration, OffsetDateTime};
 
@@ -38,7 +38,7 @@ impl Schedule {
         second.is_none_or(|second| second - at > Duration::minutes(1))
     }
 
-    /// The first time after `at`; none for a day that no calendar has.
+    /// The first time after `at`; `None` for a day that no calendar has.
     pub fn after(&self, at: OffsetDateTime) -> Option<OffsetDateTime> {
         let [seconds, minutes, hours, days, months, weekdays] = self.fields;
         let has = |bits: u64, value: u8| bits >> value & 1 == 1;

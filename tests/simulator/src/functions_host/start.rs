@@ -1,4 +1,4 @@
-//! What a test or the demo asks the host to start.
+//! What the host is to start.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +12,7 @@ pub struct Start {
     pub binary: Option<PathBuf>,
     /// The app settings: the handler's environment beside PATH, HOME and the host's own variables.
     pub settings: Vec<(String, String)>,
-    /// The pause between two readiness tries. The host's is 25 ms; a shorter one measures the start finer.
+    /// The pause between two readiness tries. The host's is 25 ms; a shorter one measures the start more precisely.
     pub poll_every: Duration,
     /// A shorter limit for an invocation than host.json's functionTimeout.
     pub function_timeout: Option<Duration>,

@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 
-/// The setting that tells it what to do with an invocation.
+/// The setting that says what to do with an invocation.
 pub(super) const BEHAVIOUR: &str = "TEST_BEHAVIOUR";
 
 #[test]
@@ -45,7 +45,7 @@ fn answer(behaviour: &str, mut stream: TcpStream) {
     }
 }
 
-/// A request as it came, head and body; none when the connection has ended.
+/// A request as it came, head and body; `None` if the connection has ended.
 pub(super) fn request(reader: &mut impl BufRead) -> Option<String> {
     let mut request = String::new();
     while !request.ends_with("\r\n\r\n") {

@@ -16,7 +16,7 @@ impl FunctionsHost {
         }
     }
 
-    /// Fires by `schedule` until `until` ends or the host has stopped, and tells each invocation to `tell`.
+    /// Fires by `schedule` until `until` ends or the host has stopped, and passes each invocation to `tell`.
     /// Runs never overlap: one that lasts past its next times is followed by a single run at once.
     pub async fn run_timer(
         &self,

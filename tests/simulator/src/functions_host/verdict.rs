@@ -1,16 +1,16 @@
 //! What the host does when its handler's process ends by itself.
 //!
-//! Exit code 0 is the trap: the host takes it for a wanted end and neither restarts the process nor says
-//! anything, so every later invocation is rejected.
+//! Exit code 0 is the trap: the host takes it for an intended end and neither restarts the process nor logs anything,
+//! so every later invocation is rejected.
 
 use azure_core::time::{Duration, OffsetDateTime};
 
-/// The host's answer to a process that ended.
+/// What the host does about a process that ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HostVerdict {
     /// Exit code 0: nothing happens and later invocations are rejected.
     StaysDown,
-    /// Exit code 200, the code for a wanted restart: restarted at once, not held against it.
+    /// Exit code 200, which asks for a restart: restarted at once, and not counted.
     Restarts,
     /// Any other code: restarted at once, and counted.
     RestartsCounted(usize),
@@ -23,7 +23,7 @@ pub(super) enum HostVerdict {
 pub(super) struct Crashes(Vec<OffsetDateTime>);
 
 impl Crashes {
-    /// Judges an exit at `now` in the light of the earlier ones, and remembers it.
+    /// Decides on an exit at `now` by the earlier ones, and counts it.
     pub(super) fn judge(&mut self, exit_code: i32, now: OffsetDateTime) -> HostVerdict {
         match exit_code {
             0 => return HostVerdict::StaysDown,

@@ -1,4 +1,4 @@
-//! The handler as the host starts it: its process, its environment, and the way to its first answer.
+//! The handler as the host starts it: its process, its environment, and the start until its first response.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,14 +22,14 @@ pub(super) struct Worker {
     pub(super) console: Console,
 }
 
-/// One start of it that came to an answer.
+/// A start that came to a response.
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) process: Process,
     pub(super) ready_after: Duration,
 }
 
-/// Why a start came to no answer.
+/// Why a start came to no response.
 #[derive(Debug)]
 pub(super) enum LaunchError {
     /// There is no such program, or it may not be executed: the host does not try again.
@@ -62,7 +62,7 @@ impl Worker {
         Ok(())
     }
 
-    /// The end of the process with `code`, and its last words.
+    /// The end of the process with `code`, and its last output.
     pub(super) fn exit(&self, code: i32) -> String {
         let executable = self.app.executable.file_name().unwrap_or_default().display();
         let stderr = self.console.of(&Origin::Stderr);
@@ -70,7 +70,7 @@ impl Worker {
         format!("{executable} exited with code {code} (0x{code:x}): {last}")
     }
 
-    /// Starts the process and waits for its first answer. The limit counts pauses only, as the host does.
+    /// Starts the process and waits for its first response. The limit counts pauses only, as the host does.
     pub(super) async fn launch(&self, id: &str) -> Result<Running, LaunchError> {
         let Self { app, start, console, .. } = self;
         let executable = app.executable.display();
@@ -126,8 +126,8 @@ fn to_free_port() -> Result<Connections, String> {
     Ok(Connections::to(port))
 }
 
-/// Bound and let go again before the handler starts, as the host does. Whoever asks the system for any port gets
-/// one from 32,768 up (Linux), so below that nobody takes it meanwhile.
+/// Bound and let go again before the handler starts, as the host does. A program that asks the system for any port
+/// gets one from 32,768 up (Linux), so below that none takes it meanwhile.
 fn free_port() -> std::io::Result<u16> {
     const FIRST: u32 = 20_000;
     const COUNT: u32 = 12_000;

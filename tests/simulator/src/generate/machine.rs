@@ -1,4 +1,4 @@
-//! A machine with all its members, and what alerts tell of it.
+//! A machine with all its members, and what alerts repeat of it.
 
 use azure_core::time::{Duration, OffsetDateTime, to_rfc3339};
 use fastrand::Rng;

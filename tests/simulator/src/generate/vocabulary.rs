@@ -1,5 +1,5 @@
 //! The words generated data is made of. All of it is invented; names and texts hold what JSON, UTF-8
-//! and signatures stumble over: quotes, backslashes, line breaks, invisible and wide characters.
+//! and signatures fail on: quotes, backslashes, line breaks, invisible and wide characters.
 
 /// A kind of alert.
 pub(super) struct Detection {

@@ -61,8 +61,7 @@ impl Type {
         }
     }
 
-    /// The value as the column holds it; none when it does not fit. No value is made into one of another
-    /// type.
+    /// The value as the column holds it; `None` if it is of another type. No value is converted.
     pub fn hold(self, json: &str) -> Option<Value> {
         match self {
             Self::String => serde_json::from_str(json).ok().map(Value::String),

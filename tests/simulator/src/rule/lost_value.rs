@@ -1,4 +1,4 @@
-//! What a rule kept from the table.
+//! Values that a rule dropped or truncated.
 
 use std::fmt;
 
@@ -24,9 +24,9 @@ pub enum Why {
     Reserved,
     /// It is not of the column's type: the column is null.
     WrongType,
-    /// It is longer than a column keeps: its end was cut off.
+    /// It is longer than a column holds: it was truncated.
     TooLong,
-    /// The transformation's function makes nothing of it: the column is null.
+    /// The transformation's function cannot convert it: the column is null.
     NotConverted,
     /// The table has no such column: it was dropped.
     NotInTable,

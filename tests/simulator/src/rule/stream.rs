@@ -1,4 +1,4 @@
-//! A stream of a deployed rule: what becomes of a record on its way into the table.
+//! A stream of a deployed rule: how a record becomes a row of the table.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub(crate) struct Stream {
 pub(crate) struct Row {
     /// The columns that are not null.
     pub values: Map<String, Value>,
-    /// What of the record is not in them. A null is no loss.
+    /// The members of the record whose values are not in them. A null is not lost.
     pub lost: Vec<(String, Why)>,
 }
 
@@ -33,7 +33,7 @@ impl Stream {
         Self { columns, transform, table }
     }
 
-    /// What the table gets of a record that came at this time.
+    /// The row for a record that came at this time.
     pub fn row(&self, record: &Record, at: OffsetDateTime) -> Row {
         let mut row = Row { values: Map::new(), lost: Vec::new() };
         for member in record.members() {
@@ -55,7 +55,7 @@ impl Stream {
         row
     }
 
-    /// What the transformation makes of a value that the stream holds, and the table keeps of that.
+    /// The value after the transformation, if the table has a column for it.
     fn converted(
         &self,
         name: &str,
@@ -72,7 +72,7 @@ impl Stream {
     }
 }
 
-/// The value as the column has it, and why that is not all of it.
+/// The value as the column holds it, and why it is not whole.
 fn stored(column: Type, json: &str) -> (Option<Value>, Option<Why>) {
     let Some(value) = column.hold(json) else { return (None, Some(Why::WrongType)) };
     let is_text = matches!(column, Type::String | Type::Dynamic);

@@ -1,4 +1,4 @@
-//! A table of the workspace, as far as a rule minds it.
+//! A table of the workspace, as far as a rule depends on it.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ impl Table {
     }
 
     /// Why no rule may send to it (documentation page "Migrate from the HTTP Data Collector API to the Log Ingestion
-    /// API": a table is migrated before a rule can send to it; code and words as in Azure/Azure-Sentinel#10510).
+    /// API": a table is migrated before a rule can send to it; code and message as in Azure/Azure-Sentinel#10510).
     pub fn rejection(&self, name: &str) -> Option<String> {
         self.is_classic.then(|| {
             format!(

@@ -1,4 +1,4 @@
-//! The transformation of a data flow. Of Kusto, only what a row's columns can be made of one by one is spoken here.
+//! The transformation of a data flow. Of Kusto, only functions of a single column are known here.
 
 use super::column::{TIME, Type, as_guid};
 use serde_json::Value;
@@ -48,7 +48,7 @@ impl Transform {
         self.0.iter().filter(move |(name, _)| name == column).map(|(_, step)| *step)
     }
 
-    /// The type of a column behind the transformation, of its type before.
+    /// The type of a column after the transformation, from its type before.
     pub fn output(&self, column: &str, declared: Type) -> Type {
         self.of(column).fold(declared, |kind, step| match step {
             Step::FillTime => kind,
@@ -57,7 +57,7 @@ impl Transform {
         })
     }
 
-    /// The value of a column behind the transformation; none when that is null.
+    /// The value of a column after the transformation; `None` if that is null.
     pub fn apply(&self, column: &str, value: Value) -> Option<Value> {
         self.of(column).try_fold(value, |value, step| match (step, value) {
             (Step::FillTime, value) | (Step::ToString, value @ Value::String(_)) => Some(value),

@@ -1,4 +1,4 @@
-//! One connection: requests are read whole, shown to whom they are for, and answered in turn.
+//! A connection: requests are read whole, handed to their service, and answered in order.
 
 use std::future::{Future, pending, poll_fn};
 use std::io;

@@ -1,5 +1,5 @@
-//! What stands before a service, as Azure's front ends do: it may speak TLS, issues tickets with which a
-//! session can be resumed, and hangs up on connections that nobody uses.
+//! A front end before a service, as Azure has: it may speak TLS, issues tickets with which sessions can be resumed, and
+//! closes idle connections.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -38,7 +38,7 @@ impl FrontEnd {
         lock(&self.handshakes).clone()
     }
 
-    /// The connections so far, also those whose handshake came to nothing.
+    /// The number of connections so far, also those whose handshake failed.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
@@ -49,7 +49,7 @@ impl FrontEnd {
         lock(&self.open).subscribe()
     }
 
-    /// Ends all connections, and comes back when they are gone.
+    /// Ends all connections, and returns when they are closed.
     pub async fn hang_up(&self) {
         let open = std::mem::take(&mut *lock(&self.open));
         open.send_replace(());

@@ -1,5 +1,5 @@
 //! Notices when a reply has left. Hyper drops a body when it has taken the last of it into its buffer, and
-//! flushes the stream when that buffer is empty; between the two the reply lies in the outbox.
+//! flushes the stream when that buffer is empty; between the two the reply is in the outbox.
 
 use std::io;
 use std::pin::Pin;
@@ -24,7 +24,7 @@ impl Outbox {
     }
 }
 
-/// A stream that tells of each reply that has left through it.
+/// A stream that reports each reply that has left through it.
 pub(super) struct Telling<S> {
     pub stream: S,
     pub outbox: Outbox,

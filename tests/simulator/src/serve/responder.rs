@@ -22,7 +22,7 @@ use crate::steps::Target;
 pub(crate) enum Responder {
     Cloud(Cloud, Service),
     Timed(Timed, Service),
-    /// With the cloud whose tokens it takes; none where a key opens it.
+    /// With the cloud whose tokens it takes; `None` where it is opened with a key.
     Storage(Arc<Connections>, Arc<Mutex<Option<StorageRejection>>>, Option<Cloud>),
 }
 

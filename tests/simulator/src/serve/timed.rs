@@ -1,5 +1,5 @@
-//! The services while a stopwatch runs. What only their strictness costs is done at another time: a post is
-//! answered as it comes and shown to the cloud afterwards, and a page is compressed once for all who ask.
+//! The services for measurements, which leave out what only their strictness costs: a post is answered at once and
+//! handed to the cloud afterwards, and a page is compressed only once.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,15 +16,15 @@ use crate::request::Request;
 use crate::response::Response;
 use crate::service::Service;
 
-/// Pages that are kept compressed. A run over 10,000 alerts has ten.
+/// The most pages that are kept compressed. A run over 10,000 alerts has ten.
 const MOST_PAGES: usize = 64;
 /// Shorter bodies are compressed each time.
 const LONG: usize = 64 * 1024;
 
-/// A post that nobody has looked at: where it came, what it was, when it had come whole.
+/// A post that has not been read: its service, the request, and when it had arrived.
 pub(super) type Unread = (Service, Request, OffsetDateTime);
 
-/// A cloud whose services answer at once, or all after the same time.
+/// A cloud whose services respond at once, or all after the same latency.
 #[derive(Clone)]
 pub(crate) struct Timed {
     cloud: Cloud,

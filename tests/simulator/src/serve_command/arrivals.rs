@@ -1,11 +1,11 @@
-//! What arrived at the cloud since the last look, in a few lines.
+//! What arrived at the cloud since the last time, in a few lines.
 
 use std::collections::BTreeMap;
 
 use azure_core::time::to_rfc3339;
 use simulator::{Cloud, LostValue};
 
-/// How much was told already.
+/// How much was printed already.
 #[derive(Debug, Default)]
 pub(crate) struct Arrivals {
     requests: usize,
