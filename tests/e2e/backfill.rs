@@ -249,7 +249,7 @@ async fn its_checkpoint_lies_beside_the_timers_in_blob_storage_too() {
 #[tokio::test]
 async fn a_sink_that_minds_the_time_a_post_spans_refuses_one_only() {
     let (stage, start) = begun(Sink::LogsIngestion, Duration::hours(30)).await;
-    stage.cloud.honour(Quirk::LimitTimeRange, true);
+    stage.cloud.set_quirk(Quirk::LimitTimeRange, true);
     // More than a post's megabyte in the first slice, and some in the next.
     let minute = |number: i64| if number < 6_000 { number / 5 } else { 1_500 + 10 * (number - 6_000) };
     let from = start - Duration::hours(60);

@@ -159,7 +159,7 @@ async fn sign_in_mistakes_are_named_by_their_setting() {
             ("MDATP_API_SCOPE", "https://nowhere.example/.default", "MDATP_API_SCOPE"),
         ] {
             let mut stage = Stage::with_route(Sink::DataCollector, Route::ClientSecret).await;
-            stage.cloud.honour(simulator::Quirk::OneLineErrors, one_line);
+            stage.cloud.set_quirk(simulator::Quirk::OneLineErrors, one_line);
             stage.generate(5, 1);
             stage.set(name, value);
             let invocation = stage.host().await.fire(Payload::regular()).await;

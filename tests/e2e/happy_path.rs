@@ -139,7 +139,7 @@ async fn in_updated_mode_posts_keep_within_half_an_hour_of_changes() {
     for (created, changed, posts) in cases {
         let mut stage = Stage::new(Sink::LogsIngestion).await;
         stage.set("MDATP_MODE", "updated");
-        stage.cloud.honour(Quirk::LimitTimeRange, true);
+        stage.cloud.set_quirk(Quirk::LimitTimeRange, true);
         for number in 0..15 {
             let id = format!("a{number}");
             stage.cloud.add_alert(&alert(&id, None, &times(created(number))));

@@ -136,7 +136,7 @@ async fn more_alerts_of_one_moment_than_a_page_holds_are_all_sent() {
 async fn a_server_that_keeps_no_order_loses_nothing() {
     for page_size in ["10", "50"] {
         let mut stage = Stage::with_alerts(Sink::DataCollector, 300, 3).await;
-        stage.cloud.honour(Quirk::IgnoreOrderBy, true);
+        stage.cloud.set_quirk(Quirk::IgnoreOrderBy, true);
         stage.set("MDATP_PAGE_SIZE", page_size);
         assert_eq!(stage.tick().await["alertsSent"], 300);
         stage.assert_all_sent_once();
@@ -146,7 +146,7 @@ async fn a_server_that_keeps_no_order_loses_nothing() {
 #[tokio::test]
 async fn a_server_that_sends_more_than_was_asked_for_loses_nothing() {
     let mut stage = Stage::with_alerts(Sink::DataCollector, 120, 3).await;
-    stage.cloud.honour(Quirk::IgnoreTop, true);
+    stage.cloud.set_quirk(Quirk::IgnoreTop, true);
     stage.set("MDATP_PAGE_SIZE", "50");
     assert_eq!(stage.tick().await["alertsSent"], 120);
     stage.assert_all_sent_once();
@@ -155,14 +155,14 @@ async fn a_server_that_sends_more_than_was_asked_for_loses_nothing() {
 #[tokio::test]
 async fn a_server_that_repeats_a_page_for_ever_ends_the_run_with_a_warning() {
     let mut stage = Stage::with_alerts(Sink::DataCollector, 300, 3).await;
-    stage.cloud.honour(Quirk::RepeatPage, true);
+    stage.cloud.set_quirk(Quirk::RepeatPage, true);
     stage.set("MDATP_PAGE_SIZE", "100");
     let host = stage.host().await;
     let report = succeed(&host.fire(Payload::regular()).await);
     // A page of 100 is asked for one alert more.
     assert_eq!((&report["alertsSent"], &report["complete"]), (&json!(101), &json!(false)));
     host.line_with("warning").await;
-    stage.cloud.honour(Quirk::RepeatPage, false);
+    stage.cloud.set_quirk(Quirk::RepeatPage, false);
     assert_eq!(succeed(&host.fire(Payload::regular()).await)["complete"], true);
     stage.assert_all_sent_once();
 }

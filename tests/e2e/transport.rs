@@ -122,7 +122,7 @@ async fn an_acceptance_may_say_some_json() {
             ("application/json", r#"{"error":null}"#),
         ] {
             let stage = Stage::with_alerts(sink, 30, 3).await;
-            stage.cloud.fault(Fault::talkative(content_type, text).on(sink.service()).always());
+            stage.cloud.fault(Fault::unexpected_body(content_type, text).on(sink.service()).always());
             let host = stage.host().await;
             assert_eq!(succeed(&host.fire(Payload::regular()).await)["alertsSent"], 30, "{text}");
             assert_eq!(succeed(&host.fire(Payload::regular()).await)["alertsSent"], 0, "{text}");
@@ -247,7 +247,7 @@ async fn an_expiry_in_any_documented_form_is_read_and_the_token_kept() {
         (Route::ClientSecret, Quirk::TextExpiry),
     ] {
         let stage = Stage::with_route(Sink::DataCollector, route).await;
-        stage.cloud.honour(quirk, true);
+        stage.cloud.set_quirk(quirk, true);
         stage.generate(10, 1);
         let host = stage.host().await;
         assert_eq!(succeed(&host.fire(Payload::regular()).await)["alertsSent"], 10, "{quirk:?}");

@@ -61,7 +61,7 @@ impl Stage {
         let world = World::draw(&mut rng, &cloud, &setup, earliest, latest);
         cloud.enforce_rate_limits(setup.has_rate_limits);
         if let Some(quirk) = setup.quirk {
-            cloud.honour(quirk, true);
+            cloud.set_quirk(quirk, true);
         }
         let mut scene = Scene {
             setup,

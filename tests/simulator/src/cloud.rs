@@ -165,7 +165,7 @@ impl Cloud {
     }
 
     /// Switches a quirk on or off.
-    pub fn honour(&self, quirk: Quirk, on: bool) {
+    pub fn set_quirk(&self, quirk: Quirk, on: bool) {
         let mut world = self.world();
         if on {
             world.quirks.insert(quirk);

@@ -38,7 +38,7 @@ enum Kind {
     Html,
     BadJson,
     Rewritten(BodyRewrite),
-    Talkative(&'static str, &'static str),
+    UnexpectedBody(&'static str, &'static str),
     CutBody(usize),
     LostReply,
     Reset,
@@ -96,8 +96,8 @@ impl Fault {
 
     /// Does the work, and returns a body that the service does not have: this text, of this content type. Gateways and
     /// other implementations of the sinks accept with `{}`.
-    pub fn talkative(content_type: &'static str, text: &'static str) -> Self {
-        Self::new(Kind::Talkative(content_type, text), format!("work done, and the body {text:?}"))
+    pub fn unexpected_body(content_type: &'static str, text: &'static str) -> Self {
+        Self::new(Kind::UnexpectedBody(content_type, text), format!("work done, and the body {text:?}"))
     }
 
     /// Does the work, but closes the connection after this many bytes of the body.
@@ -227,7 +227,7 @@ impl Fault {
             Kind::Html => self.answer(Response::of("text/html; charset=utf-8", 200, PAGE)),
             Kind::BadJson => self.answer(with_bad_json(work())),
             Kind::Rewritten(rewrite) => self.answer(rewrite.apply(work())),
-            Kind::Talkative(content_type, text) => {
+            Kind::UnexpectedBody(content_type, text) => {
                 // A status of 204 can have no body.
                 let status = match work().status {
                     204 => 200,
@@ -330,7 +330,7 @@ mod tests {
             (Fault::bad_json(), true),
             (Fault::byte_order_mark(), true),
             (Fault::encoded(&["br"]), true),
-            (Fault::talkative("text/plain", "{}"), true),
+            (Fault::unexpected_body("text/plain", "{}"), true),
             (Fault::slow(Duration::SECOND), true),
             (Fault::reset(), false),
             (Fault::status(503), false),

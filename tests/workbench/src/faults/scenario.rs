@@ -79,7 +79,10 @@ impl Scenario {
                     .matching("/api/machines?")
                     .always()],
             ),
-            faults("sink: accepts with {}", &[Fault::talkative("application/json", "{}").on(sink).always()]),
+            faults(
+                "sink: accepts with {}",
+                &[Fault::unexpected_body("application/json", "{}").on(sink).always()],
+            ),
             Scenario { alerts: Some(10_000), ..faults("10,000 alerts, size limits enforced", &[]) },
         ]
     }
