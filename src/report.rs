@@ -101,7 +101,7 @@ impl fmt::Display for RunReport {
             ("sent", self.alerts_sent),
             ("before", self.alerts_already_sent),
             ("set_aside", self.alerts_set_aside),
-            ("type_mismatch", self.values_misfit),
+            ("misfit", self.values_misfit),
             ("machines", self.machines_read),
             ("machines_missing", self.machines_not_found),
             ("requests", self.requests),
@@ -152,7 +152,7 @@ mod tests {
         };
         assert_eq!(
             ok.to_string(),
-            "run result=ok read=7 sent=0 before=0 set_aside=0 type_mismatch=0 machines=0 machines_missing=0 requests=0 \
+            "run result=ok read=7 sent=0 before=0 set_aside=0 misfit=0 machines=0 machines_missing=0 requests=0 \
              bytes=0 ms=12 lag_s=3"
         );
         let failed = RunReport { error: Some("no \"token\"".to_owned()), ..RunReport::default() };

@@ -53,7 +53,7 @@ const KEYS: [&str; 15] = [
     "sent",
     "before",
     "set_aside",
-    "type_mismatch",
+    "misfit",
     "machines",
     "machines_missing",
     "requests",
