@@ -17,7 +17,7 @@ use crate::{
     error_chain::one_line,
     http::{
         Reply,
-        call::{CallError, Caller, Refusal},
+        call::{CallError, Caller, ErrorResponse},
         credential::Credential,
     },
     record::{alert::Mode, json::object::Object, truncate::Limits},
@@ -52,17 +52,17 @@ fn accepted(reply: &Reply) -> Result<(), serde_json::Error> {
     }
 }
 
-/// What a refused post is refused for.
+/// What in a rejected post may be the cause of the rejection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Blame {
-    /// It is too large.
-    Size,
-    /// Something in it, or the settings: half of it may be accepted.
+pub enum RejectionCause {
+    /// The post is too large.
+    TooLarge,
+    /// A record, or the settings: half of the post may be accepted.
     Records,
-    /// The time that its records span.
-    Span,
-    /// Nothing that is in it.
-    None,
+    /// The time that the records span.
+    TimeSpan,
+    /// Nothing in the post: any other would be rejected too.
+    NotTheRecords,
 }
 
 /// A post that was accepted.
@@ -131,19 +131,19 @@ impl Sink {
     }
 
     /// What a refusal of a post of `length` bytes says about its records.
-    pub fn blame(&self, refusal: &Refusal, length: usize) -> Blame {
+    pub fn rejection_cause(&self, refusal: &ErrorResponse, length: usize) -> RejectionCause {
         match (self, refusal.status.as_u16()) {
             (Self::LogsIngestion(_), 400 | 413)
                 if refusal.message.contains(logs_ingestion::SPANS_TOO_MUCH) =>
             {
-                Blame::Span
+                RejectionCause::TimeSpan
             }
-            (_, 413) => Blame::Size,
-            (Self::DataCollector(_), 404) if length > data_collector::LARGE => Blame::Size,
+            (_, 413) => RejectionCause::TooLarge,
+            (Self::DataCollector(_), 404) if length > data_collector::LARGE => RejectionCause::TooLarge,
             // Nothing in a post may be set aside for what a setting or something in between is at fault for.
-            _ if refusal.is_about_settings() => Blame::None,
-            (_, 400) => Blame::Records,
-            _ => Blame::None,
+            _ if refusal.is_about_settings() => RejectionCause::NotTheRecords,
+            (_, 400) => RejectionCause::Records,
+            _ => RejectionCause::NotTheRecords,
         }
     }
 

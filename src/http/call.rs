@@ -79,7 +79,7 @@ pub enum CallError {
         error: ExchangeError,
     },
     /// The service said no.
-    Refused(Refusal),
+    Rejected(ErrorResponse),
     /// The reply, the last time as the times before, is not what the call brings.
     Unreadable {
         /// The call, such as `GET /api/alerts`.
@@ -97,7 +97,7 @@ pub enum CallError {
 
 /// A service's answer to a call that it did not do.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct ErrorResponse {
     /// The call, such as `GET /api/alerts`.
     pub what: String,
     /// The service called.
@@ -112,7 +112,7 @@ pub struct Refusal {
     pub date: Option<OffsetDateTime>,
 }
 
-impl Refusal {
+impl ErrorResponse {
     /// The fix, or an empty text where there is none to give.
     pub fn advice(&self) -> &'static str {
         self.service.advice(self.status.as_u16(), &self.reason)
@@ -143,7 +143,7 @@ impl CallError {
 
     /// True when the call was answered with a rejection that trying again does not change.
     pub fn is_rejection(&self) -> bool {
-        matches!(self, Self::Refused(_)) && !self.is_transient()
+        matches!(self, Self::Rejected(_)) && !self.is_transient()
     }
 
     /// True for a failure that may be gone a little later.
@@ -151,7 +151,7 @@ impl CallError {
         match self {
             Self::Unreachable { error, .. } => !matches!(error, ExchangeError::Untrusted(_)),
             Self::Unreadable { .. } => true,
-            Self::Refused(refusal) => is_transient(refusal.status.as_u16()),
+            Self::Rejected(refusal) => is_transient(refusal.status.as_u16()),
             Self::OutOfTime | Self::Token(_) => false,
         }
     }
@@ -170,7 +170,7 @@ impl fmt::Display for CallError {
                     _ => write!(f, " (if this lasts, check {})", service.address_setting()),
                 }
             }
-            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Rejected(refusal) => refusal.fmt(f),
             Self::Unreadable { what, service, is_foreign, .. } => {
                 write!(f, "the reply of {} to {what} is not the JSON it should be", service.name())?;
                 match is_foreign {
@@ -186,7 +186,7 @@ impl fmt::Display for CallError {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for ErrorResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} answered {} to {}", self.service.name(), self.status.as_u16(), self.what)?;
         if !self.message.is_empty() {
@@ -205,7 +205,7 @@ impl std::error::Error for CallError {
             Self::Token(error) => std::error::Error::source(error),
             Self::Unreachable { error, .. } => Some(error),
             Self::Unreadable { error, .. } => Some(error),
-            Self::OutOfTime | Self::Refused(_) => None,
+            Self::OutOfTime | Self::Rejected(_) => None,
         }
     }
 }
@@ -335,7 +335,7 @@ impl Caller {
                 }
             };
 
-            let throttled = matches!(&failure, CallError::Refused(refusal) if refusal.status == StatusCode::TOO_MANY_REQUESTS);
+            let throttled = matches!(&failure, CallError::Rejected(refusal) if refusal.status == StatusCode::TOO_MANY_REQUESTS);
             attempt += 1;
             let wait = retry_after.unwrap_or_default().max(retry::backoff(attempt, fastrand::f64()));
             if wait >= self.deadline.left() {
@@ -436,7 +436,7 @@ fn refused(target: Target<'_>, reply: &Reply, token: Option<&Token>) -> CallErro
         };
         message = one_line(&format!("{message}; {}", claims.explain()), 600);
     }
-    CallError::Refused(Refusal {
+    CallError::Rejected(ErrorResponse {
         what: target.what.to_owned(),
         service: target.service,
         status: reply.status,

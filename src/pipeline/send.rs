@@ -13,14 +13,14 @@ use super::{
     work::{End, Outgoing, Whole, Work},
 };
 use crate::{
-    http::call::{CallError, Caller, Refusal},
+    http::call::{CallError, Caller, ErrorResponse},
     record::{
         batch::Batch,
         json::object::{Object, text_of},
     },
     report::RunReport,
     services::Services,
-    sink::{Blame, Sent, logs_ingestion::LONGEST_SPAN, split::Split},
+    sink::{RejectionCause, Sent, logs_ingestion::LONGEST_SPAN, split::Split},
     state::checkpoint::Checkpoint,
 };
 
@@ -90,14 +90,14 @@ impl<'a, 'l> SendStage<'a, 'l> {
                     self.acknowledge(&part, sent, reached).await?;
                     continue;
                 }
-                Err(CallError::Refused(refusal)) => refusal,
+                Err(CallError::Rejected(refusal)) => refusal,
                 Err(error) => return Err(error.into()),
             };
-            let rejection = match self.services.sink.blame(&refusal, part.body.len()) {
-                Blame::None => return Err(CallError::Refused(refusal).into()),
-                Blame::Span => {
+            let rejection = match self.services.sink.rejection_cause(&refusal, part.body.len()) {
+                RejectionCause::NotTheRecords => return Err(CallError::Rejected(refusal).into()),
+                RejectionCause::TimeSpan => {
                     self.limit_span();
-                    Blame::Span
+                    RejectionCause::TimeSpan
                 }
                 rejection => rejection,
             };
@@ -123,14 +123,14 @@ impl<'a, 'l> SendStage<'a, 'l> {
     /// accepted any, the settings are the cause, and the run fails.
     async fn resolve_rejected(
         &mut self,
-        rejected: Vec<(Batch, Refusal)>,
+        rejected: Vec<(Batch, ErrorResponse)>,
         reached: Option<OffsetDateTime>,
     ) -> Result<(), RunError> {
         if rejected.is_empty() {
             return Ok(());
         }
         if !self.sink_has_accepted() {
-            let refusal = rejected.into_iter().next().map(|(_, refusal)| CallError::Refused(refusal));
+            let refusal = rejected.into_iter().next().map(|(_, refusal)| CallError::Rejected(refusal));
             return refusal.map_or(Ok(()), |refusal| Err(refusal.into()));
         }
         for (batch, refusal) in rejected {

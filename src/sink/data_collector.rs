@@ -76,7 +76,7 @@ impl DataCollector {
     /// differ is made once more with the service's time. The documentation knows no id of a request here, so none is sent.
     pub async fn send(&self, body: Bytes, caller: &Caller) -> Result<Sent, CallError> {
         let sent = self.post(body.clone(), caller).await;
-        let Err(CallError::Refused(refusal)) = &sent else { return sent };
+        let Err(CallError::Rejected(refusal)) = &sent else { return sent };
         let Some(date) = refusal.date.filter(|_| refusal.status == StatusCode::FORBIDDEN) else {
             return sent;
         };

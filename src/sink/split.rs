@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Blame, logs_ingestion::LONGEST_SPAN};
+use super::{RejectionCause, logs_ingestion::LONGEST_SPAN};
 use crate::record::batch::Batch;
 
 /// The parts of one batch that are still to be sent, in their order.
@@ -35,8 +35,8 @@ impl Split {
 
     /// Divides a part that was rejected, and puts its parts in its place. A single record cannot be divided: it is
     /// returned.
-    pub fn divide(&mut self, rejected: Batch, rejection: Blame) -> Option<Batch> {
-        if rejection == Blame::Span {
+    pub fn divide(&mut self, rejected: Batch, rejection: RejectionCause) -> Option<Batch> {
+        if rejection == RejectionCause::TimeSpan {
             let parts = rejected.within(LONGEST_SPAN);
             // A post may be rejected for its span although its records give no times, or other ones.
             if parts.len() > 1 {
@@ -81,12 +81,12 @@ mod tests {
     fn a_rejected_part_is_halved_in_its_place_down_to_one_record() {
         let mut split = Split::of(batch(&[0, 0, 0, 0, 0]), None);
         let whole = split.next().expect("the batch");
-        assert_eq!(split.divide(whole, Blame::Records), None);
+        assert_eq!(split.divide(whole, RejectionCause::Records), None);
         let first = split.next().expect("its first half");
         assert_eq!(&*first.body, b"[0,1]");
-        assert_eq!(split.divide(first, Blame::Size), None);
+        assert_eq!(split.divide(first, RejectionCause::TooLarge), None);
         let single = split.next().expect("its first record");
-        assert_eq!(split.divide(single.clone(), Blame::Records), Some(single));
+        assert_eq!(split.divide(single.clone(), RejectionCause::Records), Some(single));
         assert_eq!(rest(split), ["[1]", "[2,3,4]"]);
     }
 
@@ -94,12 +94,12 @@ mod tests {
     fn a_part_that_spans_too_much_is_divided_by_time_and_one_without_times_in_halves() {
         let mut split = Split::of(batch(&[0, 10, 50, 60]), None);
         let whole = split.next().expect("the batch");
-        assert_eq!(split.divide(whole, Blame::Span), None);
+        assert_eq!(split.divide(whole, RejectionCause::TimeSpan), None);
         assert_eq!(rest(split), ["[0,1]", "[2,3]"]);
 
         let mut split = Split::of(batch(&[5, 5, 5, 5]), None);
         let whole = split.next().expect("the batch");
-        assert_eq!(split.divide(whole, Blame::Span), None);
+        assert_eq!(split.divide(whole, RejectionCause::TimeSpan), None);
         assert_eq!(rest(split), ["[0,1]", "[2,3]"]);
     }
 

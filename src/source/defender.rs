@@ -160,7 +160,7 @@ impl Defender {
 /// An entity that the service does not know is an answer, not a failure.
 fn found<T>(answer: Result<Option<T>, CallError>) -> Result<Option<T>, CallError> {
     match answer {
-        Err(CallError::Refused(refusal)) if refusal.is_unknown_entity() => Ok(None),
+        Err(CallError::Rejected(refusal)) if refusal.is_unknown_entity() => Ok(None),
         answer => answer,
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     http::{
         ExchangeError,
         advice::trust_advice,
-        call::{CallError, Refusal},
+        call::{CallError, ErrorResponse},
         credential::TokenError,
     },
 };
@@ -16,7 +16,7 @@ use crate::{
 pub fn of_call(
     check: &'static str,
     error: &CallError,
-    command: impl Fn(&Refusal) -> Option<String>,
+    command: impl Fn(&ErrorResponse) -> Option<String>,
 ) -> Finding {
     let message = without_advice(error);
     match error {
@@ -26,7 +26,7 @@ pub fn of_call(
             Finding::warning(check, message, "check again in a few minutes")
         }
         CallError::Token(error) => of_token(check, error, "see what the check of the token says"),
-        CallError::Refused(refusal) => {
+        CallError::Rejected(refusal) => {
             let advice = refusal.advice();
             let command = command(refusal).map(|command| format!(": {command}")).unwrap_or_default();
             Finding::failure(check, message, format!("{advice}{command}"))
@@ -55,7 +55,7 @@ pub fn of_token(check: &'static str, error: &TokenError, usual: &str) -> Finding
 fn without_advice(error: &CallError) -> String {
     let text = chain(error);
     match error {
-        CallError::Refused(refusal) => {
+        CallError::Rejected(refusal) => {
             let advice = refusal.advice();
             text.strip_suffix(&format!("; {advice}")).map_or(text.clone(), str::to_owned)
         }
@@ -83,7 +83,7 @@ mod tests {
     };
 
     fn refused(status: u16) -> CallError {
-        CallError::Refused(Refusal {
+        CallError::Rejected(ErrorResponse {
             what: "POST /api/logs".to_owned(),
             service: Service::DataCollector,
             status: StatusCode::from_u16(status).expect("a status"),

@@ -2,7 +2,7 @@
 
 use super::{call_failure, finding::Finding, fix::Principal};
 use crate::{
-    http::call::{CallError, Refusal},
+    http::call::{CallError, ErrorResponse},
     record::alert::{Alert, InvalidAlert},
 };
 
@@ -50,6 +50,6 @@ pub fn judge_machine(
     }
 }
 
-fn grant(principal: &Principal, refusal: &Refusal) -> Option<String> {
+fn grant(principal: &Principal, refusal: &ErrorResponse) -> Option<String> {
     refusal.lacks_role().then(|| principal.grant_roles())
 }

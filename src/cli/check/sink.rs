@@ -14,7 +14,7 @@ use crate::{
     config::SinkConfig,
     http::{
         advice::{INVALID_BINDING, Service},
-        call::{CallError, Refusal},
+        call::{CallError, ErrorResponse},
     },
     record::{json::object::Object, merge::merge},
     schema::Shape,
@@ -86,12 +86,12 @@ pub fn judge(
             CHECK,
             format!("{name} has accepted one test record; within minutes it is in {query}"),
         ),
-        (Err(CallError::Refused(refusal)), None) if is_about_nothing(refusal) => Finding::ok(
+        (Err(CallError::Rejected(refusal)), None) if is_about_nothing(refusal) => Finding::ok(
             CHECK,
             format!("{name} accepts {took} for {place}; it refuses an empty post, which was all there was"),
         ),
         // What this service says to an empty post is nowhere written, but what it says to wrong settings is.
-        (Err(CallError::Refused(refusal)), None)
+        (Err(CallError::Rejected(refusal)), None)
             if refusal.service == Service::LogsIngestion
                 && refusal.status == StatusCode::BAD_REQUEST
                 && !refusal.is_about_settings() =>
@@ -105,7 +105,7 @@ pub fn judge(
 }
 
 /// The command that shows or mends what the advice is about.
-fn command(sink: &SinkConfig, principal: &Principal, refusal: &Refusal) -> Option<String> {
+fn command(sink: &SinkConfig, principal: &Principal, refusal: &ErrorResponse) -> Option<String> {
     match (sink, refusal.reason.code.as_deref(), refusal.status.as_u16()) {
         (SinkConfig::LogsIngestion { .. }, Some(INVALID_BINDING | "NetworkAccessDenied"), _) => {
             Some(fix::rule_endpoint())
@@ -126,7 +126,7 @@ fn command(sink: &SinkConfig, principal: &Principal, refusal: &Refusal) -> Optio
 
 /// True for the Data Collector's complaint about what is in a post, which comes after its look at the
 /// signature.
-fn is_about_nothing(refusal: &Refusal) -> bool {
+fn is_about_nothing(refusal: &ErrorResponse) -> bool {
     refusal.service == Service::DataCollector
         && refusal.status == StatusCode::BAD_REQUEST
         && refusal.reason.code.as_deref() == Some("InvalidDataFormat")

@@ -23,7 +23,7 @@ use crate::{
     },
     schema::{Shape, TIME_GENERATED},
     services::Services,
-    sink::{Blame, split::Split},
+    sink::{RejectionCause, split::Split},
     state::{
         set_aside::{SENT_SHORTENED, SetAsideDocument},
         set_asides::Entry,
@@ -126,11 +126,11 @@ impl<'a> Replay<'a> {
                     self.accepted(part.acks.len(), &sent.told_id()).await?;
                     continue;
                 }
-                Err(CallError::Refused(refusal)) => refusal,
+                Err(CallError::Rejected(refusal)) => refusal,
                 Err(error) => return Err(error.into()),
             };
-            let rejection = match sink.blame(&refusal, part.body.len()) {
-                Blame::None => return Err(CallError::Refused(refusal).into()),
+            let rejection = match sink.rejection_cause(&refusal, part.body.len()) {
+                RejectionCause::NotTheRecords => return Err(CallError::Rejected(refusal).into()),
                 rejection => rejection,
             };
             if parts.divide(part, rejection).is_some() {
