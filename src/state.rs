@@ -3,10 +3,10 @@
 
 pub mod backfills;
 mod blob;
+pub mod blob_error;
 pub mod checkpoint;
 pub mod history;
 mod probe;
-pub mod rejection;
 pub mod set_aside;
 pub mod set_asides;
 
@@ -26,7 +26,7 @@ use crate::{
     state::set_aside::{SetAside, SetAsideDocument},
 };
 use blob::BlobContainer;
-use rejection::{Reason, Rejection};
+use blob_error::{BlobError, BlobErrorKind};
 
 /// The name of the timer's checkpoint, without `.json`.
 const CHECKPOINT: &str = "checkpoint";
@@ -71,7 +71,7 @@ pub enum Problem {
     /// Somebody else has saved the checkpoint since it was loaded.
     Contended,
     /// Blob Storage has rejected a request.
-    Rejected(Rejection),
+    Rejected(BlobError),
     /// It does not do what a checkpoint needs.
     Unfit(&'static str),
     /// Anything else: unreachable, full, not to be read.
@@ -238,7 +238,9 @@ impl StateStore {
         let payload = PutPayload::from(text);
         let put = || self.objects.put_opts(&path, payload.clone(), PutOptions::from(mode.clone()));
         let saved = match (put().await, &self.kind) {
-            (Err(error), Kind::Blob(container)) if reason(&error) == Some(Reason::NoContainer) => {
+            (Err(error), Kind::Blob(container))
+                if blob_error_kind(&error) == Some(BlobErrorKind::NoContainer) =>
+            {
                 let created = container.create().await;
                 created.map_err(|error| self.error("making", "the container", Problem::of(error)))?;
                 put().await
@@ -271,21 +273,21 @@ impl StateStore {
 }
 
 /// Why Blob Storage rejects a request, where an error comes from that.
-fn reason(error: &StoreError) -> Option<Reason> {
-    blob::rejection(error).map(Rejection::reason)
+fn blob_error_kind(error: &StoreError) -> Option<BlobErrorKind> {
+    blob::blob_error(error).map(BlobError::kind)
 }
 
 /// True when the document is not there, or nobody has made the container yet.
 fn is_missing(error: &StoreError) -> bool {
     matches!(error, StoreError::NotFound { .. })
-        || matches!(reason(error), Some(Reason::NoBlob | Reason::NoContainer))
+        || matches!(blob_error_kind(error), Some(BlobErrorKind::NoBlob | BlobErrorKind::NoContainer))
 }
 
 impl Problem {
     fn of(error: StoreError) -> Self {
-        match (&error, blob::rejection(&error)) {
+        match (&error, blob::blob_error(&error)) {
             (StoreError::Precondition { .. } | StoreError::AlreadyExists { .. }, _) => Self::Contended,
-            (_, Some(rejection)) if rejection.reason() == Reason::Changed => Self::Contended,
+            (_, Some(rejection)) if rejection.kind() == BlobErrorKind::Changed => Self::Contended,
             (_, Some(rejection)) => Self::Rejected(rejection.clone()),
             (_, None) => Self::Failed(error),
         }
@@ -295,7 +297,7 @@ impl Problem {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Failed(_) => true,
-            Self::Rejected(rejection) => rejection.reason() == Reason::NotReady,
+            Self::Rejected(rejection) => rejection.kind() == BlobErrorKind::NotReady,
             Self::Folder(_) | Self::Contended | Self::Unfit(_) => false,
         }
     }
@@ -310,7 +312,7 @@ impl fmt::Display for StateError {
                 ": another process has saved it since this run began; this run stops, and what it had sent \
                  in its last batch may be sent again"
             }
-            Problem::Rejected(rejection) => match rejection.reason().advice() {
+            Problem::Rejected(rejection) => match rejection.kind().advice() {
                 "" => return write!(f, ": {rejection}"),
                 advice => return write!(f, ": {rejection}; {advice}"),
             },

@@ -20,7 +20,7 @@ use object_store::{
 };
 use reqwest::Url;
 
-use super::rejection::{Reason, Rejection};
+use super::blob_error::{BlobError, BlobErrorKind};
 use crate::{
     config::storage::{BlobAccess, BlobAccount},
     error_chain::behind,
@@ -100,8 +100,8 @@ impl BlobContainer {
         match self.ask(Method::PUT, &format!("{}?restype=container", self.url)).await {
             Ok(201) => Ok(()),
             Ok(status) => Err(unexpected(status, "making the container")),
-            Err(error) => match rejection(&error).map(Rejection::reason) {
-                Some(Reason::ContainerExists) => Ok(()),
+            Err(error) => match blob_error(&error).map(BlobError::kind) {
+                Some(BlobErrorKind::ContainerExists) => Ok(()),
                 _ => Err(error),
             },
         }
@@ -123,9 +123,9 @@ impl BlobContainer {
                 Err(error) if behind(&error).is_some_and(ExchangeError::is_permanent) => {
                     return Err(error);
                 }
-                Err(error) if rejection(&error).is_some() => {
-                    return match rejection(&error).map(Rejection::reason) {
-                        Some(Reason::NoBlob | Reason::NoContainer) => Ok(()),
+                Err(error) if blob_error(&error).is_some() => {
+                    return match blob_error(&error).map(BlobError::kind) {
+                        Some(BlobErrorKind::NoBlob | BlobErrorKind::NoContainer) => Ok(()),
                         _ => Err(error),
                     };
                 }
@@ -162,7 +162,7 @@ fn unexpected(status: u16, doing: &str) -> Error {
 }
 
 /// The rejection that an error comes from.
-pub fn rejection(error: &Error) -> Option<&Rejection> {
+pub fn blob_error(error: &Error) -> Option<&BlobError> {
     find_cause(error)
 }
 
@@ -213,9 +213,9 @@ impl HttpService for Way {
             request.headers.insert(AUTHORIZATION, bearer);
             reply = self.exchange(request).await?;
         }
-        if let Some(rejection) = Rejection::of(reply.status, &reply.headers, &reply.body) {
+        if let Some(blob_error) = BlobError::of(reply.status, &reply.headers, &reply.body) {
             // Of this kind, it is not tried again.
-            return Err(HttpError::new(HttpErrorKind::Unknown, rejection));
+            return Err(HttpError::new(HttpErrorKind::Unknown, blob_error));
         }
         let mut response = HttpResponse::new(reply.body.into());
         *response.status_mut() = reply.status;

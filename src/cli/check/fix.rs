@@ -7,7 +7,7 @@ use crate::{
     },
     http::claims::{Claims, READ_ROLES},
     schema::rule::API_VERSION,
-    state::rejection::Reason,
+    state::blob_error::BlobErrorKind,
 };
 
 /// `WindowsDefenderATP`, the same in every tenant (facts A3).
@@ -136,20 +136,22 @@ impl Principal {
     }
 
     /// The command that shows or mends why Blob Storage rejects a request; none where there is none.
-    pub fn unlock(&self, reason: Reason, config: &StateConfig) -> Option<String> {
+    pub fn unlock(&self, reason: BlobErrorKind, config: &StateConfig) -> Option<String> {
         let StateConfig::Blob { account, container, .. } = config else { return None };
         let name = &account.name;
         Some(match reason {
-            Reason::Permission | Reason::Credential => self.open(account),
-            Reason::Network => format!("az storage account network-rule list --account-name {name}"),
-            Reason::KeysNotAllowed => {
+            BlobErrorKind::Permission | BlobErrorKind::Credential => self.open(account),
+            BlobErrorKind::Network => format!("az storage account network-rule list --account-name {name}"),
+            BlobErrorKind::KeysNotAllowed => {
                 format!("az storage account show --name {name} --query allowSharedKeyAccess")
             }
-            Reason::Account => format!("az storage account show --name {name} --query statusOfPrimary"),
-            Reason::Immutable => format!(
+            BlobErrorKind::Account => {
+                format!("az storage account show --name {name} --query statusOfPrimary")
+            }
+            BlobErrorKind::Immutable => format!(
                 "az storage container immutability-policy show --account-name {name} --container-name {container}"
             ),
-            Reason::Leased => {
+            BlobErrorKind::Leased => {
                 format!(
                     "az storage blob list --account-name {name} --container-name {container} --auth-mode login"
                 )

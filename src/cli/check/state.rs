@@ -50,7 +50,7 @@ fn failure(check: &'static str, error: &StateError, config: &StateConfig, princi
     let Problem::Rejected(rejection) = &error.problem else {
         return Finding::failure(check, message, mend(error, config));
     };
-    let reason = rejection.reason();
+    let reason = rejection.kind();
     let (advice, command) = (reason.advice(), principal.unlock(reason, config));
     let message = message.strip_suffix(&format!("; {advice}")).map_or(message.clone(), str::to_owned);
     let fix = [advice.to_owned(), command.unwrap_or_default()].into_iter().filter(|part| !part.is_empty());

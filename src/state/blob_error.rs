@@ -12,7 +12,7 @@ const CODE: &str = "x-ms-error-code";
 
 /// A response that rejects a request, from Blob Storage or from something in between.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rejection {
+pub struct BlobError {
     status: u16,
     /// The service's code; `None` for a response that has none, and so is not the service's.
     code: Option<String>,
@@ -22,7 +22,7 @@ pub struct Rejection {
 
 /// Why Blob Storage rejects a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
+pub enum BlobErrorKind {
     /// The blob is not the one that was read, or is there already: another process has written it.
     Changed,
     /// There is no such blob.
@@ -63,7 +63,7 @@ pub enum Reason {
     Other,
 }
 
-impl Rejection {
+impl BlobError {
     /// The rejection in a response; `None` for a success, and for what the same request may not meet a little later.
     pub fn of(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Self> {
         if status.is_success() || is_transient(status.as_u16()) {
@@ -89,40 +89,40 @@ impl Rejection {
 
     /// Why, by the code ("Common REST API error codes", "Blob service error codes", "Error codes for shared access
     /// signatures" of the REST API of Azure Storage).
-    pub fn reason(&self) -> Reason {
-        let Some(code) = self.code.as_deref() else { return Reason::NotTheService };
+    pub fn kind(&self) -> BlobErrorKind {
+        let Some(code) = self.code.as_deref() else { return BlobErrorKind::NotTheService };
         match code {
-            "ConditionNotMet" | "TargetConditionNotMet" | "BlobAlreadyExists" => Reason::Changed,
-            "BlobNotFound" => Reason::NoBlob,
-            "ContainerNotFound" => Reason::NoContainer,
-            "ContainerAlreadyExists" => Reason::ContainerExists,
-            "ContainerBeingDeleted" | "AccountBeingCreated" => Reason::NotReady,
+            "ConditionNotMet" | "TargetConditionNotMet" | "BlobAlreadyExists" => BlobErrorKind::Changed,
+            "BlobNotFound" => BlobErrorKind::NoBlob,
+            "ContainerNotFound" => BlobErrorKind::NoContainer,
+            "ContainerAlreadyExists" => BlobErrorKind::ContainerExists,
+            "ContainerBeingDeleted" | "AccountBeingCreated" => BlobErrorKind::NotReady,
             // Azurite's code for what Azure calls AuthenticationFailed, with the same message.
             "AuthorizationFailure" if self.message.starts_with("Server failed to authenticate") => {
-                Reason::Credential
+                BlobErrorKind::Credential
             }
-            "AuthorizationFailure" | "AuthorizationSourceIPMismatch" => Reason::Network,
-            "AuthenticationFailed" | "InvalidAuthenticationInfo" => Reason::Credential,
-            "KeyBasedAuthenticationNotPermitted" => Reason::KeysNotAllowed,
+            "AuthorizationFailure" | "AuthorizationSourceIPMismatch" => BlobErrorKind::Network,
+            "AuthenticationFailed" | "InvalidAuthenticationInfo" => BlobErrorKind::Credential,
+            "KeyBasedAuthenticationNotPermitted" => BlobErrorKind::KeysNotAllowed,
             "AuthorizationPermissionMismatch"
             | "AuthorizationServiceMismatch"
             | "AuthorizationResourceTypeMismatch"
             // A signature that may create blobs, but not write over them.
-            | "UnauthorizedBlobOverwrite" => Reason::Permission,
-            "NoAuthenticationInformation" | "PublicAccessNotPermitted" => Reason::NoCredential,
-            "AccountIsDisabled" | "InsufficientAccountPermissions" | "ContainerDisabled" => Reason::Account,
-            "BlobArchived" | "BlobBeingRehydrated" => Reason::Archived,
-            "InvalidBlobType" | "SnapshotsPresent" | "BlobOperationNotSupported" => Reason::BlobType,
-            "InvalidResourceName" | "InvalidUri" | "ResourceNotFound" => Reason::Name,
-            "AccountRequiresHttps" | "AuthorizationProtocolMismatch" => Reason::HttpsOnly,
-            code if code.contains("Immutab") || code.contains("LegalHold") => Reason::Immutable,
-            code if code.starts_with("Lease") => Reason::Leased,
-            _ => Reason::Other,
+            | "UnauthorizedBlobOverwrite" => BlobErrorKind::Permission,
+            "NoAuthenticationInformation" | "PublicAccessNotPermitted" => BlobErrorKind::NoCredential,
+            "AccountIsDisabled" | "InsufficientAccountPermissions" | "ContainerDisabled" => BlobErrorKind::Account,
+            "BlobArchived" | "BlobBeingRehydrated" => BlobErrorKind::Archived,
+            "InvalidBlobType" | "SnapshotsPresent" | "BlobOperationNotSupported" => BlobErrorKind::BlobType,
+            "InvalidResourceName" | "InvalidUri" | "ResourceNotFound" => BlobErrorKind::Name,
+            "AccountRequiresHttps" | "AuthorizationProtocolMismatch" => BlobErrorKind::HttpsOnly,
+            code if code.contains("Immutab") || code.contains("LegalHold") => BlobErrorKind::Immutable,
+            code if code.starts_with("Lease") => BlobErrorKind::Leased,
+            _ => BlobErrorKind::Other,
         }
     }
 }
 
-impl Reason {
+impl BlobErrorKind {
     /// The fix, or an empty text where there is none to give.
     pub fn advice(self) -> &'static str {
         match self {
@@ -180,7 +180,7 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
     rest.split_once(end).map(|(found, _)| found)
 }
 
-impl fmt::Display for Rejection {
+impl fmt::Display for BlobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Blob Storage answered {}", self.status)?;
         if let Some(code) = &self.code {
@@ -193,7 +193,7 @@ impl fmt::Display for Rejection {
     }
 }
 
-impl std::error::Error for Rejection {}
+impl std::error::Error for BlobError {}
 
 #[cfg(test)]
 mod tests {
@@ -201,10 +201,10 @@ mod tests {
 
     use super::*;
 
-    fn rejection(status: u16, header: Option<&'static str>, body: &str) -> Option<Rejection> {
+    fn rejection(status: u16, header: Option<&'static str>, body: &str) -> Option<BlobError> {
         let header = header.map(|code| (CODE.parse().expect("a name"), HeaderValue::from_static(code)));
         let status = StatusCode::from_u16(status).expect("a status");
-        Rejection::of(status, &header.into_iter().collect(), body.as_bytes())
+        BlobError::of(status, &header.into_iter().collect(), body.as_bytes())
     }
 
     /// The form of the documents of Azure Storage.
@@ -218,21 +218,21 @@ mod tests {
     #[test]
     fn the_code_is_in_the_header_or_in_the_body_and_decides_alone() {
         for (status, code, reason) in [
-            (412, "ConditionNotMet", Reason::Changed),
-            (409, "BlobAlreadyExists", Reason::Changed),
-            (409, "BlobImmutableDueToPolicy", Reason::Immutable),
-            (409, "BlobImmutableDueToLegalHold", Reason::Immutable),
-            (409, "ContainerHasLegalHold", Reason::Immutable),
-            (409, "ContainerImmutabilityPolicyLocked", Reason::Immutable),
-            (409, "ContainerBeingDeleted", Reason::NotReady),
-            (409, "SnapshotsPresent", Reason::BlobType),
-            (412, "LeaseIdMissing", Reason::Leased),
-            (403, "AuthorizationFailure", Reason::Network),
-            (403, "UnauthorizedBlobOverwrite", Reason::Permission),
-            (404, "BlobNotFound", Reason::NoBlob),
-            (404, "ContainerNotFound", Reason::NoContainer),
-            (404, "ResourceNotFound", Reason::Name),
-            (418, "Unheard", Reason::Other),
+            (412, "ConditionNotMet", BlobErrorKind::Changed),
+            (409, "BlobAlreadyExists", BlobErrorKind::Changed),
+            (409, "BlobImmutableDueToPolicy", BlobErrorKind::Immutable),
+            (409, "BlobImmutableDueToLegalHold", BlobErrorKind::Immutable),
+            (409, "ContainerHasLegalHold", BlobErrorKind::Immutable),
+            (409, "ContainerImmutabilityPolicyLocked", BlobErrorKind::Immutable),
+            (409, "ContainerBeingDeleted", BlobErrorKind::NotReady),
+            (409, "SnapshotsPresent", BlobErrorKind::BlobType),
+            (412, "LeaseIdMissing", BlobErrorKind::Leased),
+            (403, "AuthorizationFailure", BlobErrorKind::Network),
+            (403, "UnauthorizedBlobOverwrite", BlobErrorKind::Permission),
+            (404, "BlobNotFound", BlobErrorKind::NoBlob),
+            (404, "ContainerNotFound", BlobErrorKind::NoContainer),
+            (404, "ResourceNotFound", BlobErrorKind::Name),
+            (418, "Unheard", BlobErrorKind::Other),
         ] {
             let body = xml(code);
             for found in [
@@ -240,7 +240,7 @@ mod tests {
                 rejection(status, None, &body),
                 rejection(status, Some(code), ""),
             ] {
-                assert_eq!(found.map(|found| found.reason()), Some(reason), "{code}");
+                assert_eq!(found.map(|found| found.kind()), Some(reason), "{code}");
             }
             let told = rejection(status, None, &body).expect("a rejection").to_string();
             assert_eq!(told, format!("Blob Storage answered {status} {code} (What is wrong.)"));
@@ -270,7 +270,7 @@ mod tests {
     fn a_status_without_a_code_says_nothing_about_blobs() {
         for status in [302, 403, 404, 409, 412] {
             let found = rejection(status, None, "<html>Blocked</html>").expect("a rejection");
-            assert_eq!(found.reason(), Reason::NotTheService);
+            assert_eq!(found.kind(), BlobErrorKind::NotTheService);
             assert_eq!(found.to_string(), format!("Blob Storage answered {status} (a web page)"));
         }
     }
