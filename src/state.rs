@@ -44,11 +44,11 @@ pub struct StateStore {
     checkpoint: String,
     /// The store in words, for messages.
     place: String,
-    kind: Kind,
+    backend: Backend,
 }
 
 #[derive(Debug, Clone)]
-enum Kind {
+enum Backend {
     Folder,
     Blob(Arc<BlobContainer>),
     Memory,
@@ -60,20 +60,20 @@ pub struct StateError {
     /// What was tried on what, such as `saving checkpoint.json in …`.
     doing: String,
     /// Why it did not work.
-    pub problem: Problem,
+    pub kind: StateErrorKind,
 }
 
 /// Why a store did not do what it should.
 #[derive(Debug)]
-pub enum Problem {
+pub enum StateErrorKind {
     /// The folder cannot be made or read.
     Folder(std::io::Error),
     /// Somebody else has saved the checkpoint since it was loaded.
-    Contended,
+    Conflict,
     /// Blob Storage has rejected a request.
     Rejected(BlobError),
     /// It does not do what a checkpoint needs.
-    Unfit(&'static str),
+    Unsuitable(&'static str),
     /// Anything else: unreachable, full, not to be read.
     Failed(StoreError),
 }
@@ -86,14 +86,14 @@ impl StateStore {
             StateConfig::Blob { account, container, prefix } => {
                 let place = format!("container {container} of {}", account.endpoint);
                 let fail =
-                    |error| StateError { doing: format!("opening {place}"), problem: Problem::of(error) };
+                    |error| StateError { doing: format!("opening {place}"), kind: StateErrorKind::of(error) };
                 let container = BlobContainer::new(account, container, http, credential).map_err(fail)?;
                 Ok(Self {
                     objects: container.objects(),
                     prefix: prefix.clone(),
                     checkpoint: CHECKPOINT.to_owned(),
                     place,
-                    kind: Kind::Blob(Arc::new(container)),
+                    backend: Backend::Blob(Arc::new(container)),
                 })
             }
         }
@@ -101,17 +101,24 @@ impl StateStore {
 
     fn open_folder(folder: &FsPath) -> Result<Self, StateError> {
         let place = format!("folder {}", folder.display());
-        let fail = |problem| StateError { doing: format!("opening {place}"), problem };
-        std::fs::create_dir_all(folder).map_err(|error| fail(Problem::Folder(error)))?;
-        let objects = LocalFileSystem::new_with_prefix(folder).map_err(|error| fail(Problem::of(error)))?;
+        let fail = |kind| StateError { doing: format!("opening {place}"), kind };
+        std::fs::create_dir_all(folder).map_err(|error| fail(StateErrorKind::Folder(error)))?;
+        let objects =
+            LocalFileSystem::new_with_prefix(folder).map_err(|error| fail(StateErrorKind::of(error)))?;
         let checkpoint = CHECKPOINT.to_owned();
-        Ok(Self { objects: Arc::new(objects), prefix: String::new(), checkpoint, place, kind: Kind::Folder })
+        Ok(Self {
+            objects: Arc::new(objects),
+            prefix: String::new(),
+            checkpoint,
+            place,
+            backend: Backend::Folder,
+        })
     }
 
     /// A store over `objects` that have compare-and-swap, such as those in memory that a test shares.
     pub fn in_memory(objects: Arc<dyn ObjectStore>) -> Self {
         let (checkpoint, place) = (CHECKPOINT.to_owned(), "memory".to_owned());
-        Self { objects, prefix: String::new(), checkpoint, place, kind: Kind::Memory }
+        Self { objects, prefix: String::new(), checkpoint, place, backend: Backend::Memory }
     }
 
     /// The same store with another checkpoint in it, called `name`.
@@ -131,7 +138,7 @@ impl StateStore {
     /// The checkpoint's document, and its version; none before the first run.
     pub async fn load(&self) -> Result<Option<(Bytes, Version)>, StateError> {
         let name = self.checkpoint_file();
-        let fail = |error| self.error("loading", &name, Problem::of(error));
+        let fail = |error| self.error("loading", &name, StateErrorKind::of(error));
         match self.objects.get(&self.path(&name)).await {
             Ok(found) => {
                 let version = Version(found.meta.e_tag.clone());
@@ -155,11 +162,11 @@ impl StateStore {
     ) -> Result<Version, StateError> {
         let mode = match over {
             None => PutMode::Create,
-            Some(Version(e_tag)) => match &self.kind {
-                Kind::Blob(_) | Kind::Memory => {
+            Some(Version(e_tag)) => match &self.backend {
+                Backend::Blob(_) | Backend::Memory => {
                     PutMode::Update(UpdateVersion { e_tag: e_tag.clone(), version: None })
                 }
-                Kind::Folder => {
+                Backend::Folder => {
                     self.check_unchanged(name, e_tag.as_deref()).await?;
                     PutMode::Overwrite
                 }
@@ -209,15 +216,15 @@ impl StateStore {
     /// unless it saves in the very moment between.
     async fn check_unchanged(&self, name: &str, expected: Option<&str>) -> Result<(), StateError> {
         let found = self.objects.head(&self.path(name)).await;
-        let now = found.map_err(|error| self.error("saving", name, Problem::of(error)))?.e_tag;
+        let now = found.map_err(|error| self.error("saving", name, StateErrorKind::of(error)))?.e_tag;
         match now.as_deref() == expected {
             true => Ok(()),
-            false => Err(self.error("saving", name, Problem::Contended)),
+            false => Err(self.error("saving", name, StateErrorKind::Conflict)),
         }
     }
 
     async fn read(&self, name: &str) -> Result<Option<Bytes>, StateError> {
-        let fail = |error| self.error("reading", name, Problem::of(error));
+        let fail = |error| self.error("reading", name, StateErrorKind::of(error));
         match self.objects.get(&self.path(name)).await {
             Ok(found) => found.bytes().await.map(Some).map_err(fail),
             Err(error) if is_missing(&error) => Ok(None),
@@ -229,7 +236,7 @@ impl StateStore {
     async fn list(&self, folder: &str) -> Result<Vec<ObjectMeta>, StateError> {
         match self.objects.list(Some(&self.path(folder))).try_collect().await {
             Err(error) if is_missing(&error) => Ok(Vec::new()),
-            listed => listed.map_err(|error| self.error("listing", folder, Problem::of(error))),
+            listed => listed.map_err(|error| self.error("listing", folder, StateErrorKind::of(error))),
         }
     }
 
@@ -237,28 +244,28 @@ impl StateStore {
         let path = self.path(name);
         let payload = PutPayload::from(text);
         let put = || self.objects.put_opts(&path, payload.clone(), PutOptions::from(mode.clone()));
-        let saved = match (put().await, &self.kind) {
-            (Err(error), Kind::Blob(container))
+        let saved = match (put().await, &self.backend) {
+            (Err(error), Backend::Blob(container))
                 if blob_error_kind(&error) == Some(BlobErrorKind::NoContainer) =>
             {
                 let created = container.create().await;
-                created.map_err(|error| self.error("making", "the container", Problem::of(error)))?;
+                created.map_err(|error| self.error("making", "the container", StateErrorKind::of(error)))?;
                 put().await
             }
             (saved, _) => saved,
         };
-        saved.map(|saved| saved.e_tag).map_err(|error| self.error("saving", name, Problem::of(error)))
+        saved.map(|saved| saved.e_tag).map_err(|error| self.error("saving", name, StateErrorKind::of(error)))
     }
 
     /// Removes a document; it may be gone already.
     async fn remove(&self, name: &str) -> Result<(), StateError> {
         let path = self.path(name);
-        let removed = match &self.kind {
-            Kind::Blob(container) => container.delete(&path).await,
-            Kind::Folder | Kind::Memory => self.objects.delete(&path).await,
+        let removed = match &self.backend {
+            Backend::Blob(container) => container.delete(&path).await,
+            Backend::Folder | Backend::Memory => self.objects.delete(&path).await,
         };
         match removed {
-            Err(error) if !is_missing(&error) => Err(self.error("removing", name, Problem::of(error))),
+            Err(error) if !is_missing(&error) => Err(self.error("removing", name, StateErrorKind::of(error))),
             _ => Ok(()),
         }
     }
@@ -267,8 +274,8 @@ impl StateStore {
         Path::from(format!("{}/{name}", self.prefix))
     }
 
-    fn error(&self, verb: &str, name: &str, problem: Problem) -> StateError {
-        StateError { doing: format!("{verb} {name} in {}", self.place), problem }
+    fn error(&self, verb: &str, name: &str, kind: StateErrorKind) -> StateError {
+        StateError { doing: format!("{verb} {name} in {}", self.place), kind }
     }
 }
 
@@ -283,11 +290,11 @@ fn is_missing(error: &StoreError) -> bool {
         || matches!(blob_error_kind(error), Some(BlobErrorKind::NoBlob | BlobErrorKind::NoContainer))
 }
 
-impl Problem {
+impl StateErrorKind {
     fn of(error: StoreError) -> Self {
         match (&error, blob::blob_error(&error)) {
-            (StoreError::Precondition { .. } | StoreError::AlreadyExists { .. }, _) => Self::Contended,
-            (_, Some(rejection)) if rejection.kind() == BlobErrorKind::Changed => Self::Contended,
+            (StoreError::Precondition { .. } | StoreError::AlreadyExists { .. }, _) => Self::Conflict,
+            (_, Some(rejection)) if rejection.kind() == BlobErrorKind::Changed => Self::Conflict,
             (_, Some(rejection)) => Self::Rejected(rejection.clone()),
             (_, None) => Self::Failed(error),
         }
@@ -298,7 +305,7 @@ impl Problem {
         match self {
             Self::Failed(_) => true,
             Self::Rejected(rejection) => rejection.kind() == BlobErrorKind::NotReady,
-            Self::Folder(_) | Self::Contended | Self::Unfit(_) => false,
+            Self::Folder(_) | Self::Conflict | Self::Unsuitable(_) => false,
         }
     }
 }
@@ -306,31 +313,31 @@ impl Problem {
 impl fmt::Display for StateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} failed", self.doing)?;
-        f.write_str(match &self.problem {
-            Problem::Folder(_) => " (MDATP_STATE names the folder)",
-            Problem::Contended => {
+        f.write_str(match &self.kind {
+            StateErrorKind::Folder(_) => " (MDATP_STATE names the folder)",
+            StateErrorKind::Conflict => {
                 ": another process has saved it since this run began; this run stops, and what it had sent \
                  in its last batch may be sent again"
             }
-            Problem::Rejected(rejection) => match rejection.kind().advice() {
+            StateErrorKind::Rejected(rejection) => match rejection.kind().advice() {
                 "" => return write!(f, ": {rejection}"),
                 advice => return write!(f, ": {rejection}; {advice}"),
             },
-            Problem::Failed(error) if blob::is_unreachable(error) => {
+            StateErrorKind::Failed(error) if blob::is_unreachable(error) => {
                 " (check the account in AzureWebJobsStorage, and that the network lets its address through)"
             }
-            Problem::Failed(_) => "",
-            Problem::Unfit(what) => return write!(f, ": {what}"),
+            StateErrorKind::Failed(_) => "",
+            StateErrorKind::Unsuitable(what) => return write!(f, ": {what}"),
         })
     }
 }
 
 impl std::error::Error for StateError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.problem {
-            Problem::Folder(error) => Some(error),
-            Problem::Failed(error) => Some(error),
-            Problem::Rejected(_) | Problem::Contended | Problem::Unfit(_) => None,
+        match &self.kind {
+            StateErrorKind::Folder(error) => Some(error),
+            StateErrorKind::Failed(error) => Some(error),
+            StateErrorKind::Rejected(_) | StateErrorKind::Conflict | StateErrorKind::Unsuitable(_) => None,
         }
     }
 }
@@ -354,7 +361,7 @@ mod tests {
         let second = other.save(b"two".to_vec(), Some(&loaded)).await.expect("saved");
         for stale in [None, Some(&first)] {
             let error = one.save(b"3".to_vec(), stale).await.expect_err("contended");
-            assert!(matches!(error.problem, Problem::Contended), "{error}");
+            assert!(matches!(error.kind, StateErrorKind::Conflict), "{error}");
         }
         other.save(b"three".to_vec(), Some(&second)).await.expect("saved");
         assert_eq!(std::fs::read(below.join("checkpoint.json")).expect("the file"), b"three");

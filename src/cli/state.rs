@@ -11,7 +11,7 @@ use crate::{
     config::Start,
     pipeline::RunError,
     services::Services,
-    state::{Problem, checkpoint::Checkpoint},
+    state::{StateErrorKind, checkpoint::Checkpoint},
 };
 
 /// What to do with the checkpoint.
@@ -57,7 +57,7 @@ pub async fn reset(args: &ResetArgs, services: &Services) -> Result<ExitCode, Ru
             print_line(format!("the checkpoint {place} begins at {begin} now; {kept}").as_bytes());
             Ok(ExitCode::SUCCESS)
         }
-        Err(error) if matches!(error.problem, Problem::Contended) => {
+        Err(error) if matches!(error.kind, StateErrorKind::Conflict) => {
             error!("the checkpoint {place} is not reset: a run has saved it in this very moment; try again");
             Ok(ExitCode::FAILURE)
         }

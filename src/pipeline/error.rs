@@ -43,7 +43,7 @@ impl RunError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Call(error) => error.is_transient(),
-            Self::State(error) => error.problem.is_transient(),
+            Self::State(error) => error.kind.is_transient(),
             Self::Waiting { .. } => true,
             Self::Settings(_) | Self::Client(_) | Self::Damaged { .. } | Self::Panicked => false,
         }

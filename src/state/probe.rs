@@ -3,7 +3,7 @@
 
 use azure_core::time::{OffsetDateTime, to_rfc3339};
 
-use super::{Problem, StateError, StateStore};
+use super::{StateError, StateErrorKind, StateStore};
 
 impl StateStore {
     /// The store in words.
@@ -21,11 +21,11 @@ impl StateStore {
     }
 
     async fn exercise(&self, name: &str) -> Result<(), StateError> {
-        let unfit = |what| self.error("checking", name, Problem::Unfit(what));
+        let unfit = |what| self.error("checking", name, StateErrorKind::Unsuitable(what));
         let first = self.save_as(name, b"first".to_vec(), None).await?;
         self.save_as(name, b"the second".to_vec(), Some(&first)).await?;
         match self.save_as(name, b"late".to_vec(), Some(&first)).await {
-            Err(StateError { problem: Problem::Contended, .. }) => {}
+            Err(StateError { kind: StateErrorKind::Conflict, .. }) => {}
             Ok(_) => return Err(unfit("a document that had changed was saved over")),
             Err(error) => return Err(error),
         }
@@ -106,7 +106,7 @@ mod tests {
         let objects = Arc::new(Careless(InMemory::new()));
         let store = StateStore::in_memory(objects.clone());
         let error = store.probe(OffsetDateTime::UNIX_EPOCH).await.expect_err("careless");
-        assert!(matches!(error.problem, Problem::Unfit(_)), "{error}");
+        assert!(matches!(error.kind, StateErrorKind::Unsuitable(_)), "{error}");
         assert!(error.to_string().contains("had changed was saved over"), "{error}");
         assert!(objects.list(None).next().await.is_none());
     }

@@ -10,7 +10,7 @@ use crate::{
     config::StateConfig,
     error_chain::{behind, chain},
     http::{ExchangeError, advice::trust_advice},
-    state::{Problem, StateError, Version, checkpoint::Checkpoint},
+    state::{StateError, StateErrorKind, Version, checkpoint::Checkpoint},
 };
 
 /// The name of the check of the store.
@@ -47,7 +47,7 @@ fn failure(check: &'static str, error: &StateError, config: &StateConfig, princi
         let fix = trust_advice(problem);
         return Finding::failure(check, message.replacen(&format!(" ({fix})"), "", 1), fix);
     }
-    let Problem::Rejected(rejection) = &error.problem else {
+    let StateErrorKind::Rejected(rejection) = &error.kind else {
         return Finding::failure(check, message, mend(error, config));
     };
     let reason = rejection.kind();
@@ -61,8 +61,8 @@ fn failure(check: &'static str, error: &StateError, config: &StateConfig, princi
 }
 
 fn mend(error: &StateError, config: &StateConfig) -> String {
-    match (&error.problem, config) {
-        (Problem::Unfit(_), _) => "set MDATP_STATE to another place".to_owned(),
+    match (&error.kind, config) {
+        (StateErrorKind::Unsuitable(_), _) => "set MDATP_STATE to another place".to_owned(),
         (_, StateConfig::Blob { account, .. }) => {
             format!("check AzureWebJobsStorage, and that the network lets {} through", account.endpoint)
         }
