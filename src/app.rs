@@ -15,7 +15,7 @@ use crate::{
     pipeline::{Plan, Purpose, RunError, run},
     report::RunReport,
     services::Services,
-    state::history::Entry,
+    state::history::HistoryEntry,
 };
 
 /// The result of a request for a run.
@@ -76,7 +76,7 @@ impl App {
     /// Records a run that did not start or panicked. Any other run records itself.
     fn record(&self, start: OffsetDateTime, report: &RunReport) {
         if let Some((services, _)) = self.services.get() {
-            services.unsaved_runs().add(Entry::of(start, report));
+            services.unsaved_runs().add(HistoryEntry::of(start, report));
         }
     }
 

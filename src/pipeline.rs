@@ -44,7 +44,7 @@ use crate::{
     },
     report::RunReport,
     services::Services,
-    state::{checkpoint::Checkpoint, history::Entry},
+    state::{checkpoint::Checkpoint, history::HistoryEntry},
 };
 use fetch::FetchStage;
 use ledger::Ledger;
@@ -93,7 +93,7 @@ pub async fn run(
     report.lag_seconds = ledger.lag_seconds(&report);
     report.error = result.as_ref().err().map(|error| chain(error));
     if let Purpose::Send(_) = purpose {
-        ledger.record_run(Entry::of(start, &report)).await;
+        ledger.record_run(HistoryEntry::of(start, &report)).await;
         health::send_row(services, plan, &caller, &report).await;
     }
     (report, result)

@@ -33,7 +33,7 @@ const CHECKPOINT: &str = "checkpoint";
 
 /// Which state of the checkpoint's document was loaded or saved last.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Version(Option<String>);
+pub struct ETag(Option<String>);
 
 /// The store. Clones share its connections.
 #[derive(Debug, Clone)]
@@ -136,12 +136,12 @@ impl StateStore {
     }
 
     /// The checkpoint's document, and its version; none before the first run.
-    pub async fn load(&self) -> Result<Option<(Bytes, Version)>, StateError> {
+    pub async fn load(&self) -> Result<Option<(Bytes, ETag)>, StateError> {
         let name = self.checkpoint_file();
         let fail = |error| self.error("loading", &name, StateErrorKind::of(error));
         match self.objects.get(&self.path(&name)).await {
             Ok(found) => {
-                let version = Version(found.meta.e_tag.clone());
+                let version = ETag(found.meta.e_tag.clone());
                 Ok(Some((found.bytes().await.map_err(fail)?, version)))
             }
             Err(error) if is_missing(&error) => Ok(None),
@@ -150,19 +150,14 @@ impl StateStore {
     }
 
     /// Saves the checkpoint's document over the one of version `over`, or as the first one.
-    pub async fn save(&self, text: Vec<u8>, over: Option<&Version>) -> Result<Version, StateError> {
+    pub async fn save(&self, text: Vec<u8>, over: Option<&ETag>) -> Result<ETag, StateError> {
         self.save_as(&self.checkpoint_file(), text, over).await
     }
 
-    async fn save_as(
-        &self,
-        name: &str,
-        text: Vec<u8>,
-        over: Option<&Version>,
-    ) -> Result<Version, StateError> {
+    async fn save_as(&self, name: &str, text: Vec<u8>, over: Option<&ETag>) -> Result<ETag, StateError> {
         let mode = match over {
             None => PutMode::Create,
-            Some(Version(e_tag)) => match &self.backend {
+            Some(ETag(e_tag)) => match &self.backend {
                 Backend::Blob(_) | Backend::Memory => {
                     PutMode::Update(UpdateVersion { e_tag: e_tag.clone(), version: None })
                 }
@@ -173,7 +168,7 @@ impl StateStore {
             },
         };
         let saved = self.put(name, text, mode).await?;
-        Ok(Version(saved))
+        Ok(ETag(saved))
     }
 
     /// Keeps a copy of a checkpoint that cannot be used.
@@ -188,7 +183,7 @@ impl StateStore {
     pub async fn reset(
         &self,
         text: Vec<u8>,
-        before: Option<&(Bytes, Version)>,
+        before: Option<&(Bytes, ETag)>,
         now: OffsetDateTime,
     ) -> Result<Option<String>, StateError> {
         let mut kept = None;

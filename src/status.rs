@@ -20,7 +20,7 @@ use crate::{
     report::{RunResult, rfc3339},
     state::{
         checkpoint::{Checkpoint, Damage},
-        history::{Entry, History},
+        history::{History, HistoryEntry},
     },
 };
 
@@ -106,9 +106,10 @@ impl Status {
         let read = text.map(|text| Checkpoint::from_json(text, now)).transpose();
         let checkpoint = read.as_ref().ok().and_then(Option::as_ref);
         let runs = checkpoint.map(|checkpoint| checkpoint.history.clone()).unwrap_or_default();
-        let newest = |is_meant: fn(&Entry) -> bool| runs.entries().iter().rfind(|entry| is_meant(entry));
+        let newest =
+            |is_meant: fn(&HistoryEntry) -> bool| runs.entries().iter().rfind(|entry| is_meant(entry));
         let last_run = newest(|entry| entry.result != RunResult::Skipped);
-        let last_success = newest(Entry::is_success);
+        let last_success = newest(HistoryEntry::is_success);
         let reached = checkpoint.map(|checkpoint| {
             let seen = newest(|entry| entry.result == RunResult::Ok).and_then(reached);
             seen.map_or(checkpoint.watermark, |seen| seen.max(checkpoint.watermark))
@@ -123,8 +124,8 @@ impl Status {
             lag_seconds: reached.map(|reached| (now - reached).whole_seconds().max(0).unsigned_abs()),
             known_from: checkpoint.map(|checkpoint| checkpoint.known_from),
             remembered: checkpoint.map(|checkpoint| checkpoint.delivered().len()),
-            last_run: last_run.map(Entry::last_start),
-            last_success: last_success.map(Entry::last_start),
+            last_run: last_run.map(HistoryEntry::last_start),
+            last_success: last_success.map(HistoryEntry::last_start),
             quota: checkpoint.iter().flat_map(|checkpoint| checkpoint.quota.used(now)).map(calls).collect(),
             set_aside,
             runs,
@@ -134,7 +135,7 @@ impl Status {
 
 /// The time before which a complete run had dealt with everything. Its lag is cut to whole seconds, so it is one
 /// more here: too early a time is true as well.
-fn reached(entry: &Entry) -> Option<OffsetDateTime> {
+fn reached(entry: &HistoryEntry) -> Option<OffsetDateTime> {
     let lag = Duration::from_secs(entry.lag_seconds?.checked_add(1)?);
     let end = entry.last_start().checked_add(Duration::from_millis(entry.ms).try_into().ok()?)?;
     end.checked_sub(lag.try_into().ok()?)
@@ -142,8 +143,8 @@ fn reached(entry: &Entry) -> Option<OffsetDateTime> {
 
 fn problems(
     read: &Result<Option<Checkpoint>, Damage>,
-    last_run: Option<&Entry>,
-    last_success: Option<&Entry>,
+    last_run: Option<&HistoryEntry>,
+    last_success: Option<&HistoryEntry>,
     now: OffsetDateTime,
 ) -> Vec<String> {
     match read {
@@ -152,7 +153,7 @@ fn problems(
         Ok(Some(_)) => {}
     }
     let mut problems = Vec::new();
-    if let Some(Entry { result: RunResult::Failed, error, .. }) = last_run {
+    if let Some(HistoryEntry { result: RunResult::Failed, error, .. }) = last_run {
         problems.push(format!("the last run failed: {}", error.as_deref().unwrap_or("nobody knows why")));
     }
     match (last_run, last_success) {

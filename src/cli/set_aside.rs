@@ -20,7 +20,7 @@ use crate::{
     state::{
         StateError, StateStore,
         set_aside::{SetAsideDocument, may_be_of},
-        set_asides::Entry,
+        set_asides::SetAsideEntry,
     },
     status::AsideDocument,
 };
@@ -130,8 +130,8 @@ pub async fn replay(args: &ReplayArgs, services: &Services, config: &Config) -> 
 /// The documents of `entries` that are still there, in order.
 pub(super) fn read(
     store: &StateStore,
-    entries: Vec<Entry>,
-) -> impl Stream<Item = Result<(Entry, Bytes), StateError>> + Unpin + '_ {
+    entries: Vec<SetAsideEntry>,
+) -> impl Stream<Item = Result<(SetAsideEntry, Bytes), StateError>> + Unpin + '_ {
     let reads = entries.into_iter().map(move |entry| async move {
         let text = store.read_set_aside(&entry.name).await?;
         Ok(text.map(|text| (entry, text)))
@@ -155,9 +155,9 @@ impl Unknown {
 /// same one.
 async fn choose(
     store: &StateStore,
-    entries: Vec<Entry>,
+    entries: Vec<SetAsideEntry>,
     ids: &[String],
-) -> Result<Result<Vec<Entry>, Unknown>, StateError> {
+) -> Result<Result<Vec<SetAsideEntry>, Unknown>, StateError> {
     let mut chosen = Vec::new();
     let mut known = HashSet::new();
     for entry in entries {
@@ -187,7 +187,7 @@ fn id_in(text: &[u8]) -> Option<String> {
 }
 
 /// A line of the list.
-pub(super) fn row(entry: &Entry, text: &[u8]) -> AsideDocument {
+pub(super) fn row(entry: &SetAsideEntry, text: &[u8]) -> AsideDocument {
     let (id, reason) = match SetAsideDocument::from_json(text) {
         Ok(document) => (document.id.map(String::from), document.reason.into_owned()),
         Err(error) => (None, format!("the document cannot be read: {}", chain(&error))),

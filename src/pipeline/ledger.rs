@@ -22,9 +22,9 @@ use crate::{
     report::RunReport,
     services::Services,
     state::{
-        Version,
+        ETag,
         checkpoint::{Checkpoint, FUTURE},
-        history::Entry,
+        history::HistoryEntry,
         set_aside::SetAside,
     },
 };
@@ -43,7 +43,7 @@ pub(super) struct Ledger<'a> {
     plan: &'a Plan,
     caller: &'a Caller,
     checkpoint: Checkpoint,
-    version: Option<Version>,
+    version: Option<ETag>,
     /// True once this run has saved the checkpoint, so that it may send.
     has_saved: bool,
     /// True when the checkpoint holds something that is not saved.
@@ -246,7 +246,7 @@ impl<'a> Ledger<'a> {
 
     /// Records the run in the history, and saves if it did anything, failed or made many calls, or if the hourly save is
     /// due. The run has ended, so an error of this save is not the run's.
-    pub(super) async fn record_run(&mut self, entry: Entry) {
+    pub(super) async fn record_run(&mut self, entry: HistoryEntry) {
         let mut has_news = self.caller.requests() - self.calls_saved > UNSAVED_CALLS;
         // A backfill's runs are slices of one, and its operator watches it.
         if self.plan.is_timer() {
@@ -265,7 +265,7 @@ impl<'a> Ledger<'a> {
     /// True when the store has no run of the last hour.
     fn is_heartbeat_due(&self) -> bool {
         let newest = self.checkpoint.history.entries().last();
-        let is_old = |newest: &Entry| self.services.clock.now() - newest.last_start() > HEARTBEAT;
+        let is_old = |newest: &HistoryEntry| self.services.clock.now() - newest.last_start() > HEARTBEAT;
         self.plan.is_timer() && newest.is_none_or(is_old)
     }
 

@@ -112,7 +112,7 @@ impl Checkpoint {
 
     /// Reads a document back at `now`.
     pub fn from_json(text: &[u8], now: OffsetDateTime) -> Result<Self, Damage> {
-        let Version { version } = serde_json::from_slice(text).map_err(Damage::NotReadable)?;
+        let FormatVersion { version } = serde_json::from_slice(text).map_err(Damage::NotReadable)?;
         if version != VERSION {
             return Err(Damage::UnknownVersion(version));
         }
@@ -193,7 +193,7 @@ impl std::error::Error for Damage {
 }
 
 #[derive(Deserialize)]
-struct Version {
+struct FormatVersion {
     version: u32,
 }
 

@@ -22,7 +22,7 @@ const LONGEST_ERROR: usize = 300;
 /// One run, or several in a row that found nothing new and went well.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Entry {
+pub struct HistoryEntry {
     /// When the first of the runs began, to the millisecond.
     #[serde(serialize_with = "write_time", deserialize_with = "read_time")]
     pub start: OffsetDateTime,
@@ -58,7 +58,7 @@ pub struct Entry {
     pub error: Option<String>,
 }
 
-impl Entry {
+impl HistoryEntry {
     /// The entry of a run that began at `start`.
     pub fn of(start: OffsetDateTime, report: &RunReport) -> Self {
         Self {
@@ -108,16 +108,16 @@ impl Entry {
 
 /// The last runs, the oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct History(Vec<Entry>);
+pub struct History(Vec<HistoryEntry>);
 
 impl History {
     /// The entries, the oldest first.
-    pub fn entries(&self) -> &[Entry] {
+    pub fn entries(&self) -> &[HistoryEntry] {
         &self.0
     }
 
     /// Adds a run at its place. The oldest gives way when there are too many.
-    pub fn add(&mut self, entry: Entry) {
+    pub fn add(&mut self, entry: HistoryEntry) {
         let place = self.0.partition_point(|known| known.start <= entry.start);
         match self.0[..place].last_mut() {
             Some(before) if before.is_quiet() && entry.is_quiet() => before.fold(entry),
@@ -141,7 +141,7 @@ impl History {
         self.0.retain(|entry| !saved.covers(entry) && oldest.is_none_or(|oldest| oldest < entry.start));
     }
 
-    fn covers(&self, entry: &Entry) -> bool {
+    fn covers(&self, entry: &HistoryEntry) -> bool {
         self.0.iter().any(|known| known.covers(entry))
     }
 

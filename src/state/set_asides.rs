@@ -9,7 +9,7 @@ use crate::state::set_aside::FOLDER;
 
 /// A document that is set aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct SetAsideEntry {
     /// The document's name, without folder and `.json`.
     pub name: String,
     /// Its length in bytes.
@@ -26,8 +26,9 @@ impl StateStore {
     }
 
     /// What is set aside, the oldest first.
-    pub async fn list_set_aside(&self) -> Result<Vec<Entry>, StateError> {
-        let mut entries: Vec<Entry> = self.list(FOLDER).await?.iter().filter_map(Entry::of).collect();
+    pub async fn list_set_aside(&self) -> Result<Vec<SetAsideEntry>, StateError> {
+        let mut entries: Vec<SetAsideEntry> =
+            self.list(FOLDER).await?.iter().filter_map(SetAsideEntry::of).collect();
         entries.sort_by(|a, b| (a.modified, &a.name).cmp(&(b.modified, &b.name)));
         Ok(entries)
     }
@@ -52,7 +53,7 @@ fn file_name(name: &str) -> String {
     format!("{FOLDER}/{name}.json")
 }
 
-impl Entry {
+impl SetAsideEntry {
     /// None for a file that this program has not written.
     fn of(found: &ObjectMeta) -> Option<Self> {
         let name = found.location.filename()?.strip_suffix(".json")?.to_owned();

@@ -12,8 +12,8 @@ fn before(minutes: i64) -> OffsetDateTime {
 }
 
 /// A run so many minutes ago.
-fn run(minutes: i64, report: &RunReport) -> Entry {
-    Entry::of(before(minutes), report)
+fn run(minutes: i64, report: &RunReport) -> HistoryEntry {
+    HistoryEntry::of(before(minutes), report)
 }
 
 fn ok(lag_seconds: u64) -> RunReport {
@@ -36,7 +36,7 @@ fn skipped() -> RunReport {
 }
 
 /// The status of a checkpoint whose watermark is so many minutes ago.
-fn status(watermark: i64, runs: Vec<Entry>) -> Status {
+fn status(watermark: i64, runs: Vec<HistoryEntry>) -> Status {
     let mut checkpoint = Checkpoint::starting_at(before(watermark));
     for run in runs {
         checkpoint.history.add(run);
@@ -58,7 +58,7 @@ fn the_lag_is_counted_from_the_watermark_or_the_newest_complete_run() {
     // Another machine's clock is ahead.
     assert_eq!(lag(-2, vec![]), Some(0));
     assert_eq!(
-        lag(30, vec![Entry { ms: u64::MAX, lag_seconds: Some(u64::MAX), ..run(1, &ok(0)) }]),
+        lag(30, vec![HistoryEntry { ms: u64::MAX, lag_seconds: Some(u64::MAX), ..run(1, &ok(0)) }]),
         Some(1_800)
     );
 }

@@ -10,7 +10,7 @@ use crate::{
     config::StateConfig,
     error_chain::{behind, chain},
     http::{ExchangeError, advice::trust_advice},
-    state::{StateError, StateErrorKind, Version, checkpoint::Checkpoint},
+    state::{ETag, StateError, StateErrorKind, checkpoint::Checkpoint},
 };
 
 /// The name of the check of the store.
@@ -77,7 +77,7 @@ pub fn judge_checkpoint(
     config: &StateConfig,
     principal: &Principal,
     now: OffsetDateTime,
-    loaded: &Result<Option<(Bytes, Version)>, StateError>,
+    loaded: &Result<Option<(Bytes, ETag)>, StateError>,
 ) -> Finding {
     match loaded {
         Ok(found) => judge_text(found.as_ref().map(|(text, _)| &text[..]), now),

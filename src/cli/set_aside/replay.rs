@@ -26,7 +26,7 @@ use crate::{
     sink::{RejectionCause, split::Split},
     state::{
         set_aside::{SENT_SHORTENED, SetAsideDocument},
-        set_asides::Entry,
+        set_asides::SetAsideEntry,
     },
 };
 
@@ -79,11 +79,11 @@ impl<'a> Replay<'a> {
     }
 
     /// Sends the records of `entries`.
-    pub async fn send_all(&mut self, entries: &[Entry]) -> Result<(), RunError> {
+    pub async fn send_all(&mut self, entries: &[SetAsideEntry]) -> Result<(), RunError> {
         let Services { sink, mode, .. } = self.services;
         let stamps = sink.wants_time_generated().then(|| mode.row_times());
         let terms = Terms { writer: self.services.record_writer(), stamps: stamps.unwrap_or_default() };
-        for Entry { name, .. } in entries {
+        for SetAsideEntry { name, .. } in entries {
             // One that is gone has been replayed by somebody else.
             let Some(text) = self.services.store.read_set_aside(name).await? else { continue };
             match Attempt::of(&text, terms) {

@@ -6,20 +6,20 @@ fn at(minute: i64) -> OffsetDateTime {
     parse_rfc3339("2026-11-24T00:00:00Z").expect("a time") + Duration::minutes(minute)
 }
 
-fn quiet(minute: i64) -> Entry {
+fn quiet(minute: i64) -> HistoryEntry {
     let report = RunReport { complete: true, lag_seconds: Some(1), ..RunReport::default() };
-    Entry::of(at(minute), &report)
+    HistoryEntry::of(at(minute), &report)
 }
 
-fn busy(minute: i64) -> Entry {
-    Entry { sent: 3, ..quiet(minute) }
+fn busy(minute: i64) -> HistoryEntry {
+    HistoryEntry { sent: 3, ..quiet(minute) }
 }
 
-fn failed(minute: i64, error: &str) -> Entry {
-    Entry::of(at(minute), &RunReport { error: Some(error.to_owned()), ..RunReport::default() })
+fn failed(minute: i64, error: &str) -> HistoryEntry {
+    HistoryEntry::of(at(minute), &RunReport { error: Some(error.to_owned()), ..RunReport::default() })
 }
 
-fn history(entries: impl IntoIterator<Item = Entry>) -> History {
+fn history(entries: impl IntoIterator<Item = HistoryEntry>) -> History {
     let mut history = History::default();
     for entry in entries {
         history.add(entry);
@@ -30,13 +30,13 @@ fn history(entries: impl IntoIterator<Item = Entry>) -> History {
 /// When each entry begins and ends, in minutes, and how many runs it is.
 fn shape(history: &History) -> Vec<(i64, i64, u64)> {
     let minute = |time: OffsetDateTime| (time - at(0)).whole_minutes();
-    let shape = |entry: &Entry| (minute(entry.start), minute(entry.last_start()), entry.runs);
+    let shape = |entry: &HistoryEntry| (minute(entry.start), minute(entry.last_start()), entry.runs);
     history.entries().iter().map(shape).collect()
 }
 
 #[test]
 fn quiet_runs_in_a_row_are_one_entry_with_the_values_of_the_last() {
-    let last = Entry { ms: 7, read: 4, lag_seconds: Some(9), ..quiet(10) };
+    let last = HistoryEntry { ms: 7, read: 4, lag_seconds: Some(9), ..quiet(10) };
     let runs = history([quiet(0), quiet(5), last, failed(15, "no"), quiet(20), busy(25), quiet(30)]);
     assert_eq!(
         shape(&runs),
@@ -50,14 +50,14 @@ fn quiet_runs_in_a_row_are_one_entry_with_the_values_of_the_last() {
 
 #[test]
 fn what_sent_nothing_but_did_not_go_well_is_not_quiet() {
-    let incomplete = Entry::of(at(0), &RunReport::default());
-    let aside = Entry { set_aside: 1, ..quiet(0) };
+    let incomplete = HistoryEntry::of(at(0), &RunReport::default());
+    let aside = HistoryEntry { set_aside: 1, ..quiet(0) };
     let skipped = RunReport { skipped: Some("alreadyRunning"), ..RunReport::default() };
-    for entry in [incomplete.clone(), aside, busy(0), failed(0, "no"), Entry::of(at(0), &skipped)] {
+    for entry in [incomplete.clone(), aside, busy(0), failed(0, "no"), HistoryEntry::of(at(0), &skipped)] {
         assert!(!entry.is_quiet(), "{entry:?}");
     }
     assert!(quiet(0).is_success() && incomplete.is_success());
-    assert!(!failed(0, "no").is_success() && !Entry::of(at(0), &skipped).is_success());
+    assert!(!failed(0, "no").is_success() && !HistoryEntry::of(at(0), &skipped).is_success());
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn an_entry_of_another_process_takes_its_place_in_time() {
 
 #[test]
 fn an_entry_is_a_line_with_what_there_is_to_say() {
-    let sent = Entry::of(
+    let sent = HistoryEntry::of(
         at(5) + Duration::microseconds(12_345),
         &RunReport {
             alerts_read: 12,
@@ -136,8 +136,13 @@ fn what_cannot_be_read_is_left_out() {
 
 #[test]
 fn two_hundred_entries_without_errors_take_some_25_kilobytes() {
-    let entry =
-        |minute| Entry { ms: 12_345, read: 1_000, machines: 300, lag_seconds: Some(300), ..busy(minute) };
+    let entry = |minute| HistoryEntry {
+        ms: 12_345,
+        read: 1_000,
+        machines: 300,
+        lag_seconds: Some(300),
+        ..busy(minute)
+    };
     let bytes = serde_json::to_vec(&history((0..200).map(entry))).expect("JSON").len();
     assert!((20_000..27_000).contains(&bytes), "{bytes} bytes");
     let long = "x".repeat(10_000);

@@ -7,19 +7,19 @@ use super::{
     grouped, moment,
     plot::{Look, Plot},
 };
-use crate::{report::RunResult, state::history::Entry, status::span as words};
+use crate::{report::RunResult, state::history::HistoryEntry, status::span as words};
 
 const FAILED: Look = Look("failed");
 
 /// Both plots.
-pub fn charts(runs: &[Entry], now: OffsetDateTime) -> String {
+pub fn charts(runs: &[HistoryEntry], now: OffsetDateTime) -> String {
     let Some(first) = runs.first().map(|entry| entry.start) else { return String::new() };
     let shown: Vec<_> =
         runs.iter().filter(|entry| entry.last_start() >= now - super::plot::LONGEST).collect();
     lag(&shown, first, now) + &counts(&shown, first, now)
 }
 
-fn lag(runs: &[&Entry], first: OffsetDateTime, now: OffsetDateTime) -> String {
+fn lag(runs: &[&HistoryEntry], first: OffsetDateTime, now: OffsetDateTime) -> String {
     let most = runs.iter().filter_map(|entry| entry.lag_seconds).max().unwrap_or_default();
     let mut plot = Plot::new(first, now, 170.0, &Axis::of_seconds(most), span);
     let points = || runs.iter().filter_map(|entry| entry.lag_seconds.map(|lag| (*entry, lag)));
@@ -38,7 +38,7 @@ fn lag(runs: &[&Entry], first: OffsetDateTime, now: OffsetDateTime) -> String {
     figure("lag", "Lag at the end of each run, by time (UTC)", "", plot)
 }
 
-fn counts(runs: &[&Entry], first: OffsetDateTime, now: OffsetDateTime) -> String {
+fn counts(runs: &[&HistoryEntry], first: OffsetDateTime, now: OffsetDateTime) -> String {
     let most = runs.iter().map(|entry| entry.read.max(entry.sent)).max().unwrap_or_default();
     let mut plot = Plot::new(first, now, 130.0, &Axis::of_counts(most), grouped);
     for entry in runs {
@@ -65,8 +65,8 @@ fn figure(name: &str, title: &str, key: &str, plot: Plot) -> String {
 }
 
 /// What there is to say of an entry when somebody points at it.
-fn title(entry: &Entry) -> String {
-    let Entry { result, read, sent, set_aside, .. } = entry;
+fn title(entry: &HistoryEntry) -> String {
+    let HistoryEntry { result, read, sent, set_aside, .. } = entry;
     let when = match entry.last {
         Some(last) => {
             format!("{} to {}: {} runs without news", moment(entry.start), moment(last), entry.runs)

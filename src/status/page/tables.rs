@@ -3,7 +3,7 @@
 use super::{Status, element, escaped::Escaped, grouped};
 use crate::{
     report::RunResult,
-    state::history::Entry,
+    state::history::HistoryEntry,
     status::{Aside, Calls, span},
 };
 use azure_core::time::to_rfc3339;
@@ -32,7 +32,7 @@ fn table(caption: &str, columns: &[&str], rows: &[String]) -> String {
 }
 
 /// The runs, the newest first.
-pub fn runs(runs: &[Entry]) -> String {
+pub fn runs(runs: &[HistoryEntry]) -> String {
     let columns = ["Began", "Result", "#Listed", "#Sent", "#Set aside", "#Machines", "#Took", "#Lag"];
     match runs {
         [] => "<section><h2>Runs</h2>\n<p>No run is written down yet.</p></section>\n".to_owned(),
@@ -40,7 +40,7 @@ pub fn runs(runs: &[Entry]) -> String {
     }
 }
 
-fn run(entry: &Entry) -> String {
+fn run(entry: &HistoryEntry) -> String {
     let began = match entry.last {
         None => element(entry.start),
         Some(last) => format!(
