@@ -71,7 +71,7 @@ impl Request {
 
 /// A reply read to its end.
 #[derive(Debug, Clone)]
-pub struct Reply {
+pub struct Response {
     /// The status.
     pub status: StatusCode,
     /// The headers.
@@ -80,7 +80,7 @@ pub struct Reply {
     pub body: Bytes,
 }
 
-impl Reply {
+impl Response {
     /// True for a web page or any other text in the place of the JSON object or list that services answer with.
     pub fn is_foreign(&self) -> bool {
         !matches!(self.body.trim_ascii_start().first(), None | Some(b'{' | b'['))
@@ -172,7 +172,7 @@ impl Error for ExchangeError {
 /// Answers requests in place of the network, for a program that runs its services in one process.
 pub trait Exchange: fmt::Debug + Send + Sync {
     /// The reply to `request`, or what went wrong on the way.
-    fn exchange(&self, request: Request) -> BoxFuture<'_, Result<Reply, ExchangeError>>;
+    fn exchange(&self, request: Request) -> BoxFuture<'_, Result<Response, ExchangeError>>;
 }
 
 /// The way every part sends its requests: Defender and the sinks, and over the network Entra ID and Blob
@@ -221,7 +221,7 @@ impl Http {
     }
 
     /// Sends one request and reads its reply to the end, so that a body cut short is an error here.
-    pub async fn exchange(&self, request: Request, timeout: Duration) -> Result<Reply, ExchangeError> {
+    pub async fn exchange(&self, request: Request, timeout: Duration) -> Result<Response, ExchangeError> {
         let mut reply = match self {
             Self::Network(clients) => over_network(clients, request, timeout).await,
             Self::InProcess(services) => {
@@ -273,7 +273,7 @@ async fn over_network(
     clients: &Clients,
     request: Request,
     timeout: Duration,
-) -> Result<Reply, ExchangeError> {
+) -> Result<Response, ExchangeError> {
     let url = Url::parse(&request.url).map_err(|error| ExchangeError::Broken(error.into()))?;
     let client = if local::is_local(&url) { &clients.direct } else { &clients.by_proxy };
     let mut response = client
@@ -291,7 +291,7 @@ async fn over_network(
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Reply { status: response.status(), headers: response.headers().clone(), body: SPARE.share(body) })
+    Ok(Response { status: response.status(), headers: response.headers().clone(), body: SPARE.share(body) })
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ pub mod testing {
         },
         host::invocation,
         http::{
-            Exchange, ExchangeError, Http, Reply, Request, advice,
+            Exchange, ExchangeError, Http, Request, Response, advice,
             credential::{Credential, Credentials},
             deadline::{Deadline, StopFlag},
             retry,

@@ -16,7 +16,7 @@ use crate::{
     config::SinkConfig,
     error_chain::one_line,
     http::{
-        Reply,
+        Response,
         call::{CallError, Caller, ErrorResponse},
         credential::Credential,
     },
@@ -32,7 +32,7 @@ const LONGEST_ERROR: usize = 200;
 /// Both services accept with an empty body; what stands in for one of them may say some JSON, whatever content type
 /// it gives that. Any other text comes from something in between, such as a proxy that shows a page, and an object
 /// that tells of an error accepts nothing whatever its status: neither may count as a delivery.
-fn accepted(reply: &Reply) -> Result<(), serde_json::Error> {
+fn accepted(reply: &Response) -> Result<(), serde_json::Error> {
     let body = reply.body.trim_ascii();
     if body.is_empty() {
         return Ok(());
@@ -172,7 +172,7 @@ mod tests {
     fn only_an_empty_body_or_json_without_an_error_is_an_acceptance() {
         let is_acceptance = |body: &str| {
             let body = Bytes::copy_from_slice(body.as_bytes());
-            accepted(&Reply { status: StatusCode::OK, headers: HeaderMap::new(), body }).is_ok()
+            accepted(&Response { status: StatusCode::OK, headers: HeaderMap::new(), body }).is_ok()
         };
         for body in [
             "",

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::{
     error_chain::chain,
-    http::quota::Api,
+    http::quota::DefenderApi,
     report::{RunResult, rfc3339},
     state::{
         checkpoint::{Checkpoint, Damage},
@@ -59,7 +59,7 @@ pub struct Status {
     #[serde(serialize_with = "rfc3339")]
     pub last_success: Option<OffsetDateTime>,
     /// The calls that count against the quotas.
-    pub quota: BTreeMap<Api, Calls>,
+    pub quota: BTreeMap<DefenderApi, Calls>,
     /// What is set aside.
     pub set_aside: Aside,
     /// The last runs, the oldest first.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use azure_core::time::{OffsetDateTime, parse_rfc3339};
 use http::{HeaderMap, HeaderValue, header::RETRY_AFTER};
-use mdatp_forward::testing::retry::{Verdict, judge};
+use mdatp_forward::testing::retry::{RetryAction, classify};
 
 /// `input` is the header's value.
 pub fn holds(input: &[u8]) {
@@ -15,13 +15,13 @@ pub fn holds(input: &[u8]) {
         let now = parse_rfc3339(now).expect("a time");
         for status in [200, 304, 400, 401, 408, 500, 501, 599] {
             assert_eq!(
-                judge(status, &asking, now),
-                judge(status, &silent, now),
+                classify(status, &asking, now),
+                classify(status, &silent, now),
                 "{status} has no header to obey"
             );
         }
         for status in [429, 503] {
-            let Verdict::Again(wait) = judge(status, &asking, now) else {
+            let RetryAction::Retry(wait) = classify(status, &asking, now) else {
                 panic!("{status} is not tried again")
             };
             is_asked_for(input, wait, now);

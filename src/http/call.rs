@@ -22,19 +22,19 @@ use crate::{
     clock::Clock,
     error_chain::{chain, one_line},
     http::{
-        CALL_TIMEOUT, ExchangeError, Http, Reply, Request,
+        CALL_TIMEOUT, ExchangeError, Http, Request, Response,
         advice::{IN_BETWEEN, INVALID_BINDING, Reason, Roles, Service},
         claims::Claims,
         credential::{Credential, Token, TokenError},
         deadline::Deadline,
-        quota::{Api, Quota},
-        retry::{self, ATTEMPTS, Verdict, is_transient},
+        quota::{DefenderApi, Quota},
+        retry::{self, ATTEMPTS, RetryAction, is_transient},
     },
 };
 
 /// How hard a call is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effort {
+pub enum RetryPolicy {
     /// As often as any call.
     Full,
     /// For a page that can be asked for with fewer alerts on it: one blip is forgiven, and a time-out has cost enough.
@@ -43,7 +43,7 @@ pub enum Effort {
     Optional,
 }
 
-impl Effort {
+impl RetryPolicy {
     /// How often the call is tried in all.
     fn attempts(self) -> u32 {
         match self {
@@ -72,7 +72,7 @@ pub enum CallError {
     /// No whole reply came, the last time as the times before.
     Unreachable {
         /// The call, such as `GET /api/alerts`.
-        what: String,
+        operation: String,
         /// The service called.
         service: Service,
         /// What happened the last time.
@@ -83,7 +83,7 @@ pub enum CallError {
     /// The reply, the last time as the times before, is not what the call brings.
     Unreadable {
         /// The call, such as `GET /api/alerts`.
-        what: String,
+        operation: String,
         /// The service called.
         service: Service,
         /// What it is instead.
@@ -99,7 +99,7 @@ pub enum CallError {
 #[derive(Debug)]
 pub struct ErrorResponse {
     /// The call, such as `GET /api/alerts`.
-    pub what: String,
+    pub operation: String,
     /// The service called.
     pub service: Service,
     /// The status it answered with.
@@ -162,8 +162,8 @@ impl fmt::Display for CallError {
         match self {
             Self::OutOfTime => f.write_str("the run's time is over (MDATP_RUN_BUDGET)"),
             Self::Token(error) => error.fmt(f),
-            Self::Unreachable { what, service, error } => {
-                write!(f, "{} gave no whole reply to {what}", service.name())?;
+            Self::Unreachable { operation, service, error } => {
+                write!(f, "{} gave no whole reply to {operation}", service.name())?;
                 match error {
                     // It says itself what to do.
                     ExchangeError::Untrusted(_) => Ok(()),
@@ -171,8 +171,8 @@ impl fmt::Display for CallError {
                 }
             }
             Self::Rejected(refusal) => refusal.fmt(f),
-            Self::Unreadable { what, service, is_foreign, .. } => {
-                write!(f, "the reply of {} to {what} is not the JSON it should be", service.name())?;
+            Self::Unreadable { operation, service, is_foreign, .. } => {
+                write!(f, "the reply of {} to {operation} is not the JSON it should be", service.name())?;
                 match is_foreign {
                     true => write!(
                         f,
@@ -188,7 +188,7 @@ impl fmt::Display for CallError {
 
 impl fmt::Display for ErrorResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} answered {} to {}", self.service.name(), self.status.as_u16(), self.what)?;
+        write!(f, "{} answered {} to {}", self.service.name(), self.status.as_u16(), self.operation)?;
         if !self.message.is_empty() {
             write!(f, " ({})", self.message)?;
         }
@@ -216,13 +216,13 @@ pub struct Target<'a> {
     /// The service called.
     pub service: Service,
     /// The call without its query, such as `GET /api/alerts`.
-    pub what: &'a str,
+    pub operation: &'a str,
     /// The credential and scope of the bearer token; none for a call that is signed.
     pub token: Option<(&'a Credential, &'a str)>,
     /// The API whose quota the call uses up; none for a service that has no such quota.
-    pub api: Option<Api>,
+    pub api: Option<DefenderApi>,
     /// How hard it is tried.
-    pub effort: Effort,
+    pub retries: RetryPolicy,
 }
 
 /// Makes the calls of one run: one client, one clock, one deadline.
@@ -276,20 +276,20 @@ impl Caller {
         &self,
         target: Target<'_>,
         build: impl Fn(OffsetDateTime) -> Request,
-        read: impl Fn(&Reply) -> Result<T, serde_json::Error>,
+        read: impl Fn(&Response) -> Result<T, serde_json::Error>,
     ) -> Result<T, CallError> {
         let mut renewed = false;
         let mut attempt = 1;
         loop {
             self.wait_for_quota(target).await?;
-            self.time_for_a_call(target.effort)?;
+            self.time_for_a_call(target.retries)?;
             let token = self.token(target).await?;
             let mut request = build(self.clock.now());
             if let Some(token) = &token {
                 request.headers.insert(AUTHORIZATION, bearer(token));
             }
             // Again: the token may have taken a while.
-            let timeout = self.time_for_a_call(target.effort)?;
+            let timeout = self.time_for_a_call(target.retries)?;
             self.requests.fetch_add(1, Ordering::Relaxed);
             if let Some(api) = target.api {
                 self.lock().record(api, self.clock.now());
@@ -297,19 +297,25 @@ impl Caller {
             let exchanged = self.http.exchange(request, timeout).await;
 
             let (failure, retry_after) = match exchanged {
-                Ok(reply) => match retry::judge(reply.status.as_u16(), &reply.headers, self.clock.now()) {
-                    Verdict::Done => match read(&reply) {
+                Ok(reply) => match retry::classify(reply.status.as_u16(), &reply.headers, self.clock.now()) {
+                    RetryAction::Accept => match read(&reply) {
                         Ok(answer) => return Ok(answer),
                         Err(error) => {
-                            let (what, service) = (target.what.to_owned(), target.service);
+                            let (operation, service) = (target.operation.to_owned(), target.service);
                             let is_foreign = reply.is_foreign();
                             (
-                                CallError::Unreadable { what, service, error, is_foreign, body: reply.body },
+                                CallError::Unreadable {
+                                    operation,
+                                    service,
+                                    error,
+                                    is_foreign,
+                                    body: reply.body,
+                                },
                                 None,
                             )
                         }
                     },
-                    Verdict::NewToken if !renewed => match target.token.zip(token.as_ref()) {
+                    RetryAction::RenewToken if !renewed => match target.token.zip(token.as_ref()) {
                         Some(((credential, _), token)) => {
                             credential.renew(token);
                             renewed = true;
@@ -317,14 +323,17 @@ impl Caller {
                         }
                         None => return Err(refused(target, &reply, None)),
                     },
-                    Verdict::NewToken | Verdict::Fail => return Err(refused(target, &reply, token.as_ref())),
-                    Verdict::Again(retry_after) => (refused(target, &reply, None), retry_after),
+                    RetryAction::RenewToken | RetryAction::Fail => {
+                        return Err(refused(target, &reply, token.as_ref()));
+                    }
+                    RetryAction::Retry(retry_after) => (refused(target, &reply, None), retry_after),
                 },
                 Err(error) => {
                     let hopeless = error.is_permanent()
-                        || (target.effort == Effort::Reducible && matches!(error, ExchangeError::TimedOut));
+                        || (target.retries == RetryPolicy::Reducible
+                            && matches!(error, ExchangeError::TimedOut));
                     let failure = CallError::Unreachable {
-                        what: target.what.to_owned(),
+                        operation: target.operation.to_owned(),
                         service: target.service,
                         error,
                     };
@@ -342,7 +351,7 @@ impl Caller {
                 // A server that asks for patience is no failure; one that keeps failing is.
                 return Err(if throttled || retry_after.is_some() { CallError::OutOfTime } else { failure });
             }
-            if attempt > target.effort.attempts() && !throttled {
+            if attempt > target.retries.attempts() && !throttled {
                 return Err(failure);
             }
             match throttled {
@@ -356,8 +365,8 @@ impl Caller {
     }
 
     /// How long a call that begins now may take.
-    fn time_for_a_call(&self, effort: Effort) -> Result<Duration, CallError> {
-        let time = effort.timeout().min(self.deadline.left());
+    fn time_for_a_call(&self, retries: RetryPolicy) -> Result<Duration, CallError> {
+        let time = retries.timeout().min(self.deadline.left());
         match time.is_zero() {
             true => Err(CallError::OutOfTime),
             false => Ok(time),
@@ -375,12 +384,12 @@ impl Caller {
             if wait >= self.deadline.left() {
                 info!(
                     "the quota of {} is used up for {} s; the next run goes on",
-                    target.what,
+                    target.operation,
                     wait.as_secs()
                 );
                 return Err(CallError::OutOfTime);
             }
-            debug!("waiting {} s for the quota of {}", wait.as_secs(), target.what);
+            debug!("waiting {} s for the quota of {}", wait.as_secs(), target.operation);
             if !self.deadline.sleep(wait).await {
                 return Err(CallError::OutOfTime);
             }
@@ -413,7 +422,7 @@ pub fn date_of(headers: &HeaderMap) -> Option<OffsetDateTime> {
     parse_rfc7231(headers.get(DATE)?.to_str().ok()?).ok()
 }
 
-fn refused(target: Target<'_>, reply: &Reply, token: Option<&Token>) -> CallError {
+fn refused(target: Target<'_>, reply: &Response, token: Option<&Token>) -> CallError {
     let (mut reason, mut message) = read_error(&reply.body);
     if target.service == Service::LogsIngestion && reason.code.is_some() {
         // The role is not in the token, but the answer tells.
@@ -437,7 +446,7 @@ fn refused(target: Target<'_>, reply: &Reply, token: Option<&Token>) -> CallErro
         message = one_line(&format!("{message}; {}", claims.explain()), 600);
     }
     CallError::Rejected(ErrorResponse {
-        what: target.what.to_owned(),
+        operation: target.operation.to_owned(),
         service: target.service,
         status: reply.status,
         reason,

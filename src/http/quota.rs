@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// The APIs that have a quota each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Api {
+pub enum DefenderApi {
     /// `GET /api/alerts`
     AlertList,
     /// `GET /api/alerts/{id}`
@@ -23,7 +23,7 @@ pub enum Api {
     MachineList,
 }
 
-impl fmt::Display for Api {
+impl fmt::Display for DefenderApi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::AlertList => "GET /api/alerts",
@@ -54,12 +54,12 @@ const SKEW: i64 = 60;
 /// Calls made, by ten seconds, over the last hour. A bucket's number is its Unix time divided by ten.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Quota(BTreeMap<Api, BTreeMap<i64, u32>>);
+pub struct Quota(BTreeMap<DefenderApi, BTreeMap<i64, u32>>);
 
 impl Quota {
     /// How long to wait at `now` before one more call of `api` keeps within `share` (above 0, at most 1)
     /// of both quotas; zero when it may go at once.
-    pub fn wait(&self, api: Api, share: f64, now: OffsetDateTime) -> Duration {
+    pub fn wait(&self, api: DefenderApi, share: f64, now: OffsetDateTime) -> Duration {
         let now = now.unix_timestamp();
         let seconds = [MINUTE, HOUR].map(|limit| {
             let allowed = limit.allowed(share);
@@ -78,7 +78,7 @@ impl Quota {
     }
 
     /// Counts a call of `api` at `now`, and forgets those that count no more.
-    pub fn record(&mut self, api: Api, now: OffsetDateTime) {
+    pub fn record(&mut self, api: DefenderApi, now: OffsetDateTime) {
         let now = now.unix_timestamp();
         let counted = HOUR.counted(now);
         for buckets in self.0.values_mut() {
@@ -91,7 +91,7 @@ impl Quota {
 
     /// The calls of each API that has had any, as they count at `now`: of the last minute, and of the
     /// last hour.
-    pub fn used(&self, now: OffsetDateTime) -> impl Iterator<Item = (Api, u64, u64)> {
+    pub fn used(&self, now: OffsetDateTime) -> impl Iterator<Item = (DefenderApi, u64, u64)> {
         let now = now.unix_timestamp();
         self.0.keys().map(move |api| (*api, self.made(*api, &MINUTE, now), self.made(*api, &HOUR, now)))
     }
@@ -102,12 +102,12 @@ impl Quota {
         HOUR.allowed(share).saturating_sub(most)
     }
 
-    fn made(&self, api: Api, limit: &Limit, now: i64) -> u64 {
+    fn made(&self, api: DefenderApi, limit: &Limit, now: i64) -> u64 {
         self.buckets(api, limit, now).map(|(_, calls)| u64::from(calls)).sum()
     }
 
     /// The buckets that count at `now`, the oldest first.
-    fn buckets(&self, api: Api, limit: &Limit, now: i64) -> impl Iterator<Item = (i64, u32)> {
+    fn buckets(&self, api: DefenderApi, limit: &Limit, now: i64) -> impl Iterator<Item = (i64, u32)> {
         let counted = limit.counted(now);
         let buckets = self.0.get(&api).map(move |buckets| buckets.range(counted));
         buckets.into_iter().flatten().map(|(bucket, calls)| (*bucket, *calls))
@@ -141,35 +141,35 @@ mod tests {
 
     fn after(calls: u32, at: OffsetDateTime) -> Quota {
         let mut quota = Quota::default();
-        (0..calls).for_each(|_| quota.record(Api::Machine, at));
+        (0..calls).for_each(|_| quota.record(DefenderApi::Machine, at));
         quota
     }
 
     #[test]
     fn the_hundredth_call_of_a_minute_goes_and_the_next_waits_for_the_bucket_to_leave() {
-        let wait = |calls, share, now| after(calls, start()).wait(Api::Machine, share, now).as_secs();
+        let wait = |calls, share, now| after(calls, start()).wait(DefenderApi::Machine, share, now).as_secs();
         let soon = start() + Span::seconds(1);
         assert_eq!((wait(99, 1.0, soon), wait(79, 0.8, soon), wait(0, 0.001, soon)), (0, 0, 0));
         // The bucket ends at 05:55:10, and leaves the minute at 05:56:10.
         assert_eq!((wait(100, 1.0, soon), wait(80, 0.8, soon), wait(1, 0.001, soon)), (66, 66, 3606));
         let free = start() + Span::seconds(67);
         assert_eq!((wait(100, 1.0, free - Span::nanoseconds(1)), wait(100, 1.0, free)), (1, 0));
-        assert_eq!(after(100, start()).wait(Api::MachineList, 1.0, soon), Duration::ZERO);
+        assert_eq!(after(100, start()).wait(DefenderApi::MachineList, 1.0, soon), Duration::ZERO);
     }
 
     #[test]
     fn the_document_is_small_and_holds_an_hour() {
         let mut quota = after(2, start());
-        quota.record(Api::AlertList, start() + Span::minutes(59));
+        quota.record(DefenderApi::AlertList, start() + Span::minutes(59));
         let text = serde_json::to_string(&quota).expect("JSON");
         assert_eq!(text, r#"{"alertList":{"179550324":1},"machine":{"179549970":2}}"#);
         assert_eq!(serde_json::from_str::<Quota>(&text).expect("a quota"), quota);
 
-        quota.record(Api::AlertList, start() + Span::minutes(61));
+        quota.record(DefenderApi::AlertList, start() + Span::minutes(61));
         let text = serde_json::to_string(&quota).expect("JSON");
         assert_eq!(text, r#"{"alertList":{"179550324":1,"179550336":1}}"#);
         let used: Vec<_> = quota.used(start() + Span::minutes(61)).collect();
-        assert_eq!(used, [(Api::AlertList, 1, 2)]);
+        assert_eq!(used, [(DefenderApi::AlertList, 1, 2)]);
         assert_eq!(quota.left(0.8, start() + Span::minutes(61)), 1_198);
         assert_eq!(after(1_501, start()).left(1.0, start()), 0);
     }
@@ -178,10 +178,12 @@ mod tests {
     fn a_clock_that_jumps_back_blocks_no_longer_than_an_hour_and_its_skew() {
         // A little: the calls were made after all.
         let quota = after(1_500, start());
-        assert!(quota.wait(Api::Machine, 1.0, start() - Span::seconds(30)) > Duration::from_secs(3_600));
+        assert!(
+            quota.wait(DefenderApi::Machine, 1.0, start() - Span::seconds(30)) > Duration::from_secs(3_600)
+        );
         for back in [Span::seconds(50), Span::minutes(2), Span::hours(1), Span::days(9_000)] {
             let now = start() - back;
-            let wait = quota.wait(Api::Machine, 1.0, now);
+            let wait = quota.wait(DefenderApi::Machine, 1.0, now);
             assert!(wait <= Duration::from_secs(3_600 + 60 + 10), "{back}: {wait:?}");
             assert_eq!(wait.is_zero(), back > Span::minutes(1), "{back}");
         }
@@ -191,8 +193,8 @@ mod tests {
     fn an_absurd_document_does_no_harm() {
         let text = format!(r#"{{"machine":{{"{}":4294967295,"{}":1}}}}"#, i64::MAX, i64::MIN);
         let mut quota: Quota = serde_json::from_str(&text).expect("a quota");
-        assert_eq!(quota.wait(Api::Machine, 1.0, start()), Duration::ZERO);
-        quota.record(Api::Machine, start());
+        assert_eq!(quota.wait(DefenderApi::Machine, 1.0, start()), Duration::ZERO);
+        quota.record(DefenderApi::Machine, start());
         assert_eq!(quota, after(1, start()));
     }
 
@@ -210,12 +212,12 @@ mod tests {
             let begin = start() + Span::milliseconds(offset);
             let (mut now, mut quota, mut calls) = (begin, Quota::default(), Vec::new());
             for pause in pauses.iter().cycle() {
-                now += quota.wait(Api::Machine, share, now);
-                prop_assert_eq!(quota.wait(Api::Machine, share, now), Duration::ZERO, "to wait once is enough");
+                now += quota.wait(DefenderApi::Machine, share, now);
+                prop_assert_eq!(quota.wait(DefenderApi::Machine, share, now), Duration::ZERO, "to wait once is enough");
                 if now >= begin + Span::hours(HOURS) {
                     break;
                 }
-                quota.record(Api::Machine, now);
+                quota.record(DefenderApi::Machine, now);
                 calls.push(now);
                 if calls.len() % restarts == 0 {
                     let text = serde_json::to_string(&quota).expect("JSON");

@@ -17,25 +17,25 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// What to do about a reply, before looking at the time that is left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum RetryAction {
     /// It worked, or it says something that the caller understands.
-    Done,
+    Accept,
     /// Try again; the wait is the server's `Retry-After` where it has one.
-    Again(Option<Duration>),
+    Retry(Option<Duration>),
     /// Ask for a new token once, then try again.
-    NewToken,
+    RenewToken,
     /// Trying again would bring the same answer.
     Fail,
 }
 
 /// Judges a status. 501 and 505 are answers about the request, not about the moment.
-pub fn judge(status: u16, headers: &HeaderMap, now: OffsetDateTime) -> Verdict {
+pub fn classify(status: u16, headers: &HeaderMap, now: OffsetDateTime) -> RetryAction {
     match status {
-        200..=299 => Verdict::Done,
-        401 => Verdict::NewToken,
-        429 | 503 => Verdict::Again(retry_after(headers, now)),
-        status if is_transient(status) => Verdict::Again(None),
-        _ => Verdict::Fail,
+        200..=299 => RetryAction::Accept,
+        401 => RetryAction::RenewToken,
+        429 | 503 => RetryAction::Retry(retry_after(headers, now)),
+        status if is_transient(status) => RetryAction::Retry(None),
+        _ => RetryAction::Fail,
     }
 }
 
@@ -77,16 +77,16 @@ mod tests {
 
     #[test]
     fn every_status_has_its_verdict() {
-        let with = |wanted: Verdict| {
+        let with = |wanted: RetryAction| {
             (100..=599)
-                .filter(|status| judge(*status, &HeaderMap::new(), now()) == wanted)
+                .filter(|status| classify(*status, &HeaderMap::new(), now()) == wanted)
                 .collect::<Vec<u16>>()
         };
-        assert_eq!(with(Verdict::Done), (200..=299).collect::<Vec<u16>>());
-        assert_eq!(with(Verdict::NewToken), [401]);
+        assert_eq!(with(RetryAction::Accept), (200..=299).collect::<Vec<u16>>());
+        assert_eq!(with(RetryAction::RenewToken), [401]);
         let again: Vec<u16> =
             [408, 429].into_iter().chain((500..=599).filter(|s| ![501, 505].contains(s))).collect();
-        assert_eq!(with(Verdict::Again(None)), again);
+        assert_eq!(with(RetryAction::Retry(None)), again);
     }
 
     #[test]
@@ -103,8 +103,8 @@ mod tests {
             ("99999999999999999999999", None),
         ] {
             assert_eq!(
-                judge(429, &asking(text), now()),
-                Verdict::Again(wait.map(Duration::from_secs)),
+                classify(429, &asking(text), now()),
+                RetryAction::Retry(wait.map(Duration::from_secs)),
                 "{text}"
             );
         }

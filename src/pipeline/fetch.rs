@@ -17,7 +17,7 @@ use crate::{
     error_chain::chain,
     http::{
         ExchangeError,
-        call::{CallError, Caller, Effort},
+        call::{CallError, Caller, RetryPolicy},
     },
     record::{
         alert::{Alert, Fingerprint, InvalidAlert, Mode},
@@ -142,8 +142,8 @@ impl<'a> FetchStage<'a> {
     /// follows an alert that cannot be read.
     async fn fetch_page(&mut self) -> Result<Option<Page>, CallError> {
         let can_reduce = self.pagination.can_reduce() || self.unreadable.is_on_page;
-        let effort = if can_reduce { Effort::Reducible } else { Effort::Full };
-        let error = match self.services.defender.list(self.pagination.query(), effort, self.caller).await {
+        let retries = if can_reduce { RetryPolicy::Reducible } else { RetryPolicy::Full };
+        let error = match self.services.defender.list(self.pagination.query(), retries, self.caller).await {
             Ok(page) => {
                 if let Some(flaw) = &page.flaw {
                     warn!(

@@ -17,7 +17,7 @@ use crate::{
     http::{
         Request,
         advice::Service,
-        call::{CallError, Caller, Effort, Target},
+        call::{CallError, Caller, RetryPolicy, Target},
     },
     record::alert::Mode,
 };
@@ -101,10 +101,10 @@ impl DataCollector {
     async fn post(&self, body: Bytes, caller: &Caller) -> Result<Sent, CallError> {
         let target = Target {
             service: Service::DataCollector,
-            what: "POST /api/logs",
+            operation: "POST /api/logs",
             token: None,
             api: None,
-            effort: Effort::Full,
+            retries: RetryPolicy::Full,
         };
         let request = |now| {
             let date = to_rfc7231(&(now + self.ahead()));
@@ -142,7 +142,7 @@ mod tests {
     use crate::{
         clock::Clock,
         http::{
-            Exchange, ExchangeError, Http, Reply,
+            Exchange, ExchangeError, Http, Response,
             deadline::{Deadline, StopFlag},
         },
     };
@@ -155,12 +155,12 @@ mod tests {
     }
 
     impl Exchange for Service {
-        fn exchange(&self, request: Request) -> BoxFuture<'_, Result<Reply, ExchangeError>> {
+        fn exchange(&self, request: Request) -> BoxFuture<'_, Result<Response, ExchangeError>> {
             let date = request.headers["x-ms-date"].to_str().expect("ASCII").to_owned();
             let status = if date == self.time { StatusCode::OK } else { StatusCode::FORBIDDEN };
             self.dates.lock().expect("no holder panics").push(date);
             let headers = HeaderMap::from_iter([(http::header::DATE, HeaderValue::from_static(self.time))]);
-            async move { Ok(Reply { status, headers, body: Bytes::new() }) }.boxed()
+            async move { Ok(Response { status, headers, body: Bytes::new() }) }.boxed()
         }
     }
 

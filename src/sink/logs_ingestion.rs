@@ -16,7 +16,7 @@ use crate::{
     http::{
         Request,
         advice::Service,
-        call::{CallError, Caller, Effort, Target},
+        call::{CallError, Caller, RetryPolicy, Target},
         credential::Credential,
     },
 };
@@ -44,7 +44,7 @@ const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-reque
 #[derive(Debug)]
 pub struct LogsIngestion {
     url: String,
-    what: String,
+    operation: String,
     scope: String,
     credential: Arc<Credential>,
 }
@@ -60,7 +60,7 @@ impl LogsIngestion {
     ) -> Self {
         let path = format!("/dataCollectionRules/{rule}/streams/{stream}");
         let url = endpoint.join(&format!("{path}?api-version={API_VERSION}"));
-        Self { url, what: format!("POST {path}"), scope, credential }
+        Self { url, operation: format!("POST {path}"), scope, credential }
     }
 
     /// Posts `body`, compressed, which begins at once, under an id that is named wherever the post is.
@@ -77,10 +77,10 @@ impl LogsIngestion {
             let id = request_id.to_string();
             let target = Target {
                 service: Service::LogsIngestion,
-                what: &format!("{} ({CLIENT_REQUEST_ID} {id})", self.what),
+                operation: &format!("{} ({CLIENT_REQUEST_ID} {id})", self.operation),
                 token: Some((&self.credential, &self.scope)),
                 api: None,
-                effort: Effort::Full,
+                retries: RetryPolicy::Full,
             };
             let headers = HeaderMap::from_iter([
                 (CONTENT_TYPE, HeaderValue::from_static("application/json")),

@@ -10,11 +10,11 @@ use serde::de::Error;
 use crate::{
     config::{AlertFetch, Config, endpoint::Endpoint},
     http::{
-        Reply, Request,
+        Request, Response,
         advice::Service,
-        call::{CallError, Caller, Effort, Target, date_of},
+        call::{CallError, Caller, RetryPolicy, Target, date_of},
         credential::Credential,
-        quota::Api,
+        quota::DefenderApi,
     },
     record::{
         alert::{Alert, Mode},
@@ -63,29 +63,32 @@ impl Defender {
     }
 
     /// One page of the alert list, in the order of the mode's time.
-    pub async fn list(&self, query: Query, effort: Effort, caller: &Caller) -> Result<Page, CallError> {
+    pub async fn list(&self, query: Query, retries: RetryPolicy, caller: &Caller) -> Result<Page, CallError> {
         let url = self.url.join(&list_path(query, self.mode, self.fetch));
-        let read = |reply: &Reply| Page::parse(&reply.body, date_of(&reply.headers));
-        let target = Target { effort, ..self.target(LIST, Api::AlertList) };
+        let read = |reply: &Response| Page::parse(&reply.body, date_of(&reply.headers));
+        let target = Target { retries, ..self.target(LIST, DefenderApi::AlertList) };
         caller.call(target, |_| Request::get(url.clone()), read).await
     }
 
     /// One alert with its evidence; none when the service does not know it any more.
     pub async fn alert(&self, id: &str, caller: &Caller) -> Result<Option<Alert>, CallError> {
-        let what = format!("GET /api/alerts/{}", utf8_percent_encode(id, KEPT));
-        let read = |reply: &Reply| {
+        let operation = format!("GET /api/alerts/{}", utf8_percent_encode(id, KEPT));
+        let read = |reply: &Response| {
             let as_it_is =
                 ByteString::try_from(reply.body.clone()).ok().and_then(|text| Alert::parse(text).ok());
             let alert = as_it_is.map_or_else(|| Alert::parse(repaired(&reply.body).into()), Ok);
             alert.map_err(|invalid_alert| serde_json::Error::custom(invalid_alert.reason))
         };
-        found(self.entity(id, &what, Api::Alert, caller, read).await)
+        found(self.entity(id, &operation, DefenderApi::Alert, caller, read).await)
     }
 
     /// One machine; none when the service does not know it (outside retention, merged, offboarded).
     pub async fn machine(&self, id: &str, caller: &Caller) -> Result<Option<Machine>, CallError> {
-        let what = format!("GET /api/machines/{}", utf8_percent_encode(id, KEPT));
-        found(self.entity(id, &what, Api::Machine, caller, |reply| Machine::parse(&reply.body)).await)
+        let operation = format!("GET /api/machines/{}", utf8_percent_encode(id, KEPT));
+        found(
+            self.entity(id, &operation, DefenderApi::Machine, caller, |reply| Machine::parse(&reply.body))
+                .await,
+        )
     }
 
     /// Those of the machines `ids` that the service knows, by id, in one call. The ids must need no
@@ -94,31 +97,35 @@ impl Defender {
         // Double quotes: the form that shipped code has proven.
         let filter = format!("id in (\"{}\")", ids.join("\",\""));
         let path = format!("/api/machines?$filter={}", utf8_percent_encode(&filter, KEPT));
-        self.list_machines(&path, Effort::Optional, caller).await
+        self.list_machines(&path, RetryPolicy::Optional, caller).await
     }
 
     /// A page of all machines, by id, from the place `skip` on. One that is not full is the last. The call is
     /// optional.
     pub async fn fleet(&self, skip: usize, caller: &Caller) -> Result<Vec<(String, Machine)>, CallError> {
-        self.list_machines(&format!("/api/machines?$top={FLEET_PAGE}&$skip={skip}"), Effort::Optional, caller)
-            .await
+        self.list_machines(
+            &format!("/api/machines?$top={FLEET_PAGE}&$skip={skip}"),
+            RetryPolicy::Optional,
+            caller,
+        )
+        .await
     }
 
     /// The id of any one machine; none when there are none.
     pub async fn any_machine(&self, caller: &Caller) -> Result<Option<String>, CallError> {
-        let machines = self.list_machines("/api/machines?$top=1&$skip=0", Effort::Full, caller).await?;
+        let machines = self.list_machines("/api/machines?$top=1&$skip=0", RetryPolicy::Full, caller).await?;
         Ok(machines.into_iter().next().map(|(id, _)| id))
     }
 
     async fn list_machines(
         &self,
         path: &str,
-        effort: Effort,
+        retries: RetryPolicy,
         caller: &Caller,
     ) -> Result<Vec<(String, Machine)>, CallError> {
-        let (url, what) = (self.url.join(path), "GET /api/machines");
-        let target = Target { effort, ..self.target(what, Api::MachineList) };
-        let read = |reply: &Reply| Machine::parse_list(&reply.body);
+        let (url, operation) = (self.url.join(path), "GET /api/machines");
+        let target = Target { retries, ..self.target(operation, DefenderApi::MachineList) };
+        let read = |reply: &Response| Machine::parse_list(&reply.body);
         let answer = caller.call(target, |_| Request::get(url.clone()), read).await;
         // An empty list may be answered 404.
         found(answer.map(Some)).map(Option::unwrap_or_default)
@@ -127,33 +134,33 @@ impl Defender {
     async fn entity<T>(
         &self,
         id: &str,
-        what: &str,
-        api: Api,
+        operation: &str,
+        api: DefenderApi,
         caller: &Caller,
-        read: impl Fn(&Reply) -> Result<T, serde_json::Error>,
+        read: impl Fn(&Response) -> Result<T, serde_json::Error>,
     ) -> Result<Option<T>, CallError> {
         // Dots alone would lead up the path, to another call with this token.
         if id.bytes().all(|byte| byte == b'.') {
             return Ok(None);
         }
-        let url = self.url.join(what.trim_start_matches("GET "));
-        self.get(url, what, api, caller, read).await.map(Some)
+        let url = self.url.join(operation.trim_start_matches("GET "));
+        self.get(url, operation, api, caller, read).await.map(Some)
     }
 
     async fn get<T>(
         &self,
         url: String,
-        what: &str,
-        api: Api,
+        operation: &str,
+        api: DefenderApi,
         caller: &Caller,
-        read: impl Fn(&Reply) -> Result<T, serde_json::Error>,
+        read: impl Fn(&Response) -> Result<T, serde_json::Error>,
     ) -> Result<T, CallError> {
-        caller.call(self.target(what, api), |_| Request::get(url.clone()), read).await
+        caller.call(self.target(operation, api), |_| Request::get(url.clone()), read).await
     }
 
-    fn target<'a>(&'a self, what: &'a str, api: Api) -> Target<'a> {
+    fn target<'a>(&'a self, operation: &'a str, api: DefenderApi) -> Target<'a> {
         let token = Some((&*self.credential, self.scope.as_str()));
-        Target { service: Service::Defender, what, token, api: Some(api), effort: Effort::Full }
+        Target { service: Service::Defender, operation, token, api: Some(api), retries: RetryPolicy::Full }
     }
 }
 

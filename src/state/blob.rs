@@ -25,7 +25,7 @@ use crate::{
     config::storage::{BlobAccess, BlobAccount},
     error_chain::behind,
     http::{
-        CALL_TIMEOUT, ExchangeError, Http, Reply, Request,
+        CALL_TIMEOUT, ExchangeError, Http, Request, Response,
         credential::{Credential, Token, TokenError},
         retry::{ATTEMPTS, backoff},
     },
@@ -225,7 +225,7 @@ impl HttpService for Way {
 }
 
 impl Way {
-    async fn exchange(&self, request: Request) -> Result<Reply, HttpError> {
+    async fn exchange(&self, request: Request) -> Result<Response, HttpError> {
         self.http.exchange(request, CALL_TIMEOUT).await.map_err(|error| {
             let kind = match error {
                 ExchangeError::NoConnection(_) => HttpErrorKind::Connect,

@@ -4,8 +4,8 @@ use std::io::{Error, ErrorKind};
 
 use futures::future::{BoxFuture, FutureExt};
 use http::StatusCode;
-use mdatp_forward::testing::{Exchange, ExchangeError, Reply, Request};
-use simulator::{Outcome, Response};
+use mdatp_forward::testing::{Exchange, ExchangeError, Request, Response};
+use simulator::Outcome;
 use tokio::time::sleep;
 
 use crate::{
@@ -15,14 +15,14 @@ use crate::{
 };
 
 impl Exchange for Outside {
-    fn exchange(&self, request: Request) -> BoxFuture<'_, Result<Reply, ExchangeError>> {
+    fn exchange(&self, request: Request) -> BoxFuture<'_, Result<Response, ExchangeError>> {
         self.send(request).boxed()
     }
 }
 
 impl Outside {
     /// Sends a request and waits for the reply.
-    pub async fn send(&self, request: Request) -> Result<Reply, ExchangeError> {
+    pub async fn send(&self, request: Request) -> Result<Response, ExchangeError> {
         let (service, target) = service_of(&request.url);
         let end = self.step().await;
         let run = self.state().run;
@@ -34,7 +34,7 @@ impl Outside {
         if let Some(post) = post.filter(|_| is_clean(&reaction.outcome)) {
             self.stage.lock().ledger.answer(post);
         }
-        let Response { status, headers, body } = match reaction.outcome {
+        let simulator::Response { status, headers, body } = match reaction.outcome {
             Outcome::Response(response) => response,
             Outcome::CutBody(..) => return Err(ExchangeError::Broken(broken(ErrorKind::UnexpectedEof))),
             Outcome::AcceptThenReset | Outcome::Reset => {
@@ -47,7 +47,7 @@ impl Outside {
             // The program makes its credential anew then, which forgets them too.
             self.state().tokens.clear();
         }
-        Ok(Reply { status, headers, body })
+        Ok(Response { status, headers, body })
     }
 }
 

@@ -84,7 +84,7 @@ mod tests {
 
     fn refused(status: u16) -> CallError {
         CallError::Rejected(ErrorResponse {
-            what: "POST /api/logs".to_owned(),
+            operation: "POST /api/logs".to_owned(),
             service: Service::DataCollector,
             status: StatusCode::from_u16(status).expect("a status"),
             reason: Reason { code: Some("InvalidAuthorization".to_owned()), ..Reason::default() },
@@ -106,8 +106,8 @@ mod tests {
             (finding.message.as_str(), finding.mend),
             ("the Data Collector API answered 418 to POST /api/logs (InvalidAuthorization)", None)
         );
-        let (what, service) = ("POST /api/logs".to_owned(), Service::DataCollector);
-        let silent = CallError::Unreachable { what, service, error: ExchangeError::TimedOut };
+        let (operation, service) = ("POST /api/logs".to_owned(), Service::DataCollector);
+        let silent = CallError::Unreachable { operation, service, error: ExchangeError::TimedOut };
         let finding = of_call("sink", &silent, |_| Some("az login".to_owned()));
         assert_eq!(
             finding.message,

@@ -27,7 +27,7 @@ use crate::{
     error_chain::chain,
     http::{
         Http,
-        call::{Caller, Effort},
+        call::{Caller, RetryPolicy},
         claims::Claims,
         credential::Credential,
         deadline::{Deadline, StopFlag},
@@ -211,7 +211,7 @@ impl<'a> Checkup<'a> {
         let api = Defender::at(url.clone(), scope.clone(), self.source().credential.clone());
         let to = self.clock.now();
         let window = Window { from: to - azure_core::time::Duration::days(DAYS), to };
-        let page = api.list(Query { window, skip: 0, top: 1 }, Effort::Full, &self.caller()).await;
+        let page = api.list(Query { window, skip: 0, top: 1 }, RetryPolicy::Full, &self.caller()).await;
         let alert = page.map(|page| page.elements.into_iter().next());
         let finding = defender::judge_alert(&alert, DAYS, &self.source().principal);
         (self.tell)(finding);

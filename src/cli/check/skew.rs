@@ -8,7 +8,7 @@ use futures::future::{BoxFuture, FutureExt};
 use super::finding::Finding;
 use crate::{
     clock::Clock,
-    http::{CALL_TIMEOUT, Exchange, ExchangeError, Http, Reply, Request, call::date_of},
+    http::{CALL_TIMEOUT, Exchange, ExchangeError, Http, Request, Response, call::date_of},
 };
 
 /// The name of the check.
@@ -41,7 +41,7 @@ impl SkewProbe {
         *self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, reply: &Reply) {
+    fn note(&self, reply: &Response) {
         let Some(date) = date_of(&reply.headers) else { return };
         let ahead = self.clock.now() - date;
         let mut known = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
@@ -52,7 +52,7 @@ impl SkewProbe {
 }
 
 impl Exchange for SkewProbe {
-    fn exchange(&self, request: Request) -> BoxFuture<'_, Result<Reply, ExchangeError>> {
+    fn exchange(&self, request: Request) -> BoxFuture<'_, Result<Response, ExchangeError>> {
         async move {
             let exchanged = self.http.exchange(request, CALL_TIMEOUT).await;
             exchanged.inspect(|reply| self.note(reply))

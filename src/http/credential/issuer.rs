@@ -22,7 +22,7 @@ use crate::{
     http::{
         CALL_TIMEOUT, ExchangeError, Http, Request,
         advice::{IN_BETWEEN, Proof, SignIn},
-        retry::{self, Verdict},
+        retry::{self, RetryAction},
     },
 };
 
@@ -153,8 +153,9 @@ impl Transport {
         let mut attempt = 1;
         loop {
             let (cause, retry_after) = match self.http.exchange(request.clone(), CALL_TIMEOUT).await {
-                Ok(reply) => match retry::judge(reply.status.as_u16(), &reply.headers, self.clock.now()) {
-                    Verdict::Done => match reply::token(&reply.body, self.clock.now().unix_timestamp()) {
+                Ok(reply) => match retry::classify(reply.status.as_u16(), &reply.headers, self.clock.now()) {
+                    RetryAction::Accept => match reply::token(&reply.body, self.clock.now().unix_timestamp())
+                    {
                         Ok(token) => return Ok(token),
                         Err(error) => {
                             (Cause::Unreadable { error, is_foreign: reply.is_foreign() }, Some(None))
@@ -163,7 +164,7 @@ impl Transport {
                     verdict => {
                         let (status, message) = (reply.status, reply::refusal(&reply.body));
                         let retry_after = match verdict {
-                            Verdict::Again(retry_after) => Some(retry_after),
+                            RetryAction::Retry(retry_after) => Some(retry_after),
                             _ => None,
                         };
                         (Cause::Refused { status, message }, retry_after)
