@@ -11,10 +11,11 @@ use crate::{
     clock::Clock,
     config::{Config, SettingsError},
     error_chain::chain,
-    http::deadline::{Deadline, StopFlag},
+    http::deadline::Deadline,
     pipeline::{Plan, Purpose, RunError, run},
     report::RunReport,
     services::Services,
+    shutdown::Shutdown,
     state::history::HistoryEntry,
 };
 
@@ -28,14 +29,20 @@ pub struct App {
     services: OnceCell<(Services, Plan)>,
     clock: Clock,
     running: Mutex<()>,
-    stop: StopFlag,
+    shutdown: Shutdown,
 }
 
 impl App {
     /// Makes a program with these settings, or with the reason why they are invalid. Nothing is built before the first
     /// run, so that the process answers the host's first request at once.
     pub fn new(config: Result<Config, SettingsError>, clock: Clock) -> Self {
-        Self { config, services: OnceCell::new(), clock, running: Mutex::new(()), stop: StopFlag::default() }
+        Self {
+            config,
+            services: OnceCell::new(),
+            clock,
+            running: Mutex::new(()),
+            shutdown: Shutdown::default(),
+        }
     }
 
     /// Runs once, unless a run is in progress.
@@ -48,7 +55,7 @@ impl App {
                 Ok::<_, RunError>((services, plan))
             };
             let (services, plan) = self.services.get_or_try_init(build).await?;
-            let deadline = Deadline::after(config.run_budget, self.stop.clone());
+            let deadline = Deadline::after(config.run_budget, self.shutdown.clone());
             Ok(run(services, plan, deadline, purpose).await)
         })
         .await
@@ -80,9 +87,9 @@ impl App {
         }
     }
 
-    /// The flag that ends the run in progress.
-    pub fn stop_flag(&self) -> &StopFlag {
-        &self.stop
+    /// The request to shut down, which ends the run in progress.
+    pub fn shutdown(&self) -> &Shutdown {
+        &self.shutdown
     }
 
     /// Waits until the run in progress has ended, for at most `timeout`.

@@ -43,8 +43,7 @@ pub use cli::{Cli, Command, EXIT_USAGE, execute as execute_command, warn_of_sink
 pub use clock::Clock;
 pub use config::{Config, settings::Settings};
 pub use host::server;
-pub use http::deadline::StopFlag;
-pub use shutdown::{Parent, Stop};
+pub use shutdown::{ParentProcess, ShutdownMode, ShutdownSignal};
 pub use telemetry::{Audience, init as init_telemetry};
 
 /// What the tests, benchmarks and fuzz targets of this repository use. Nobody else can rely on it.
@@ -65,7 +64,7 @@ pub mod testing {
         http::{
             Exchange, ExchangeError, Http, Request, Response, advice,
             credential::{Credential, Credentials},
-            deadline::{Deadline, StopFlag},
+            deadline::Deadline,
             retry,
         },
         pipeline::{Plan, Purpose, run},
@@ -82,6 +81,7 @@ pub mod testing {
         report::RunReport,
         schema::{ColumnType, Shape, check::Document, columns, extras, rule, table},
         services::Services,
+        shutdown::{Shutdown, ShutdownMode},
         sink::shared_key::SigningKey,
         state::{StateStore, checkpoint::Checkpoint},
     };

@@ -6,14 +6,14 @@ use std::{process::ExitCode, sync::Arc};
 
 use clap::Parser;
 use mdatp_forward::{
-    App, Audience, Cli, Clock, Command, Config, EXIT_USAGE, Parent, Settings, Stop, StopFlag,
-    execute_command, init_telemetry, server, warn_of_sink,
+    App, Audience, Cli, Clock, Command, Config, EXIT_USAGE, ParentProcess, Settings, ShutdownMode,
+    ShutdownSignal, execute_command, init_telemetry, server, warn_of_sink,
 };
 use tokio::runtime::Builder;
 use tracing::{error, info, warn};
 
 fn main() -> ExitCode {
-    let parent = Parent::now();
+    let parent = ParentProcess::current();
     let runtime =
         Builder::new_current_thread().enable_all().build().expect("the system gives what a runtime needs");
     let code = runtime.block_on(execute(parent));
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     code
 }
 
-async fn execute(parent: Parent) -> ExitCode {
+async fn execute(parent: ParentProcess) -> ExitCode {
     match command() {
         // Boxed, since serving would otherwise need the memory of all commands.
         Ok(Some(command)) => Box::pin(execute_command(&command, &Settings::Process, Clock::System)).await,
@@ -46,7 +46,7 @@ fn command() -> Result<Option<Command>, clap::Error> {
 /// Serves the Functions host. The port is bound before anything else, since the host waits for it. Invalid settings fail
 /// each invocation instead of the process, which the host would start again. The exit code is success after a shutdown
 /// signal, and also when the host is gone.
-async fn serve(settings: &Settings, clock: Clock, parent: Parent) -> ExitCode {
+async fn serve(settings: &Settings, clock: Clock, parent: ParentProcess) -> ExitCode {
     init_telemetry(Audience::Host, settings, clock);
     let Some(port) = settings.get("FUNCTIONS_CUSTOMHANDLER_PORT") else {
         error!(
@@ -59,7 +59,8 @@ async fn serve(settings: &Settings, clock: Clock, parent: Parent) -> ExitCode {
         error!("FUNCTIONS_CUSTOMHANDLER_PORT is not a port: {port:?}");
         return ExitCode::from(EXIT_USAGE);
     };
-    let (listener, mut stop) = match server::bind(port).and_then(|listener| Ok((listener, Stop::listen()?))) {
+    let bound = server::bind(port).and_then(|listener| Ok((listener, ShutdownSignal::listen()?)));
+    let (listener, mut signal) = match bound {
         Ok(ready) => ready,
         Err(error) => {
             error!("cannot listen on 127.0.0.1:{port}: {error}");
@@ -72,16 +73,16 @@ async fn serve(settings: &Settings, clock: Clock, parent: Parent) -> ExitCode {
         Ok(config) => warn_of_sink(config),
         Err(problems) => error!("{problems}"),
     }
-    let end = async move {
+    let shutdown = async move {
         tokio::select! {
-            () = stop.asked() => StopFlag::finish,
-            () = parent.gone() => {
+            () = signal.received() => ShutdownMode::Graceful,
+            () = parent.ended() => {
                 warn!("the process that started this one has ended, so this one ends too");
-                StopFlag::cut_off
+                ShutdownMode::Immediate
             }
         }
     };
-    server::serve(listener, Arc::new(App::new(config, clock)), end).await;
+    server::serve(listener, Arc::new(App::new(config, clock)), shutdown).await;
     info!("stopped");
     ExitCode::SUCCESS
 }

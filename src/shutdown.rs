@@ -1,50 +1,51 @@
-//! The wish of the surroundings that the process ends.
+//! The shutdown of the process: what asks for it, and the request as all work under way sees it. The time limit of a
+//! run is another matter: `http/deadline.rs` joins the two.
 
-use std::{os::unix::process::parent_id, time::Duration};
+mod parent_process;
+mod signal;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, Ordering},
+};
 
-/// How often it is looked whether the parent still lives. When a Functions host dies, the next one fires the timer
-/// once the dead one's lease is over: after 60 s in Azure, 15 s on a developer's machine (the `WebJobs` SDK's
-/// `SingletonOptions.ListenerLockPeriod`). By then this process is gone.
-const LOOK: Duration = Duration::from_secs(1);
+pub use parent_process::ParentProcess;
+pub use signal::ShutdownSignal;
 
-/// Ctrl+C at a terminal, or a container that ends. The Functions host itself never asks; it kills.
-#[derive(Debug)]
-pub struct Stop {
-    interrupt: Signal,
-    terminate: Signal,
+/// How much of the work under way a shutdown leaves time for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShutdownMode {
+    /// Nothing new is started; the batch in hand is still sent.
+    Graceful,
+    /// No request is started; the response to one that is already sent is still awaited.
+    Immediate,
 }
 
-impl Stop {
-    /// Listens from now on; the signals no longer end the process by themselves.
-    pub fn listen() -> std::io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+/// The request to shut down. Clones share it; once made it is never withdrawn.
+#[derive(Debug, Clone, Default)]
+pub struct Shutdown(Arc<AtomicU8>);
+
+impl Shutdown {
+    /// Requests a shutdown. An immediate one overrides a graceful one, and never the other way round.
+    pub fn request(&self, mode: ShutdownMode) {
+        self.0.fetch_max(level(mode), Ordering::Relaxed);
     }
 
-    /// Done when the process is asked to stop; may be waited for again.
-    pub async fn asked(&mut self) {
-        tokio::select! { _ = self.interrupt.recv() => {}, _ = self.terminate.recv() => {} }
+    /// Returns true when a shutdown of either mode is requested.
+    pub fn is_requested(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= level(ShutdownMode::Graceful)
+    }
+
+    /// Returns true when an immediate shutdown is requested.
+    pub fn is_immediate(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= level(ShutdownMode::Immediate)
     }
 }
 
-/// The process that started this one. When it dies, by SIGKILL too, the system gives its children to another process,
-/// so any other id is the sign; an id that is used again cannot mislead. (A signal at the parent's death,
-/// `PR_SET_PDEATHSIG`, would come already when the thread that started this process ends, which .NET's threads do.)
-/// A container's first process never changes, and takes its children with it.
-#[derive(Debug)]
-pub struct Parent(u32);
-
-impl Parent {
-    /// The parent as it is now. To be asked for first thing, since one that is gone already is not noticed.
-    pub fn now() -> Self {
-        Self(parent_id())
-    }
-
-    /// Done when it has ended, a second later at most.
-    pub async fn gone(&self) {
-        while parent_id() == self.0 {
-            tokio::time::sleep(LOOK).await;
-        }
+/// The mode as a number, where 0 is no request.
+fn level(mode: ShutdownMode) -> u8 {
+    match mode {
+        ShutdownMode::Graceful => 1,
+        ShutdownMode::Immediate => 2,
     }
 }

@@ -31,12 +31,12 @@ use crate::{
     clock::Clock,
     config::{Config, SinkConfig, Start},
     error_chain::chain,
-    http::deadline::{Deadline, StopFlag},
+    http::deadline::Deadline,
     pipeline::{Plan, Purpose, RunError, run},
     record::window::Window,
     report::RunReport,
     services::Services,
-    shutdown::Stop,
+    shutdown::{Shutdown, ShutdownMode, ShutdownSignal},
     state::{StateStore, checkpoint::Checkpoint},
 };
 use display::Display;
@@ -95,7 +95,7 @@ pub async fn backfill(args: &BackfillArgs, config: &Config, clock: Clock) -> Res
         clock,
         begun: Instant::now(),
         resumed_at: plan.checkpoint.watermark,
-        stop: StopFlag::default(),
+        shutdown: Shutdown::default(),
         display: Display::new(),
         tally: Mutex::new(Tally { report: BackfillReport::default(), position: plan.checkpoint.watermark }),
     };
@@ -166,7 +166,7 @@ struct Work<'a> {
     clock: Clock,
     begun: Instant,
     resumed_at: OffsetDateTime,
-    stop: StopFlag,
+    shutdown: Shutdown,
     display: Display,
     tally: Mutex<Tally>,
 }
@@ -182,17 +182,17 @@ struct Tally {
 impl Work<'_> {
     async fn until_done_or_stopped(&self) -> Result<(), RunError> {
         // Without ears for signals, being stopped is being killed, which does no harm either.
-        let Ok(mut stop) = Stop::listen() else { return self.do_all().await };
+        let Ok(mut signal) = ShutdownSignal::listen() else { return self.do_all().await };
         let mut work = pin!(self.do_all());
         tokio::select! {
             result = &mut work => return result,
-            () = stop.asked() => {}
+            () = signal.received() => {}
         }
-        self.stop.finish();
+        self.shutdown.request(ShutdownMode::Graceful);
         info!("stopping when what is in hand is sent; asked once more, it stops at once");
         tokio::select! {
             result = work => result,
-            () = stop.asked() => Ok(()),
+            () = signal.received() => Ok(()),
             () = tokio::time::sleep(PATIENCE) => Ok(()),
         }
     }
@@ -201,7 +201,7 @@ impl Work<'_> {
     async fn do_all(&self) -> Result<(), RunError> {
         self.settle_end().await?;
         let (mut slices, mut failures, mut is_first) = (Slices::default(), 0, true);
-        while !self.stop.is_set() {
+        while !self.shutdown.is_requested() {
             let position = self.tally().position;
             let end = match slices.end(position, self.range.to) {
                 Some(end) => end,
@@ -271,7 +271,7 @@ impl Work<'_> {
             tally.position = checkpoint.watermark;
             self.display.show(self.progress(tally.report.alerts_sent + report.alerts_sent, checkpoint));
         };
-        let deadline = Deadline::after(BUDGET, self.stop.clone());
+        let deadline = Deadline::after(BUDGET, self.shutdown.clone());
         let mut running = pin!(run(self.services, plan, deadline, Purpose::Send(&show)));
         loop {
             tokio::select! {
@@ -298,7 +298,7 @@ impl Work<'_> {
         let pause = FIRST_PAUSE * 2_u32.pow((*failures).min(MOST_FAILURES));
         *failures += 1;
         warn!("{why}; going on in {} s", pause.as_secs());
-        Deadline::after(BUDGET, self.stop.clone()).sleep(pause).await;
+        Deadline::after(BUDGET, self.shutdown.clone()).sleep(pause).await;
     }
 
     fn progress(&self, sent: u64, checkpoint: &Checkpoint) -> Progress {

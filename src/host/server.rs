@@ -14,8 +14,8 @@ use warp::Filter;
 use crate::{
     app::App,
     host::invocation::{Invocation, LIMIT, Reply},
-    http::deadline::StopFlag,
     pipeline::Purpose,
+    shutdown::ShutdownMode,
 };
 
 /// The bytes that are read of a body that is too long: the host fails an invocation whose body is not taken.
@@ -34,15 +34,15 @@ pub fn bind(port: u16) -> io::Result<TcpListener> {
     socket.listen(128)
 }
 
-/// Serves invocations until `signal` resolves. Its value stops the run in progress, which then gets
-/// [`SHUTDOWN_TIMEOUT`] to end.
-pub async fn serve(listener: TcpListener, app: Arc<App>, signal: impl Future<Output = fn(&StopFlag)>) {
+/// Serves invocations until `shutdown` resolves. Then the run in progress is asked to end in that mode, and gets
+/// [`SHUTDOWN_TIMEOUT`] for it.
+pub async fn serve(listener: TcpListener, app: Arc<App>, shutdown: impl Future<Output = ShutdownMode>) {
     let service = TowerToHyperService::new(warp::service(routes(app.clone())));
     let connections = GracefulShutdown::new();
-    pin_mut!(signal);
-    let stop_run = loop {
+    pin_mut!(shutdown);
+    let mode = loop {
         let accepted = tokio::select! {
-            stop_run = &mut signal => break stop_run,
+            mode = &mut shutdown => break mode,
             accepted = listener.accept() => accepted,
         };
         match accepted {
@@ -59,7 +59,7 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, signal: impl Future<Out
         }
     };
     drop(listener);
-    stop_run(app.stop_flag());
+    app.shutdown().request(mode);
     // The host keeps its connections open, so waiting for them alone would never end.
     let stop = async {
         app.ended(SHUTDOWN_TIMEOUT).await;

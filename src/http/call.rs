@@ -347,7 +347,7 @@ impl Caller {
             let throttled = matches!(&failure, CallError::Rejected(refusal) if refusal.status == StatusCode::TOO_MANY_REQUESTS);
             attempt += 1;
             let wait = retry_after.unwrap_or_default().max(retry::backoff(attempt, fastrand::f64()));
-            if wait >= self.deadline.left() {
+            if wait >= self.deadline.remaining() {
                 // A server that asks for patience is no failure; one that keeps failing is.
                 return Err(if throttled || retry_after.is_some() { CallError::OutOfTime } else { failure });
             }
@@ -366,7 +366,7 @@ impl Caller {
 
     /// How long a call that begins now may take.
     fn time_for_a_call(&self, retries: RetryPolicy) -> Result<Duration, CallError> {
-        let time = retries.timeout().min(self.deadline.left());
+        let time = retries.timeout().min(self.deadline.remaining());
         match time.is_zero() {
             true => Err(CallError::OutOfTime),
             false => Ok(time),
@@ -381,7 +381,7 @@ impl Caller {
             if wait.is_zero() {
                 return Ok(());
             }
-            if wait >= self.deadline.left() {
+            if wait >= self.deadline.remaining() {
                 info!(
                     "the quota of {} is used up for {} s; the next run goes on",
                     target.operation,
@@ -402,7 +402,7 @@ impl Caller {
             Some((credential, scope)) => tokio::select! {
                 biased;
                 token = credential.token(scope) => token.map(Some).map_err(CallError::Token),
-                () = self.deadline.cut_off() => Err(CallError::OutOfTime),
+                () = self.deadline.immediate_shutdown() => Err(CallError::OutOfTime),
             },
             None => Ok(None),
         }

@@ -1,104 +1,67 @@
-//! The end of a run, set by `MDATP_RUN_BUDGET`. The host kills a function at its `functionTimeout`
-//! without a word, so a run ends itself before.
+//! The time limit of a run, set by `MDATP_RUN_BUDGET`, or the shutdown of the process if that is earlier. The Functions
+//! host kills a function at its `functionTimeout` without notice, so a run ends before that by itself.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What is kept back of the budget to finish the batch in hand and save the checkpoint: a quarter, and
-/// no more than this.
-const LONGEST_RESERVE: Duration = Duration::from_secs(60);
+use crate::shutdown::Shutdown;
 
-/// How often a sleeper looks whether the process is to end.
-const LOOK: Duration = Duration::from_millis(200);
+/// The part of the budget that is reserved to finish the batch in hand and to save the checkpoint is a quarter, and at
+/// most this.
+const MAX_RESERVE: Duration = Duration::from_secs(60);
 
-/// Whether the process is being ended, for all that is under way in it.
-#[derive(Debug, Clone, Default)]
-pub struct StopFlag(Arc<AtomicU8>);
+/// How often a wait looks whether a shutdown is requested.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-impl StopFlag {
-    const FINISH: u8 = 1;
-    const CUT_OFF: u8 = 2;
-
-    /// Nothing new is begun; what is in hand is still sent.
-    pub fn finish(&self) {
-        self.0.fetch_max(Self::FINISH, Ordering::Relaxed);
-    }
-
-    /// No request begins any more; what is on its way is waited for.
-    pub fn cut_off(&self) {
-        self.0.fetch_max(Self::CUT_OFF, Ordering::Relaxed);
-    }
-
-    /// True when the process is being ended in either way.
-    pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed) >= Self::FINISH
-    }
-
-    fn is_cut_off(&self) -> bool {
-        self.0.load(Ordering::Relaxed) >= Self::CUT_OFF
-    }
-}
-
-/// When a run begins nothing new, and when it is over.
+/// The time from which on a run starts nothing new, and the time at which it must be over.
 #[derive(Debug, Clone)]
 pub struct Deadline {
     nothing_new_after: Instant,
     end: Instant,
-    stop: StopFlag,
+    shutdown: Shutdown,
 }
 
 impl Deadline {
-    /// A deadline `budget` from now. Setting `stop` makes it near at once.
-    pub fn after(budget: Duration, stop: StopFlag) -> Self {
+    /// Returns the deadline `budget` from now. A request of `shutdown` brings it forward to that moment.
+    pub fn after(budget: Duration, shutdown: Shutdown) -> Self {
         let end = Instant::now() + budget;
-        Self { nothing_new_after: end - (budget / 4).min(LONGEST_RESERVE), end, stop }
+        Self { nothing_new_after: end - (budget / 4).min(MAX_RESERVE), end, shutdown }
     }
 
-    /// A nearer one for a part of the same work: `budget` from now, if this one is not nearer.
+    /// Returns the deadline for a part of the same work: `budget` from now, and never later than this one.
     pub fn within(&self, budget: Duration) -> Self {
-        Self::after(budget.min(self.left()), self.stop.clone())
+        Self::after(budget.min(self.remaining()), self.shutdown.clone())
     }
 
-    /// True when only what is in hand should still be finished.
+    /// Returns true when only work in hand may still be finished.
     pub fn is_near(&self) -> bool {
-        self.is_stopped() || Instant::now() >= self.nothing_new_after
+        self.shutdown.is_requested() || Instant::now() >= self.nothing_new_after
     }
 
-    /// True when the process is being ended.
-    pub fn is_stopped(&self) -> bool {
-        self.stop.is_set()
-    }
-
-    /// Sleeps for `wait`. False when the process is to end before that is over.
+    /// Waits for `wait`. Returns false when a shutdown is requested before that is over.
     pub async fn sleep(&self, wait: Duration) -> bool {
         let until = Instant::now() + wait;
-        while !self.is_stopped() {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+        while !self.shutdown.is_requested() {
+            let remaining = until.saturating_duration_since(Instant::now());
+            if remaining.is_zero() {
                 return true;
             }
-            tokio::time::sleep(left.min(LOOK)).await;
+            tokio::time::sleep(remaining.min(POLL_INTERVAL)).await;
         }
         false
     }
 
-    /// Done when no request may begin any more, because the process is being ended.
-    pub async fn cut_off(&self) {
-        while !self.stop.is_cut_off() {
-            tokio::time::sleep(LOOK).await;
+    /// Waits until an immediate shutdown is requested.
+    pub async fn immediate_shutdown(&self) {
+        while !self.shutdown.is_immediate() {
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
-    /// The time left until the run must be over, which is none when no request may begin any more.
-    pub fn left(&self) -> Duration {
-        match self.stop.is_cut_off() {
+    /// Returns the time until the run must be over; zero once an immediate shutdown is requested.
+    pub fn remaining(&self) -> Duration {
+        match self.shutdown.is_immediate() {
             true => Duration::ZERO,
             false => self.end.saturating_duration_since(Instant::now()),
         }

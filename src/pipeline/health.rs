@@ -17,7 +17,7 @@ pub(super) async fn send_row(services: &Services, plan: &Plan, caller: &Caller, 
     let Some(sink) = services.health.as_ref().filter(|_| plan.is_timer()) else { return };
     // A deadline of its own: a sink that asks for a long wait must not delay the reply for as long as a run may last.
     let deadline = caller.deadline.within(TIMEOUT);
-    if deadline.left().is_zero() {
+    if deadline.remaining().is_zero() {
         return;
     }
     let (http, clock) = (services.http.clone(), services.clock);

@@ -141,10 +141,8 @@ mod tests {
     use super::*;
     use crate::{
         clock::Clock,
-        http::{
-            Exchange, ExchangeError, Http, Response,
-            deadline::{Deadline, StopFlag},
-        },
+        http::{Exchange, ExchangeError, Http, Response, deadline::Deadline},
+        shutdown::Shutdown,
     };
 
     /// A service whose time is fixed, and which accepts posts dated within a minute of it only.
@@ -172,7 +170,7 @@ mod tests {
 
     async fn send_at(our_time: OffsetDateTime, service: &Arc<Service>) -> Result<Sent, CallError> {
         let clock = Clock::Virtual { epoch: our_time, since: tokio::time::Instant::now() };
-        let deadline = Deadline::after(std::time::Duration::from_secs(60), StopFlag::default());
+        let deadline = Deadline::after(std::time::Duration::from_secs(60), Shutdown::default());
         let caller = Caller::new(Http::InProcess(service.clone()), clock, deadline, 1.0);
         sink().send(Bytes::from_static(b"[{}]"), &caller).await
     }

@@ -12,8 +12,8 @@ use std::{
 use azure_core::credentials::AccessToken;
 use futures::future::{Either, select};
 use mdatp_forward::testing::{
-    self, Clock, Credential, Credentials, Deadline, Http, Outcome, Plan, Purpose, Services, StateStore,
-    StopFlag,
+    self, Clock, Credential, Credentials, Deadline, Http, Outcome, Plan, Purpose, Services, Shutdown,
+    ShutdownMode, StateStore,
 };
 use tokio::{
     sync::Notify,
@@ -59,7 +59,7 @@ pub struct Outside {
     pub stage: Stage,
     state: Mutex<State>,
     death: Notify,
-    stop: StopFlag,
+    shutdown: Shutdown,
 }
 
 #[derive(Default)]
@@ -81,7 +81,7 @@ impl Process {
             stage: stage.clone(),
             state: Mutex::default(),
             death: Notify::new(),
-            stop: StopFlag::default(),
+            shutdown: Shutdown::default(),
         });
         let clock = Clock::Virtual { epoch: stage.lock().now(), since: Instant::now() };
         let credentials = Credentials::same(Credential::given(outside.clone()));
@@ -107,7 +107,7 @@ impl Process {
             *state =
                 State { run, end: fate.end, tokens: std::mem::take(&mut state.tokens), ..State::default() };
         }
-        let deadline = Deadline::after(fate.budget, self.outside.stop.clone());
+        let deadline = Deadline::after(fate.budget, self.outside.shutdown.clone());
         let outcome = {
             let run = pin!(testing::run(&self.services, &self.plan, deadline, Purpose::Send(&|_, _| {})));
             let death = pin!(self.outside.death.notified());
@@ -139,7 +139,7 @@ impl Process {
 
     /// True when the process is about to end itself.
     pub fn is_stopping(&self) -> bool {
-        self.outside.stop.is_set()
+        self.outside.shutdown.is_requested()
     }
 }
 
@@ -160,8 +160,8 @@ impl Outside {
         };
         match end {
             Some(End::KilledBefore) => self.die().await,
-            Some(End::Asked) => self.stop.finish(),
-            Some(End::CutOff) => self.stop.cut_off(),
+            Some(End::Asked) => self.shutdown.request(ShutdownMode::Graceful),
+            Some(End::CutOff) => self.shutdown.request(ShutdownMode::Immediate),
             Some(End::KilledAfter) | None => {}
         }
         end

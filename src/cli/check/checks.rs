@@ -30,9 +30,10 @@ use crate::{
         call::{Caller, RetryPolicy},
         claims::Claims,
         credential::Credential,
-        deadline::{Deadline, StopFlag},
+        deadline::Deadline,
     },
     record::{alert::Mode, window::Window},
+    shutdown::Shutdown,
     sink::Sink,
     source::{defender::Defender, pagination::Query},
     state::StateStore,
@@ -170,7 +171,7 @@ impl<'a> Checkup<'a> {
 
     /// Makes calls within [`PATIENCE`], under the eye of the watch.
     fn caller(&self) -> Caller {
-        let deadline = Deadline::after(PATIENCE, StopFlag::default());
+        let deadline = Deadline::after(PATIENCE, Shutdown::default());
         Caller::new(Http::InProcess(self.watch.clone()), self.clock, deadline, 1.0)
     }
 

@@ -10,7 +10,7 @@ use crate::{
     error_chain::{chain, one_line},
     http::{
         call::{CallError, Caller},
-        deadline::{Deadline, StopFlag},
+        deadline::Deadline,
     },
     pipeline::RunError,
     record::{
@@ -23,6 +23,7 @@ use crate::{
     },
     schema::{Shape, TIME_GENERATED},
     services::Services,
+    shutdown::Shutdown,
     sink::{RejectionCause, split::Split},
     state::{
         set_aside::{SENT_SHORTENED, SetAsideDocument},
@@ -119,7 +120,7 @@ impl<'a> Replay<'a> {
         let Services { http, clock, sink, .. } = self.services;
         let mut parts = Split::of(batch, self.services.longest_span());
         while let Some(part) = parts.next() {
-            let deadline = Deadline::after(self.budget, StopFlag::default());
+            let deadline = Deadline::after(self.budget, Shutdown::default());
             let caller = Caller::new(http.clone(), *clock, deadline, self.quota_share);
             let refusal = match sink.send(part.body.clone(), &caller).await {
                 Ok(sent) => {
