@@ -201,7 +201,9 @@ impl StateStore {
     pub async fn set_aside(&self, record: &SetAside<'_>) -> Result<(), StateError> {
         let (name, kept) = (record.name(), self.read(&record.name()).await?);
         let text = match kept.as_deref().map(SetAsideDocument::from_json) {
-            Some(Ok(whole)) => SetAsideDocument { reason: record.reason.into(), ..whole }.to_json(),
+            Some(Ok(whole)) => {
+                SetAsideDocument { kind: record.kind, reason: record.reason.into(), ..whole }.to_json()
+            }
             _ => record.to_json(),
         };
         self.put(&name, text, PutMode::Overwrite).await.map(drop)

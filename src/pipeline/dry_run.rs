@@ -24,7 +24,7 @@ pub(super) async fn run<'a>(
         match piece {
             Work::Batch(outgoing) => print_all(&outgoing.batch),
             Work::Hold(time) => ledger.hold(time),
-            Work::SetAside(whole) if whole.is_sent => {}
+            Work::SetAside(whole) if whole.kind.is_sent() => {}
             Work::SetAside(whole) => {
                 error!("alert {} would be set aside: {}", whole.log_id(), whole.log_reason());
                 live.update(|report| report.alerts_set_aside += 1);

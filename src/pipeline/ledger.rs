@@ -201,12 +201,13 @@ impl<'a> Ledger<'a> {
         let document = SetAside {
             fingerprint: whole.ack.fingerprint,
             id: whole.id.as_deref(),
+            kind: whole.kind,
             reason: &whole.reason,
             shape: whole.shape,
             record: &whole.record,
         };
         self.plan.store.set_aside(&document).await?;
-        if !whole.is_sent {
+        if !whole.kind.is_sent() {
             self.deliver(&whole.ack);
             self.is_unsaved = true;
             error!(

@@ -36,7 +36,7 @@ use crate::{
     schema::{Shape, extras},
     services::Services,
     source::machines::MachineLookup,
-    state::set_aside::SENT_SHORTENED,
+    state::set_aside::{SENT_TRUNCATED, SetAsideKind},
 };
 
 /// The most bytes of batches that wait or are sent while the next one is packed: one batch for the Data Collector API,
@@ -162,7 +162,8 @@ impl<'a, 'r> MergeStage<'a, 'r> {
             Err(error) => {
                 let reason = format!("the alert cannot be read: {error}");
                 let text = alert.text.as_bytes().to_vec();
-                return send(work, Work::SetAside(Whole::of(alert, *ack, reason, Shape::Union, text))).await;
+                let whole = Whole::of(alert, *ack, SetAsideKind::Unreadable, reason, text);
+                return send(work, Work::SetAside(whole)).await;
             }
         };
         let stamp = self.stamp(alert).and_then(|member| timestamp::stamp(object.get(member)?));
@@ -183,7 +184,8 @@ impl<'a, 'r> MergeStage<'a, 'r> {
             Ok(None) => Ok(()),
             Err(TooLarge) => {
                 let reason = format!("its {} bytes do not fit into a post", text.len());
-                send(work, Work::SetAside(Whole::of(alert, *ack, reason, self.services.shape, text))).await
+                let whole = Whole::of(alert, *ack, SetAsideKind::TooLarge, reason, text);
+                send(work, Work::SetAside(Whole { shape: self.services.shape, ..whole })).await
             }
         }
     }
@@ -231,14 +233,14 @@ impl<'a, 'r> MergeStage<'a, 'r> {
             Written::Truncated { text, fields } => {
                 let whole = record.to_json();
                 let reason = format!(
-                    "{SENT_SHORTENED}: {} of its {} bytes fit, with less in {}",
+                    "{SENT_TRUNCATED}: {} of its {} bytes fit, with less in {}",
                     text.len(),
                     whole.len(),
                     fields.join(", ")
                 );
                 warn!("alert {} is {reason}", one_line(&alert.id, 200));
-                let whole = Whole::of(alert, ack, reason, Shape::Union, whole);
-                send(work, Work::SetAside(Whole { is_sent: true, ..whole })).await?;
+                let whole = Whole::of(alert, ack, SetAsideKind::Truncated, reason, whole);
+                send(work, Work::SetAside(whole)).await?;
                 Ok(Some(text))
             }
             Written::DoesNotFit => {
@@ -246,7 +248,8 @@ impl<'a, 'r> MergeStage<'a, 'r> {
                 let limit = self.services.sink.limits().record;
                 let reason =
                     format!("the record has {} bytes and cannot be shortened to {limit}", whole.len());
-                send(work, Work::SetAside(Whole::of(alert, ack, reason, Shape::Union, whole))).await?;
+                let whole = Whole::of(alert, ack, SetAsideKind::TooLarge, reason, whole);
+                send(work, Work::SetAside(whole)).await?;
                 Ok(None)
             }
         }
@@ -303,9 +306,9 @@ impl<'a, 'r> MergeStage<'a, 'r> {
 }
 
 impl Whole {
-    /// The whole record of an alert, which is not sent.
-    fn of(alert: &Alert, ack: Ack, reason: String, shape: Shape, record: Vec<u8>) -> Self {
-        Self { id: Some(alert.id.clone()), reason, shape, record, ack, is_sent: false }
+    /// The whole record of an alert, as a union.
+    fn of(alert: &Alert, ack: Ack, kind: SetAsideKind, reason: String, record: Vec<u8>) -> Self {
+        Self { id: Some(alert.id.clone()), kind, reason, shape: Shape::Union, record, ack }
     }
 }
 
@@ -315,9 +318,9 @@ impl From<InvalidAlert> for Whole {
             id: None,
             ack: Ack::of(invalid.fingerprint()),
             record: invalid.text.as_bytes().to_vec(),
+            kind: SetAsideKind::Unreadable,
             reason: invalid.reason,
             shape: Shape::Union,
-            is_sent: false,
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     report::RunReport,
     services::Services,
     sink::{RejectionCause, Sent, logs_ingestion::LONGEST_SPAN, split::Split},
-    state::checkpoint::Checkpoint,
+    state::{checkpoint::Checkpoint, set_aside::SetAsideKind},
 };
 
 /// When this many single records are rejected before the sink has accepted any, the settings are the cause.
@@ -138,11 +138,11 @@ impl<'a, 'l> SendStage<'a, 'l> {
             let object = Object::parse(batch.record(0)).unwrap_or_default();
             let whole = Whole {
                 id: object.get(shape.id()).and_then(text_of).map(String::from),
+                kind: SetAsideKind::Rejected,
                 reason: format!("rejected: {refusal}"),
                 shape,
                 record: batch.record(0).to_vec(),
                 ack: batch.acks[0],
-                is_sent: false,
             };
             self.set_aside(&whole).await?;
             self.ledger.release(1);
@@ -180,7 +180,7 @@ impl<'a, 'l> SendStage<'a, 'l> {
 
     async fn set_aside(&mut self, whole: &Whole) -> Result<(), RunError> {
         self.ledger.set_aside(whole).await?;
-        if !whole.is_sent {
+        if !whole.kind.is_sent() {
             self.live.update(|report| report.alerts_set_aside += 1);
         }
         Ok(())

@@ -13,6 +13,7 @@ use crate::{
     },
     schema::Shape,
     sink::Sent,
+    state::set_aside::SetAsideKind,
 };
 
 /// A piece of work. The order is that of the list, as far as the list has one.
@@ -53,7 +54,9 @@ impl<'a> Outgoing<'a> {
 pub(super) struct Whole {
     /// The alert's id, if it has one.
     pub id: Option<String>,
-    /// Why it cannot be delivered, or not whole.
+    /// Why it is set aside.
+    pub kind: SetAsideKind,
+    /// The same in words, with the details.
     pub reason: String,
     /// The shape of the record.
     pub shape: Shape,
@@ -61,8 +64,6 @@ pub(super) struct Whole {
     pub record: Vec<u8>,
     /// What setting it aside means for the checkpoint.
     pub ack: Ack,
-    /// True when it is sent as well, truncated.
-    pub is_sent: bool,
 }
 
 impl Whole {

@@ -1,39 +1,76 @@
-//! What cannot be delivered, kept whole in the state store together with the reason. Pure.
+//! What cannot be delivered, kept whole in the state store with the reason, until it is replayed (what queues call a
+//! dead letter). Pure.
 
 use std::{borrow::Cow, fmt::Write};
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::{RawValue, Value, to_raw_value};
 
 use crate::{record::alert::Fingerprint, schema::Shape};
 
-/// The folder of the state store where the documents are.
+/// The folder of the documents in the state store.
 pub const FOLDER: &str = "set-aside";
 
-/// The reason of a record that was delivered with less in it begins so: its document is the only place
-/// where the record is whole.
-pub const SENT_SHORTENED: &str = "sent shortened";
+/// The reason of a [`SetAsideKind::Truncated`] starts with this.
+pub const SENT_TRUNCATED: &str = "sent shortened";
 
-/// A record that is set aside.
+/// The most characters of an alert's id in the name of its document.
+const MAX_ID: usize = 64;
+
+/// Why a record is set aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SetAsideKind {
+    /// The sink rejects it.
+    Rejected,
+    /// It was sent truncated, so its document is the only place where it is whole.
+    Truncated,
+    /// It does not fit the sink even truncated.
+    TooLarge,
+    /// It is not an alert that can be read.
+    Unreadable,
+}
+
+impl SetAsideKind {
+    /// Returns true when the record was sent as well.
+    pub fn is_sent(self) -> bool {
+        self == Self::Truncated
+    }
+
+    /// The kind in a document that does not say it, written by a version that told it by the reason alone.
+    fn of_reason(reason: &str) -> Self {
+        let starts_with = |starts: &[&str]| starts.iter().any(|start| reason.starts_with(start));
+        match reason {
+            _ if starts_with(&[SENT_TRUNCATED]) => Self::Truncated,
+            _ if starts_with(&["refused: ", "rejected: "]) => Self::Rejected,
+            _ if starts_with(&["the record has ", "its "]) => Self::TooLarge,
+            _ => Self::Unreadable,
+        }
+    }
+}
+
+/// A record to set aside.
 #[derive(Debug)]
 pub struct SetAside<'a> {
-    /// What tells it from others; the same record is set aside once, however often it is met.
+    /// Identifies the record: it is set aside once, however often it is listed.
     pub fingerprint: Fingerprint,
-    /// The alert's id, as far as it has one.
+    /// The alert's id, if it has one.
     pub id: Option<&'a str>,
-    /// Why it cannot be delivered.
+    /// Why it is set aside.
+    pub kind: SetAsideKind,
+    /// The same in words, with the details.
     pub reason: &'a str,
-    /// The shape that the record is in.
+    /// The shape of the record.
     pub shape: Shape,
-    /// The whole record, or the element of the list that is no alert.
+    /// The whole record, or the element of the list that is not an alert.
     pub record: &'a [u8],
 }
 
 impl SetAside<'_> {
-    /// The document's name. Ids are opaque and may hold anything, so they are made harmless, and the
-    /// fingerprint keeps two apart that then look alike.
+    /// Returns the document's name. Ids are opaque and may hold anything, so their special characters are replaced; the
+    /// fingerprint distinguishes two that then look alike.
     pub fn name(&self) -> String {
-        let mut name = harmless(self.id.unwrap_or("no-id"));
+        let mut name = sanitized(self.id.unwrap_or("no-id"));
         name.push('.');
         for byte in self.fingerprint.0 {
             // Writing to a String cannot fail.
@@ -42,66 +79,78 @@ impl SetAside<'_> {
         format!("{FOLDER}/{name}.json")
     }
 
-    /// The document's text.
+    /// Returns the document's text.
     pub fn to_json(&self) -> Vec<u8> {
         let text: Box<RawValue>;
         let record: &RawValue = match serde_json::from_slice(self.record) {
             Ok(json) => json,
-            // Not JSON after all: kept as a text.
+            // Not JSON: kept as a string.
             Err(_) => {
-                text = to_raw_value(&String::from_utf8_lossy(self.record)).expect("a text can be JSON");
+                text = to_raw_value(&String::from_utf8_lossy(self.record)).expect("a string can be JSON");
                 &text
             }
         };
-        let (id, reason, shape) = (self.id.map(Cow::Borrowed), self.reason.into(), self.shape);
-        SetAsideDocument { id, reason, shape, record }.to_json()
+        let Self { kind, shape, .. } = *self;
+        SetAsideDocument { id: self.id.map(Cow::Borrowed), kind, reason: self.reason.into(), shape, record }
+            .to_json()
     }
 }
 
-/// A document as it is kept.
-#[derive(Debug, Serialize, Deserialize)]
+/// A document as it is stored. Versions of the program read each other's: members that one does not know are ignored,
+/// and those that one lacks have a default.
+#[derive(Debug, Serialize)]
 pub struct SetAsideDocument<'a> {
-    /// The alert's id, as far as it has one.
+    /// The alert's id, if it has one.
     pub id: Option<Cow<'a, str>>,
-    /// Why the record could not be delivered, or not whole.
+    /// Why the record is set aside.
+    pub kind: SetAsideKind,
+    /// The same in words, with the details.
     pub reason: Cow<'a, str>,
-    /// The shape that the record is in; a union is not said to be one.
-    #[serde(default, skip_serializing_if = "is_union")]
+    /// The shape of the record; not written for a union.
+    #[serde(skip_serializing_if = "is_union")]
     pub shape: Shape,
-    /// The whole record, or the element of the list that is no alert.
-    #[serde(borrow)]
+    /// The whole record, or the element of the list that is not an alert.
     pub record: &'a RawValue,
 }
 
 impl<'a> SetAsideDocument<'a> {
     /// Reads a document's text.
     pub fn from_json(text: &'a [u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(text)
+        #[derive(Deserialize)]
+        struct Stored<'a> {
+            id: Option<Cow<'a, str>>,
+            kind: Option<Value>,
+            reason: Cow<'a, str>,
+            #[serde(default)]
+            shape: Shape,
+            #[serde(borrow)]
+            record: &'a RawValue,
+        }
+        let Stored { id, kind, reason, shape, record } = serde_json::from_slice(text)?;
+        let kind = kind.and_then(|kind| serde_json::from_value(kind).ok());
+        let kind = kind.unwrap_or_else(|| SetAsideKind::of_reason(&reason));
+        Ok(Self { id, kind, reason, shape, record })
     }
 
-    /// The document's text.
+    /// Returns the document's text.
     pub fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("texts and JSON can be written as JSON")
-    }
-
-    /// True when the record has been delivered all the same, with less in it.
-    pub fn is_sent_shortened(&self) -> bool {
-        self.reason.starts_with(SENT_SHORTENED)
+        serde_json::to_vec(self).expect("strings and JSON can be written as JSON")
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a field over like this")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a field by reference")]
 fn is_union(shape: &Shape) -> bool {
     *shape == Shape::Union
 }
 
-/// True when the document called `name`, without folder and `.json`, can be one of the alert `id`.
+/// Returns true when the document called `name`, without folder and `.json`, may be one of the alert `id`.
 pub fn may_be_of(name: &str, id: &str) -> bool {
-    name.rsplit_once('.').is_some_and(|(begin, _)| begin == harmless(id))
+    name.rsplit_once('.').is_some_and(|(start, _)| start == sanitized(id))
 }
 
-fn harmless(id: &str) -> String {
-    id.chars().take(64).map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect()
+fn sanitized(id: &str) -> String {
+    let kept = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+    id.chars().take(MAX_ID).map(kept).collect()
 }
 
 #[cfg(test)]
@@ -113,6 +162,7 @@ mod tests {
         let aside = SetAside {
             fingerprint: Fingerprint([0xab; Fingerprint::BYTES]),
             id: Some("../da1 %2F_\"9"),
+            kind: SetAsideKind::TooLarge,
             reason: "too large",
             shape: Shape::Union,
             record: br#"{"id":"x","n":1.50}"#,
@@ -121,12 +171,31 @@ mod tests {
         let text = aside.to_json();
         assert_eq!(
             String::from_utf8_lossy(&text),
-            r#"{"id":"../da1 %2F_\"9","reason":"too large","record":{"id":"x","n":1.50}}"#
+            r#"{"id":"../da1 %2F_\"9","kind":"tooLarge","reason":"too large","record":{"id":"x","n":1.50}}"#
         );
         let document = SetAsideDocument::from_json(&text).expect("a document");
         assert_eq!((document.id.as_deref(), document.reason.as_ref()), (aside.id, aside.reason));
+        assert_eq!(document.kind, aside.kind);
         assert_eq!(document.record.get().as_bytes(), aside.record);
         assert_eq!(document.to_json(), text);
+    }
+
+    #[test]
+    fn a_document_of_an_older_or_a_later_version_is_read_with_its_kind() {
+        for (members, kind) in [
+            (r#""reason":"sent shortened: with less in title""#, SetAsideKind::Truncated),
+            (r#""reason":"refused: the Data Collector API answered 400""#, SetAsideKind::Rejected),
+            (r#""reason":"rejected: the Data Collector API answered 400""#, SetAsideKind::Rejected),
+            (r#""reason":"the record has 9 bytes and cannot be shortened to 8""#, SetAsideKind::TooLarge),
+            (r#""reason":"its 9 bytes do not fit into a post""#, SetAsideKind::TooLarge),
+            (r#""reason":"it is no JSON object""#, SetAsideKind::Unreadable),
+            (r#""kind":"truncated","reason":"in other words""#, SetAsideKind::Truncated),
+            (r#""kind":"unheard","reason":"rejected: no","new":1"#, SetAsideKind::Rejected),
+        ] {
+            let text = format!(r#"{{"id":"a",{members},"record":{{}}}}"#);
+            let document = SetAsideDocument::from_json(text.as_bytes()).expect(members);
+            assert_eq!(document.kind, kind, "{members}");
+        }
     }
 
     #[test]
@@ -143,6 +212,7 @@ mod tests {
         let aside = SetAside {
             fingerprint: Fingerprint([0; Fingerprint::BYTES]),
             id: None,
+            kind: SetAsideKind::Unreadable,
             reason: "it is no JSON object",
             shape: Shape::Union,
             record: b"{\"id\":\xff",

@@ -26,7 +26,7 @@ use crate::{
     shutdown::Shutdown,
     sink::{RejectionCause, split::Split},
     state::{
-        set_aside::{SENT_SHORTENED, SetAsideDocument},
+        set_aside::{SENT_TRUNCATED, SetAsideDocument, SetAsideKind},
         set_asides::SetAsideEntry,
     },
 };
@@ -214,10 +214,12 @@ impl Attempt {
         let record = stamped(object, stamp.as_deref());
         match terms.writer.write(&record).0 {
             Written::Whole(record) => Self::Send { record, after: None },
-            Written::Truncated { .. } if document.is_sent_shortened() => Self::AsBefore,
+            Written::Truncated { .. } if document.kind == SetAsideKind::Truncated => Self::AsBefore,
             Written::Truncated { text: record, fields } => {
-                let reason = format!("{SENT_SHORTENED}: with less in {}", fields.join(", "));
-                let after = SetAsideDocument { reason: reason.into(), ..document }.to_json();
+                let reason = format!("{SENT_TRUNCATED}: with less in {}", fields.join(", "));
+                let after =
+                    SetAsideDocument { kind: SetAsideKind::Truncated, reason: reason.into(), ..document };
+                let after = after.to_json();
                 Self::Send { record, after: Some(after) }
             }
             Written::DoesNotFit => Self::Stays("its record does not fit the sink, even shortened".to_owned()),
@@ -316,7 +318,7 @@ mod tests {
         let expected = format!(r#"{{"id":"a","text":"{short}","truncatedFields":["text"]}}"#);
         assert_eq!(String::from_utf8_lossy(&record), expected);
         let kept = format!(
-            r#"{{"id":"a","reason":"sent shortened: with less in text","record":{{"id":"a","text":"{long}"}}}}"#
+            r#"{{"id":"a","kind":"truncated","reason":"sent shortened: with less in text","record":{{"id":"a","text":"{long}"}}}}"#
         );
         assert_eq!(String::from_utf8_lossy(&after), kept);
 
