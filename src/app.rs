@@ -10,7 +10,6 @@ use tokio::sync::{Mutex, OnceCell};
 use crate::{
     clock::Clock,
     config::{Config, SettingsError},
-    error_chain::chain,
     http::deadline::Deadline,
     pipeline::{Plan, Purpose, RunError, run},
     report::RunReport,
@@ -99,7 +98,7 @@ impl App {
 }
 
 fn failed(error: RunError) -> Outcome {
-    let report = RunReport { error: Some(chain(&error)), ..RunReport::default() };
+    let report = RunReport { error: Some(error.describe()), ..RunReport::default() };
     (report, Err(error))
 }
 

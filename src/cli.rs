@@ -20,7 +20,6 @@ use tracing::{error, warn};
 use crate::{
     clock::Clock,
     config::{Config, SinkConfig, settings::Settings},
-    error_chain::chain,
     pipeline::RunError,
     services::Services,
     sink::data_collector::END_OF_SUPPORT,
@@ -142,7 +141,7 @@ async fn work(command: &Work, settings: &Settings, clock: Clock) -> ExitCode {
     }
     .await;
     done.unwrap_or_else(|error| {
-        error!("{}", chain(&error));
+        error!("{}", error.describe());
         ExitCode::FAILURE
     })
 }

@@ -1,28 +1,37 @@
-//! An error with everything that led to it, on one line.
+//! An error with its causes, as one line of text. Errors say what failed, on what and why; what to do about it is apart,
+//! so that it is printed once, at the end.
 
 use std::error::Error;
 
-/// The longest text that is made of an error, in characters.
-const LONGEST: usize = 1_000;
+/// The most characters of an error's text.
+const MAX_LENGTH: usize = 1_000;
 
-/// `error` and its causes, joined by colons, each said once. Line breaks and other control characters
-/// become blanks, so that nothing a server says can forge a line of the log.
+/// Returns `error` and its causes, joined by colons, without repetition. Line breaks and other control characters become
+/// spaces, so that a server's text cannot forge a log line.
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
-        let words = cause.to_string();
-        if !text.contains(&words) {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
             text.push_str(": ");
-            text.push_str(&words);
+            text.push_str(&cause_text);
         }
         next = cause.source();
     }
-    one_line(&text, LONGEST)
+    one_line(&text, MAX_LENGTH)
 }
 
-/// The first of `error` and its causes that is a `T`, through whatever libraries it came.
-pub fn behind<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+/// Returns `message` followed by what to do about it, if there is something to do.
+pub fn with_fix(message: &str, fix: Option<&str>) -> String {
+    match fix {
+        Some(fix) => format!("{message}. Fix: {fix}"),
+        None => message.to_owned(),
+    }
+}
+
+/// Returns the first of `error` and its causes that is a `T`, through whatever libraries it passed.
+pub fn find_cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref() {
@@ -33,7 +42,7 @@ pub fn behind<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Optio
     None
 }
 
-/// `text` on one line of at most `limit` characters.
+/// Returns `text` on one line of at most `limit` characters.
 pub fn one_line(text: &str, limit: usize) -> String {
     let words = text.split(|c: char| c.is_control() || c == ' ').filter(|word| !word.is_empty());
     let line = words.collect::<Vec<_>>().join(" ");

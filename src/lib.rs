@@ -65,7 +65,8 @@ pub mod testing {
             Exchange, ExchangeError, Http, Request, Response, advice,
             credential::{Credential, Credentials},
             deadline::Deadline,
-            retry,
+            error_detail::ErrorDetail,
+            retry, service,
         },
         pipeline::{Plan, Purpose, run},
         record::{

@@ -37,7 +37,6 @@ pub use error::RunError;
 pub use plan::Plan;
 
 use crate::{
-    error_chain::chain,
     http::{
         call::{CallError, Caller},
         deadline::Deadline,
@@ -91,7 +90,7 @@ pub async fn run(
     report.requests = caller.requests();
     report.duration_ms = begun.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
     report.lag_seconds = ledger.lag_seconds(&report);
-    report.error = result.as_ref().err().map(|error| chain(error));
+    report.error = result.as_ref().err().map(RunError::describe);
     if let Purpose::Send(_) = purpose {
         ledger.record_run(HistoryEntry::of(start, &report)).await;
         health::send_row(services, plan, &caller, &report).await;

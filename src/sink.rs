@@ -1,4 +1,4 @@
-//! Where records go: one of two services of Azure Monitor.
+//! Where records go: one of two services of Azure Monitor. Used by `pipeline`, by `set-aside replay` and by `check`.
 
 pub mod data_collector;
 pub mod logs_ingestion;
@@ -19,6 +19,7 @@ use crate::{
         Response,
         call::{CallError, Caller, ErrorResponse},
         credential::Credential,
+        error_detail::TIME_RANGE_TOO_LONG,
     },
     record::{alert::Mode, json::object::Object, truncate::Limits},
 };
@@ -26,62 +27,62 @@ use data_collector::DataCollector;
 use logs_ingestion::LogsIngestion;
 use request_id::RequestId;
 
-/// So much is told of an error that comes with a status of success, in characters.
-const LONGEST_ERROR: usize = 200;
+/// The most characters of an error that is reported with a status of success.
+const MAX_ERROR: usize = 200;
 
-/// Both services accept with an empty body; what stands in for one of them may say some JSON, whatever content type
-/// it gives that. Any other text comes from something in between, such as a proxy that shows a page, and an object
-/// that tells of an error accepts nothing whatever its status: neither may count as a delivery.
-fn accepted(reply: &Response) -> Result<(), serde_json::Error> {
-    let body = reply.body.trim_ascii();
+/// Checks that a response with a status of success accepts the post. Both services accept with an empty body; a gateway
+/// in place of one may answer some JSON, of whatever content type. Any other text comes from something in between, such
+/// as a proxy that shows a page, and an object that reports an error accepts nothing: neither counts as a delivery.
+fn check_accepted(response: &Response) -> Result<(), serde_json::Error> {
+    let body = response.body.trim_ascii();
     if body.is_empty() {
         return Ok(());
     }
     let IgnoredAny = serde_json::from_slice(body)?;
-    let told = Object::parse(body).ok();
-    let error = told.iter().flat_map(|told| &told.members).find(|member| {
+    let object = Object::parse(body).ok();
+    let error = object.iter().flat_map(|object| &object.members).find(|member| {
         ["error", "errors"].iter().any(|name| member.name.eq_ignore_ascii_case(name))
             && !matches!(member.value, "null" | "false" | "\"\"" | "[]" | "{}")
     });
     match error {
         Some(error) => {
-            let error = one_line(error.value, LONGEST_ERROR);
-            Err(serde_json::Error::custom(format!("with a status of success it tells of an error, {error}")))
+            let error = one_line(error.value, MAX_ERROR);
+            Err(serde_json::Error::custom(format!("with a status of success it reports an error, {error}")))
         }
         None => Ok(()),
     }
 }
 
-/// What in a rejected post may be the cause of the rejection.
+/// What in a rejected post can be the cause of the rejection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RejectionCause {
     /// The post is too large.
     TooLarge,
-    /// A record, or the settings: half of the post may be accepted.
+    /// A record, or else the settings: half of the post may be accepted.
     Records,
     /// The time that the records span.
     TimeSpan,
-    /// Nothing in the post: any other would be rejected too.
+    /// Nothing in the post: any other post would be rejected too.
     NotTheRecords,
 }
 
 /// A post that was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sent {
-    /// The bytes that went over the wire.
+    /// The bytes that were sent, after compression.
     pub bytes: usize,
-    /// The id under which the service knows it; none where the service knows no such id.
+    /// The id under which the service logs it; `None` for a service without such ids.
     pub request_id: Option<RequestId>,
 }
 
 impl Sent {
-    /// How the id is told at the end of a line; empty where there is none.
-    pub fn told_id(&self) -> String {
+    /// Returns the id for the end of a log line; empty where there is none.
+    pub fn log_id(&self) -> String {
         self.request_id.map_or_else(String::new, |id| format!(", request {id}"))
     }
 }
 
-/// A sink. It takes JSON arrays of records, and has accepted all of one or none.
+/// A sink. It takes JSON arrays of records, and accepts each as a whole or not at all.
 #[derive(Debug)]
 pub enum Sink {
     /// The HTTP Data Collector API.
@@ -91,7 +92,7 @@ pub enum Sink {
 }
 
 impl Sink {
-    /// The sink that is configured, for the records of `mode`.
+    /// Makes the sink that is configured, for the records of `mode`.
     pub fn new(config: &SinkConfig, mode: Mode, credential: &Arc<Credential>) -> Self {
         match config {
             SinkConfig::DataCollector { workspace_id, key, url, log_name } => Self::DataCollector(
@@ -103,7 +104,7 @@ impl Sink {
         }
     }
 
-    /// The most bytes a post may have, before any compression.
+    /// Returns the most bytes that a post may have, before compression.
     pub fn limit(&self) -> usize {
         match self {
             Self::DataCollector(_) => data_collector::LIMIT,
@@ -111,8 +112,8 @@ impl Sink {
         }
     }
 
-    /// How many bytes a post is to have where that is ours to say: what a lost reply repeats, and what memory
-    /// holds twice.
+    /// Returns the bytes that a post should have: they are sent again when a response is lost, and held in memory
+    /// several times.
     pub fn target(&self) -> usize {
         match self {
             Self::DataCollector(_) => data_collector::TARGET,
@@ -120,7 +121,7 @@ impl Sink {
         }
     }
 
-    /// The most bytes a record and each of its fields may have.
+    /// Returns the most bytes that a record and each of its fields may have.
     pub fn limits(&self) -> Limits {
         let field = match self {
             Self::DataCollector(_) => data_collector::FIELD_LIMIT,
@@ -130,30 +131,28 @@ impl Sink {
         Limits { record: self.limit() - 2, field }
     }
 
-    /// What a refusal of a post of `length` bytes says about its records.
-    pub fn rejection_cause(&self, refusal: &ErrorResponse, length: usize) -> RejectionCause {
-        match (self, refusal.status.as_u16()) {
-            (Self::LogsIngestion(_), 400 | 413)
-                if refusal.message.contains(logs_ingestion::SPANS_TOO_MUCH) =>
-            {
+    /// Returns what in a post of `length` bytes can be the cause of its rejection.
+    pub fn rejection_cause(&self, response: &ErrorResponse, length: usize) -> RejectionCause {
+        match (self, response.status.as_u16()) {
+            (Self::LogsIngestion(_), 400 | 413) if response.detail.code() == Some(TIME_RANGE_TOO_LONG) => {
                 RejectionCause::TimeSpan
             }
             (_, 413) => RejectionCause::TooLarge,
             (Self::DataCollector(_), 404) if length > data_collector::LARGE => RejectionCause::TooLarge,
-            // Nothing in a post may be set aside for what a setting or something in between is at fault for.
-            _ if refusal.is_about_settings() => RejectionCause::NotTheRecords,
+            // No record may be set aside for what a setting or something in between causes.
+            _ if response.is_about_settings() => RejectionCause::NotTheRecords,
             (_, 400) => RejectionCause::Records,
             _ => RejectionCause::NotTheRecords,
         }
     }
 
-    /// True when each record must say its `TimeGenerated` itself.
+    /// Returns true when each record must have its own `TimeGenerated`.
     pub fn wants_time_generated(&self) -> bool {
         matches!(self, Self::LogsIngestion(_))
     }
 
-    /// Sends `body`, a JSON array: what has to be done with it before begins at once, and the post when the
-    /// result is awaited, once the service has accepted it.
+    /// Sends `body`, a JSON array. It is compressed at once, and posted when the future is awaited, which resolves once
+    /// the service has accepted it.
     pub fn send<'a>(&'a self, body: Bytes, caller: &'a Caller) -> BoxFuture<'a, Result<Sent, CallError>> {
         match self {
             Self::DataCollector(sink) => sink.send(body, caller).boxed(),
@@ -172,7 +171,7 @@ mod tests {
     fn only_an_empty_body_or_json_without_an_error_is_an_acceptance() {
         let is_acceptance = |body: &str| {
             let body = Bytes::copy_from_slice(body.as_bytes());
-            accepted(&Response { status: StatusCode::OK, headers: HeaderMap::new(), body }).is_ok()
+            check_accepted(&Response { status: StatusCode::OK, headers: HeaderMap::new(), body }).is_ok()
         };
         for body in [
             "",

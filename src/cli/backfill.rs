@@ -100,7 +100,7 @@ pub async fn backfill(args: &BackfillArgs, config: &Config, clock: Clock) -> Res
         tally: Mutex::new(Tally { report: BackfillReport::default(), position: plan.checkpoint.watermark }),
     };
     let result = work.until_done_or_stopped().await;
-    Ok(work.conclude(args.json, result.err().map(|error| chain(&error))))
+    Ok(work.conclude(args.json, result.err().map(|error| error.describe())))
 }
 
 /// Reads what the state store says, and decides by it.
@@ -223,7 +223,7 @@ impl Work<'_> {
                 Ok(()) if report.complete => slices.learn(report.alerts_read, self.services.page_size),
                 Ok(()) => self.pause(&mut failures, "the slice is not read to its end").await,
                 Err(error) if error.is_transient() && failures < MOST_FAILURES => {
-                    self.pause(&mut failures, &chain(&error)).await;
+                    self.pause(&mut failures, &error.describe()).await;
                 }
                 Err(error) => return Err(error),
             }

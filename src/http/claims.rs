@@ -1,54 +1,54 @@
-//! What an access token says about itself, to explain a refusal. It is read, never verified: that is the
-//! service's business, and nothing is decided by it. Pure.
+//! What an access token says about itself, to explain a rejection. It is read and never verified, which is up to the
+//! service: nothing but messages depends on it. Pure.
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use serde::Deserialize;
 
-/// The application roles that reading alerts and machines takes (Defender's pages "List alerts API" and "Get machine
-/// by ID API").
+/// The application roles that are needed to read alerts and machines (Defender's pages "List alerts API" and "Get
+/// machine by ID API", section "Permissions").
 pub const READ_ROLES: [&str; 2] = ["Alert.Read.All", "Machine.Read.All"];
 
-/// The claims that matter when a call is forbidden.
+/// The claims that can explain why a call is forbidden.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Claims {
-    /// Whom the token is for.
+    /// The audience: the resource that the token is for.
     #[serde(default)]
     pub aud: String,
     /// The application roles it holds.
     #[serde(default)]
     pub roles: Vec<String>,
-    /// When it expires, in seconds since 1970.
+    /// The expiry, in seconds since 1970.
     #[serde(default)]
     pub exp: Option<i64>,
-    /// The object id of whom it was issued to.
+    /// The object id of the identity that it was issued to.
     #[serde(default)]
     pub oid: Option<String>,
-    /// What a user lets the application do; none in an application's own token.
+    /// The permissions that a user delegates to the application; `None` in an application's own token.
     #[serde(default)]
     pub scp: Option<String>,
 }
 
 impl Claims {
-    /// The claims of `token`; none when it is no JSON web token, which is not ours to judge.
+    /// Returns the claims of `token`, or `None` when it is not a JSON Web Token: services may accept others.
     pub fn of(token: &str) -> Option<Self> {
         let payload = token.split('.').nth(1)?;
         serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?).ok()
     }
 
-    /// The application roles of [`READ_ROLES`] that it does not hold. A role that may write reads too.
-    pub fn lacking_roles(&self) -> Vec<&'static str> {
+    /// Returns the application roles of [`READ_ROLES`] that it does not hold. A role to write includes reading.
+    pub fn missing_roles(&self) -> Vec<&'static str> {
         let holds = |role: &str| self.roles.iter().any(|held| held == role);
         let lacks = |role: &&str| !holds(role) && !holds(&role.replace(".Read.", ".ReadWrite."));
         READ_ROLES.into_iter().filter(lacks).collect()
     }
 
-    /// True for the token of a person rather than an application.
-    pub fn is_a_users(&self) -> bool {
+    /// Returns true for a user's token, which has no application roles.
+    pub fn is_of_user(&self) -> bool {
         self.scp.is_some()
     }
 
-    /// The claims in words.
-    pub fn explain(&self) -> String {
+    /// Describes audience and roles.
+    pub fn describe(&self) -> String {
         match self.roles.as_slice() {
             [] => format!("the token for {} holds no application roles", self.aud),
             roles => format!("the token for {} holds the roles {}", self.aud, roles.join(", ")),
@@ -65,11 +65,11 @@ mod tests {
         // {"alg":"none"} . {"aud":"https://api","roles":["Alert.Read.All"],"exp":1} by `base64 -w0 | tr +/ -_`
         let token = "eyJhbGciOiJub25lIn0.eyJhdWQiOiJodHRwczovL2FwaSIsInJvbGVzIjpbIkFsZXJ0LlJlYWQuQWxsIl0sImV4cCI6MX0.c2ln";
         let claims = Claims::of(token).expect("claims");
-        assert_eq!(claims.explain(), "the token for https://api holds the roles Alert.Read.All");
-        assert_eq!((claims.exp, claims.is_a_users()), (Some(1), false));
+        assert_eq!(claims.describe(), "the token for https://api holds the roles Alert.Read.All");
+        assert_eq!((claims.exp, claims.is_of_user()), (Some(1), false));
         // {"aud":"a"}
         let bare = Claims::of("x.eyJhdWQiOiJhIn0.y").expect("claims");
-        assert_eq!(bare.explain(), "the token for a holds no application roles");
+        assert_eq!(bare.describe(), "the token for a holds no application roles");
         for text in ["", "opaque", "a.b.c", "a..c"] {
             assert_eq!(Claims::of(text), None, "{text}");
         }

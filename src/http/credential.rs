@@ -1,11 +1,14 @@
-//! Tokens of Entra ID, for Defender, the Logs Ingestion API and Blob Storage alike.
+//! Tokens of Entra ID, for Defender, the Logs Ingestion API and Blob Storage.
 
 mod assertion;
 mod issuer;
-mod reply;
+mod issuer_response;
+mod sign_in;
+mod sign_in_error;
+mod token_error;
+mod transport;
 
 use std::{
-    fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -25,89 +28,19 @@ use azure_identity::{
 use crate::{
     clock::Clock,
     config::{Config, Identity, Owner, endpoint::Endpoint},
-    error_chain::{behind, chain},
-    http::{
-        ExchangeError, Http,
-        advice::{Proof, SignIn, sign_in_advice, trust_advice},
-    },
+    http::Http,
 };
 use assertion::ManagedIdentityToken;
-use issuer::{Issuer, SignInError, Transport};
+use issuer::Issuer;
+use sign_in::{Assertion, SignIn};
+pub use token_error::TokenError;
+use token_error::{TokenFailure, TokenRequest};
+use transport::Transport;
 
-/// How long a token may take to come, retries included.
+/// The time limit for a token, with retries.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Why there is no token.
-#[derive(Debug)]
-pub struct TokenError {
-    // Boxed, since many results have room for it.
-    asked: Box<Asked>,
-    cause: TokenFailure,
-}
-
-/// What was asked for, and by whom.
-#[derive(Debug)]
-struct Asked {
-    scope: String,
-    sign_in: SignIn,
-}
-
-#[derive(Debug)]
-enum TokenFailure {
-    Refused(azure_core::Error),
-    TimedOut,
-}
-
-impl TokenError {
-    /// What to mend; empty where that is not certain.
-    pub fn advice(&self) -> String {
-        let TokenFailure::Refused(error) = &self.cause else { return String::new() };
-        if let Some(ExchangeError::Untrusted(problem)) = behind(error) {
-            return trust_advice(problem).to_owned();
-        }
-        match self.sign_in_error() {
-            Some(error) => {
-                sign_in_advice(error.refusal().unwrap_or_default(), &error.concerns(self.asked.sign_in))
-            }
-            None => sign_in_advice(&chain(error), &self.asked.sign_in),
-        }
-    }
-
-    /// What the issuer's side of it is; the library has put its own words around that.
-    fn sign_in_error(&self) -> Option<&SignInError> {
-        let TokenFailure::Refused(error) = &self.cause else { return None };
-        behind(error)
-    }
-}
-
-impl fmt::Display for TokenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no token for {}", self.asked.scope)?;
-        match &self.cause {
-            TokenFailure::TimedOut => {
-                write!(f, ": the identity service did not answer within {} s", TOKEN_TIMEOUT.as_secs())
-            }
-            TokenFailure::Refused(error) => match self.advice().as_str() {
-                "" => Ok(()),
-                // An error of the network says itself what to do.
-                _ if behind::<ExchangeError>(error).is_some() => Ok(()),
-                advice => write!(f, " ({advice})"),
-            },
-        }
-    }
-}
-
-impl std::error::Error for TokenError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match (self.sign_in_error(), &self.cause) {
-            (Some(error), _) => Some(error),
-            (None, TokenFailure::Refused(error)) => Some(error),
-            (None, TokenFailure::TimedOut) => None,
-        }
-    }
-}
-
-/// A token, and which making of the credential it came from.
+/// A token, and the generation of the credential that it came from.
 #[derive(Debug)]
 pub struct Token {
     /// The bearer token.
@@ -115,17 +48,17 @@ pub struct Token {
     generation: u64,
 }
 
-/// The credentials of the program.
+/// The credentials of the program. They may be one.
 #[derive(Debug, Clone)]
 pub struct Credentials {
-    /// The app's own, for sink and state.
+    /// The app's own identity, for sink and state.
     pub app: Arc<Credential>,
-    /// For Defender; the same where no source identity is set.
+    /// The source identity, for Defender; the app's own where no other is set.
     pub source: Arc<Credential>,
 }
 
 impl Credentials {
-    /// What `config` names; nothing is asked of anybody yet.
+    /// Makes the credentials that `config` names. No token is requested yet.
     pub fn new(config: &Config, http: &Http, clock: Clock) -> Self {
         let credential = |identity: &Identity, owner| {
             let authority = config.authority.clone();
@@ -139,14 +72,14 @@ impl Credentials {
         Self { app, source }
     }
 
-    /// One credential for everything.
+    /// Uses one credential for everything.
     pub fn same(credential: Credential) -> Self {
         let app = Arc::new(credential);
         Self { source: app.clone(), app }
     }
 }
 
-/// One identity. The library keeps each token until shortly before it expires.
+/// Gets the tokens of one identity. The library caches each until shortly before it expires.
 #[derive(Debug)]
 pub struct Credential {
     source: Source,
@@ -155,9 +88,9 @@ pub struct Credential {
 
 #[derive(Debug)]
 enum Source {
-    /// Made of the settings, and made anew when a token is refused.
+    /// Built from settings, and built again when a token is rejected.
     Settings { identity: Identity, owner: Owner, authority: Endpoint, http: Http, clock: Clock },
-    /// Given from outside; it has nothing to forget.
+    /// Given by the caller, who renews its tokens.
     Given(Arc<dyn TokenCredential>),
 }
 
@@ -168,7 +101,7 @@ struct Current {
 }
 
 impl Credential {
-    /// A credential for `identity` of `owner`; nothing is asked of anybody until the first token is needed.
+    /// Makes a credential for `identity` of `owner`. No token is requested yet.
     pub fn new(identity: Identity, owner: Owner, authority: Endpoint, http: Http, clock: Clock) -> Self {
         Self {
             source: Source::Settings { identity, owner, authority, http, clock },
@@ -176,12 +109,12 @@ impl Credential {
         }
     }
 
-    /// A credential that somebody else has made.
+    /// Wraps a credential that the caller has made.
     pub fn given(credential: Arc<dyn TokenCredential>) -> Self {
         Self { source: Source::Given(credential), current: Mutex::default() }
     }
 
-    /// A credential for the identity that the host's storage has for itself, by the same way.
+    /// Makes a credential for the identity that the settings of the host's storage name, with the same client.
     pub fn for_storage(&self, identity: Identity) -> Self {
         match &self.source {
             Source::Settings { authority, http, clock, .. } => {
@@ -191,31 +124,33 @@ impl Credential {
         }
     }
 
-    /// A token for `scope`.
+    /// Returns a token for `scope`.
     pub async fn token(&self, scope: &str) -> Result<Token, TokenError> {
-        let asked = || Box::new(Asked { scope: scope.to_owned(), sign_in: self.sign_in() });
-        let fail = |cause| TokenError { asked: asked(), cause };
-        let (credential, generation) = self.current().map_err(|error| fail(TokenFailure::Refused(error)))?;
+        let fail = |cause| {
+            let request = TokenRequest { scope: scope.to_owned(), sign_in: self.sign_in() };
+            TokenError::new(request, cause)
+        };
+        let (credential, generation) = self.current().map_err(|error| fail(TokenFailure::Failed(error)))?;
         match tokio::time::timeout(TOKEN_TIMEOUT, credential.get_token(&[scope], None)).await {
             Ok(Ok(token)) => Ok(Token { secret: token.token, generation }),
             Ok(Err(error)) => {
-                // It may be the assertion that is refused, and a credential that has one keeps it.
-                if self.sign_in().proof != Proof::Other {
+                // The assertion may be what is rejected, and the library's credential keeps it.
+                if self.sign_in().assertion != Assertion::None {
                     self.forget(generation);
                 }
-                Err(fail(TokenFailure::Refused(error)))
+                Err(fail(TokenFailure::Failed(error)))
             }
             Err(_) => Err(fail(TokenFailure::TimedOut)),
         }
     }
 
-    /// Forgets the tokens made together with `refused`, so that the next one is new.
-    pub fn renew(&self, refused: &Token) {
-        self.forget(refused.generation);
+    /// Forgets the tokens of the same generation as `rejected`, so that the next one is new.
+    pub fn renew(&self, rejected: &Token) {
+        self.forget(rejected.generation);
     }
 
-    /// Forgets all tokens of a generation, assertions too. The library has no way to drop one, so the credential is
-    /// made anew; calls that failed side by side do it once.
+    /// Forgets all tokens of a generation, and its assertions. The library cannot drop one, so the credential is built
+    /// again; calls that fail at the same time do that once.
     fn forget(&self, generation: u64) {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if current.generation == generation {
@@ -224,18 +159,18 @@ impl Credential {
         }
     }
 
-    /// What advice has to know of the identity.
+    /// Returns how the identity signs in, for the fix of an error.
     fn sign_in(&self) -> SignIn {
         match &self.source {
             Source::Settings { identity, owner, .. } => SignIn {
-                settings: owner.settings(),
-                proof: match identity {
-                    Identity::TrustsManagedIdentity { audience, .. } => Proof::ManagedIdentity(audience),
-                    Identity::WorkloadIdentity { .. } => Proof::File,
-                    _ => Proof::Other,
+                owner: *owner,
+                assertion: match identity {
+                    Identity::TrustsManagedIdentity { audience, .. } => Assertion::ManagedIdentity(audience),
+                    Identity::WorkloadIdentity { .. } => Assertion::File,
+                    _ => Assertion::None,
                 },
             },
-            Source::Given(_) => SignIn { settings: Owner::App.settings(), proof: Proof::Other },
+            Source::Given(_) => SignIn { owner: Owner::App, assertion: Assertion::None },
         }
     }
 
@@ -243,12 +178,12 @@ impl Credential {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let credential = match &current.credential {
             Some(credential) => credential.clone(),
-            None => current.credential.insert(self.make()?).clone(),
+            None => current.credential.insert(self.build()?).clone(),
         };
         Ok((credential, current.generation))
     }
 
-    fn make(&self) -> azure_core::Result<Arc<dyn TokenCredential>> {
+    fn build(&self) -> azure_core::Result<Arc<dyn TokenCredential>> {
         let (identity, owner, authority, http, clock) = match &self.source {
             Source::Given(credential) => return Ok(credential.clone()),
             Source::Settings { identity, owner, authority, http, clock } => {

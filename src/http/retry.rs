@@ -1,34 +1,65 @@
-//! Whether a call is made again, and when. Pure: the loop that obeys is in `call.rs`. Pure.
+//! Whether a request is retried, and when. The loops that do it are in `call.rs`, `credential/issuer.rs` and
+//! `state/blob.rs`. Pure.
 
 use std::time::Duration;
 
 use azure_core::time::{OffsetDateTime, parse_rfc7231};
-use http::HeaderMap;
+use http::{HeaderMap, header::RETRY_AFTER};
 
-/// How often one call is tried in all. The next tick of the timer is the real retry, so a run gives
-/// up within seconds.
+use super::CALL_TIMEOUT;
+
+/// The attempts of one call in all. The next tick of the timer is the real retry, so a run gives up within seconds.
 pub const ATTEMPTS: u32 = 6;
 
-/// The wait before the second try; it doubles each time up to [`LONGEST_WAIT`].
+/// The wait before the second attempt; it doubles each time up to [`MAX_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 
-/// The longest wait that is our own choice. A server's `Retry-After` may ask for more.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// The longest wait of our own choice. A server's `Retry-After` may ask for more.
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
-/// What to do about a reply, before looking at the time that is left.
+/// How often a call is attempted, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryPolicy {
+    /// [`ATTEMPTS`] times.
+    Full,
+    /// For a page that can be asked for with fewer alerts: one transient error is retried, and a timeout is not.
+    Reducible,
+    /// For a call that only saves others, which are made instead if it fails: fewer attempts, and less time.
+    Optional,
+}
+
+impl RetryPolicy {
+    /// Returns the attempts in all.
+    pub fn attempts(self) -> u32 {
+        match self {
+            Self::Full => ATTEMPTS,
+            Self::Reducible | Self::Optional => 2,
+        }
+    }
+
+    /// Returns the time limit of one attempt. A page of 1,000 machines is about 1.5 MB, which takes seconds.
+    pub fn timeout(self) -> Duration {
+        match self {
+            Self::Full | Self::Reducible => CALL_TIMEOUT,
+            Self::Optional => Duration::from_secs(20),
+        }
+    }
+}
+
+/// What to do about a response, whatever time is left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryAction {
-    /// It worked, or it says something that the caller understands.
+    /// None: it is a success.
     Accept,
-    /// Try again; the wait is the server's `Retry-After` where it has one.
+    /// Retry, after the server's `Retry-After` if it has one.
     Retry(Option<Duration>),
-    /// Ask for a new token once, then try again.
+    /// Get a new token, then retry once.
     RenewToken,
-    /// Trying again would bring the same answer.
+    /// None: a retry would bring the same response.
     Fail,
 }
 
-/// Judges a status. 501 and 505 are answers about the request, not about the moment.
+/// Classifies a response by its status. 501 and 505 are about the request, so they are permanent.
 pub fn classify(status: u16, headers: &HeaderMap, now: OffsetDateTime) -> RetryAction {
     match status {
         200..=299 => RetryAction::Accept,
@@ -39,26 +70,49 @@ pub fn classify(status: u16, headers: &HeaderMap, now: OffsetDateTime) -> RetryA
     }
 }
 
-/// True for a status that the same call may not meet a little later.
+/// Returns true for a status that may go away by itself.
 pub fn is_transient(status: u16) -> bool {
     matches!(status, 408 | 429 | 500..=599) && !matches!(status, 501 | 505)
 }
 
-/// The wait before try number `attempt` (2 is the first repeat): doubled each time, with the upper
-/// half left to chance (`chance` from 0 to 1), so that many clients do not come back together.
-pub fn backoff(attempt: u32, chance: f64) -> Duration {
-    let doubled = FIRST_WAIT.saturating_mul(1 << attempt.saturating_sub(2).min(16)).min(LONGEST_WAIT);
-    doubled.mul_f64(0.5 + 0.5 * chance.clamp(0.0, 1.0))
-}
-
-/// `Retry-After` in either of its forms, seconds or a date; none when absent or unreadable.
+/// Returns `Retry-After` in either of its forms, seconds or a date; `None` when it is absent or invalid.
 fn retry_after(headers: &HeaderMap, now: OffsetDateTime) -> Option<Duration> {
-    let text = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim();
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
     let wait = parse_rfc7231(text).ok()? - now;
     Some(wait.try_into().unwrap_or(Duration::ZERO))
+}
+
+/// The attempts of one call, and the waits between them: exponential backoff with jitter.
+#[derive(Debug)]
+pub struct Backoff {
+    /// The number of the next attempt.
+    attempt: u32,
+    limit: u32,
+}
+
+impl Backoff {
+    /// Starts before the first of `limit` attempts.
+    pub fn new(limit: u32) -> Self {
+        Self { attempt: 1, limit }
+    }
+
+    /// Counts a failed attempt, and returns the wait before the next one: the longer one of the server's `retry_after`
+    /// and our own. `chance`, from 0 to 1, decides about the upper half of our own, so that many clients do not retry
+    /// together.
+    pub fn next(&mut self, retry_after: Option<Duration>, chance: f64) -> Duration {
+        let doubled = FIRST_WAIT.saturating_mul(1 << (self.attempt - 1).min(16)).min(MAX_WAIT);
+        self.attempt = self.attempt.saturating_add(1);
+        let wait = doubled.mul_f64(0.5 + 0.5 * chance.clamp(0.0, 1.0));
+        retry_after.unwrap_or_default().max(wait)
+    }
+
+    /// Returns true when no attempt is left.
+    pub fn is_exhausted(&self) -> bool {
+        self.attempt > self.limit
+    }
 }
 
 #[cfg(test)]
@@ -72,11 +126,11 @@ mod tests {
     }
 
     fn asking(retry_after: &str) -> HeaderMap {
-        HeaderMap::from_iter([(http::header::RETRY_AFTER, retry_after.parse().expect("a header"))])
+        HeaderMap::from_iter([(RETRY_AFTER, retry_after.parse().expect("a header"))])
     }
 
     #[test]
-    fn every_status_has_its_verdict() {
+    fn every_status_has_its_action() {
         let with = |wanted: RetryAction| {
             (100..=599)
                 .filter(|status| classify(*status, &HeaderMap::new(), now()) == wanted)
@@ -112,10 +166,17 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_a_limit_and_half_of_each_is_chance() {
-        let bounds = |attempt| (backoff(attempt, 0.0).as_millis(), backoff(attempt, 1.0).as_millis());
+        let bounds = |attempt: u32| {
+            let wait = |chance| Backoff { attempt: attempt - 1, limit: 9 }.next(None, chance).as_millis();
+            (wait(0.0), wait(1.0))
+        };
         assert_eq!(bounds(2), (125, 250));
         assert_eq!(bounds(3), (250, 500));
         assert_eq!(bounds(6), (2_000, 4_000));
         assert_eq!(bounds(40), (15_000, 30_000));
+
+        let (mut backoff, second) = (Backoff::new(2), Duration::from_secs(1));
+        assert_eq!((backoff.next(Some(second), 1.0), backoff.is_exhausted()), (second, false));
+        assert_eq!((backoff.next(Some(Duration::ZERO), 1.0), backoff.is_exhausted()), (second / 2, true));
     }
 }

@@ -1,9 +1,10 @@
 //! Why a run failed.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use crate::{
     config::SettingsError,
+    error_chain::{chain, with_fix},
     http::call::CallError,
     services::BuildError,
     state::{StateError, checkpoint::Damage},
@@ -50,6 +51,29 @@ impl RunError {
     }
 }
 
+impl RunError {
+    /// The error with its causes and what to do about it, on one line.
+    pub fn describe(&self) -> String {
+        with_fix(&chain(self), self.fix().as_deref())
+    }
+
+    /// What to do about it, or `None` where there is nothing to say.
+    fn fix(&self) -> Option<Cow<'static, str>> {
+        match self {
+            Self::Client(_) => Some("install CA certificates".into()),
+            Self::Call(error) => error.fix(),
+            Self::Waiting { error, .. } => error.as_ref()?.fix(),
+            Self::State(error) => error.fix(),
+            Self::Damaged { .. } => Some(
+                "look with mdatp-forward status, then begin again with mdatp-forward state reset --to TIME"
+                    .into(),
+            ),
+            // Each problem of the settings says it itself.
+            Self::Settings(_) | Self::Panicked => None,
+        }
+    }
+}
+
 impl From<CallError> for RunError {
     fn from(error: CallError) -> Self {
         Self::Call(error)
@@ -75,7 +99,7 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Settings(error) => error.fmt(f),
-            Self::Client(_) => f.write_str("the HTTP client cannot be made. Fix: install CA certificates"),
+            Self::Client(_) => f.write_str("the HTTP client cannot be made"),
             Self::Call(error) => error.fmt(f),
             Self::Waiting { alerts: 1, .. } => f.write_str(
                 "1 alert waits for its machine or its details; all others are delivered, and this one is sent \
@@ -89,8 +113,7 @@ impl fmt::Display for RunError {
             Self::State(error) => error.fmt(f),
             Self::Damaged { place, .. } => write!(
                 f,
-                "the checkpoint {place} cannot be used; nothing was sent, and a copy is kept beside it. Fix: look with \
-                 mdatp-forward status, then begin again with mdatp-forward state reset --to TIME"
+                "the checkpoint {place} cannot be used; nothing was sent, and a copy is kept beside it"
             ),
             Self::Panicked => f.write_str("mdatp-forward panicked, which is a bug; the log lines before say where"),
         }

@@ -7,7 +7,13 @@ use bytes::Bytes;
 use tracing::{debug, warn};
 
 use super::plan::Plan;
-use crate::{error_chain::chain, http::call::Caller, report::RunReport, schema::health, services::Services};
+use crate::{
+    error_chain::{chain, with_fix},
+    http::call::Caller,
+    report::RunReport,
+    schema::health,
+    services::Services,
+};
 
 /// The time for sending the row, retries included: the run is over, and its reply waits.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -25,10 +31,10 @@ pub(super) async fn send_row(services: &Services, plan: &Plan, caller: &Caller, 
     let ended = sink.wants_time_generated().then(|| clock.now());
     let rows = Bytes::from(health::rows(report, ended));
     match sink.send(rows, &caller).await {
-        Ok(sent) => debug!("sent the row about this run{}", sent.told_id()),
+        Ok(sent) => debug!("sent the row about this run{}", sent.log_id()),
         Err(error) => warn!(
             "the row about this run is not sent (MDATP_HEALTH needs what mdatp-forward schema --health prints): {}",
-            chain(&error)
+            with_fix(&chain(&error), error.fix().as_deref())
         ),
     }
 }

@@ -93,7 +93,7 @@ impl<'a> Ledger<'a> {
                     return Err(RunError::Damaged { place: store.checkpoint_place(), damage });
                 }
             }
-            self.caller.begin_with(self.checkpoint.quota.clone());
+            self.caller.set_quota(self.checkpoint.quota.clone());
             self.services.unsaved_runs().forget(&self.checkpoint.history);
             self.version = Some(version);
             return Ok(());

@@ -139,7 +139,7 @@ impl<'a, 'l> SendStage<'a, 'l> {
             let whole = Whole {
                 id: object.get(shape.id()).and_then(text_of).map(String::from),
                 kind: SetAsideKind::Rejected,
-                reason: format!("rejected: {refusal}"),
+                reason: format!("rejected: {}", refusal.describe()),
                 shape,
                 record: batch.record(0).to_vec(),
                 ack: batch.acks[0],
@@ -168,7 +168,7 @@ impl<'a, 'l> SendStage<'a, 'l> {
         });
         self.ledger.acknowledge(batch, reached).await?;
         (self.progress)(&self.live.now(), self.ledger.checkpoint());
-        let (bytes, id) = (sent.bytes, sent.told_id());
+        let (bytes, id) = (sent.bytes, sent.log_id());
         let noun = if records == 1 { "record" } else { "records" };
         // A backfill displays its progress itself.
         match self.ledger.is_timer() {

@@ -11,36 +11,35 @@ use http::{
 };
 use tracing::warn;
 
-use super::{Sent, accepted, shared_key::SigningKey};
+use super::{Sent, check_accepted, shared_key::SigningKey};
 use crate::{
     config::endpoint::Endpoint,
     http::{
         Request,
-        advice::Service,
         call::{CallError, Caller, RetryPolicy, Target},
+        service::Service,
     },
     record::alert::Mode,
 };
 
-/// The most bytes a post may have: 30 MB by the page's table of limits, taken as the smaller of the
-/// two things that can mean.
+/// The most bytes that a post may have: 30 MB by the page's table of limits, read as the smaller of its two meanings.
 pub const LIMIT: usize = 30_000_000;
 
-/// How many bytes a post is to have. Larger ones are no faster (measured: 2 MB against 4 and 30 MB), and three are
-/// in memory at once.
+/// The bytes that a post should have. Larger posts are not faster (measured: 2 MB against 4 and 30 MB), and three are in
+/// memory at once.
 pub const TARGET: usize = 2_000_000;
 
-/// The most bytes of one field: 32 KB (same table); what is longer is cut wherever the limit falls.
+/// The most bytes of one field: 32 KB (same table); the service cuts a longer one anywhere.
 pub const FIELD_LIMIT: usize = 32_000;
 
-/// A post above this many bytes that is answered 404 is taken for too large, which is one of the two
-/// things the page says 404 means; a wrong URL is the other.
+/// A post of more bytes that is answered 404 is treated as too large, which is one of the two meanings that the page gives
+/// for 404; a wrong URL is the other.
 pub const LARGE: usize = 1_000_000;
 
-/// A difference between the service's clock and ours that can be why a signature is not accepted.
+/// A difference of the service's clock and this machine's that can be why a signature is rejected.
 const SKEW: Duration = Duration::minutes(1);
 
-/// Said once when the program starts with this sink.
+/// The warning when the program starts with this sink.
 pub const END_OF_SUPPORT: &str = "Microsoft ended support for the Data Collector API on 2026-09-14: posts \
      are still accepted, without any promise; the Logs Ingestion API is its successor \
      (MDATP_SINK=logs-ingestion)";
@@ -50,34 +49,34 @@ const LOG_TYPE: HeaderName = HeaderName::from_static("log-type");
 const X_MS_DATE: HeaderName = HeaderName::from_static("x-ms-date");
 const TIME_GENERATED_FIELD: HeaderName = HeaderName::from_static("time-generated-field");
 
-/// A workspace's custom log.
+/// A custom log of a workspace.
 #[derive(Debug)]
 pub struct DataCollector {
     workspace_id: String,
     key: SigningKey,
     url: String,
     log_name: String,
-    /// The member whose time a row has. The service puts the time of arrival in its place where it cannot read it:
-    /// the header stands for all records of a post, so there is no second member to fall back on.
+    /// The member that holds a row's time. The service uses the time of arrival where it cannot read it: the header is for
+    /// all records of a post, so there is no second member to fall back on.
     time_field: HeaderValue,
-    /// How far the service's clock is ahead of ours, once that has mattered.
+    /// How far the service's clock is ahead of this machine's, once a signature was rejected for it.
     ahead: Mutex<Duration>,
 }
 
 impl DataCollector {
-    /// The custom log `log_name` (without `_CL`) of the workspace, for the records of `mode`.
+    /// Makes the sink for the custom log `log_name` (without `_CL`) of the workspace, for the records of `mode`.
     pub fn new(workspace_id: String, key: SigningKey, url: &Endpoint, log_name: String, mode: Mode) -> Self {
         let url = url.join(&format!("/api/logs?api-version={API_VERSION}"));
         let time_field = HeaderValue::from_static(mode.row_times()[0]);
         Self { workspace_id, key, url, log_name, time_field, ahead: Mutex::default() }
     }
 
-    /// Posts `body`, signed anew at each try with that moment's date. A signature refused while the clocks
-    /// differ is made once more with the service's time. The documentation knows no id of a request here, so none is sent.
+    /// Posts `body`, signed again for each attempt with the date of that moment. A signature that is rejected while the
+    /// clocks differ is made once more with the service's time. The API documents no request id, so none is sent.
     pub async fn send(&self, body: Bytes, caller: &Caller) -> Result<Sent, CallError> {
         let sent = self.post(body.clone(), caller).await;
-        let Err(CallError::Rejected(refusal)) = &sent else { return sent };
-        let Some(date) = refusal.date.filter(|_| refusal.status == StatusCode::FORBIDDEN) else {
+        let Err(CallError::Rejected(response)) = &sent else { return sent };
+        let Some(date) = response.date.filter(|_| response.status == StatusCode::FORBIDDEN) else {
             return sent;
         };
         let ahead = date - caller.now();
@@ -85,8 +84,8 @@ impl DataCollector {
             return sent;
         }
         warn!(
-            "this machine's clock is {} s {} the Data Collector API's, which does not accept the signature; \
-             signing with its time instead. Set the clock right",
+            "this machine's clock is {} s {} the Data Collector API's, which rejects the signature; signing with its time \
+             instead. Fix: set the clock right",
             ahead.abs().whole_seconds(),
             if ahead.is_negative() { "ahead of" } else { "behind" },
         );
@@ -111,18 +110,18 @@ impl DataCollector {
             let authorization = self.key.authorization(&self.workspace_id, body.len(), &date);
             Request::post(self.url.clone(), self.headers(&date, &authorization), body.clone())
         };
-        caller.call(target, request, accepted).await?;
+        caller.call(target, request, check_accepted).await?;
         Ok(Sent { bytes: body.len(), request_id: None })
     }
 
     fn headers(&self, date: &str, authorization: &str) -> HeaderMap {
-        // Ids, names and dates are checked to be plain ASCII, so no value is ever refused here.
+        // Ids, names and dates are checked to be ASCII, so all of them are valid header values.
         let value = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
         let mut authorization = value(authorization);
         authorization.set_sensitive(true);
         HeaderMap::from_iter([
             (AUTHORIZATION, authorization),
-            // With a charset added the service may answer that this is forbidden.
+            // With a charset the service may answer 403.
             (CONTENT_TYPE, HeaderValue::from_static("application/json")),
             (LOG_TYPE, value(&self.log_name)),
             (X_MS_DATE, value(date)),
@@ -176,7 +175,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_signature_refused_for_a_wrong_clock_is_made_once_more_with_the_services_time() {
+    async fn a_signature_rejected_for_a_wrong_clock_is_made_once_more_with_the_services_time() {
         for ours in ["2026-11-24T03:00:00Z", "2026-11-24T09:00:00Z"] {
             let service =
                 Arc::new(Service { time: "Tue, 24 Nov 2026 06:00:00 GMT", dates: Mutex::default() });
@@ -188,11 +187,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_signature_refused_by_a_service_of_the_same_time_is_not_made_again() {
+    async fn a_signature_rejected_by_a_service_of_the_same_time_is_not_made_again() {
         let service = Arc::new(Service { time: "Tue, 24 Nov 2026 06:00:00 GMT", dates: Mutex::default() });
         let ours = parse_rfc3339("2026-11-24T06:00:30Z").expect("a time");
-        let refused = send_at(ours, &service).await.expect_err("refused");
-        assert!(refused.to_string().contains("MDATP_WORKSPACE_KEY"));
+        let rejected = send_at(ours, &service).await.expect_err("rejected");
+        assert!(rejected.fix().is_some_and(|fix| fix.contains("MDATP_WORKSPACE_KEY")));
         assert_eq!(service.dates.lock().expect("no holder panics").len(), 1);
     }
 }

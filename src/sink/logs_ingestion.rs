@@ -1,5 +1,5 @@
-//! The Logs Ingestion API (documentation page "Logs Ingestion API in Azure Monitor"): a post to a
-//! stream of a data collection rule.
+//! The Logs Ingestion API (documentation page "Logs Ingestion API in Azure Monitor"): posts to a stream of a data
+//! collection rule.
 
 use std::{io::Write, sync::Arc, time::Duration};
 
@@ -10,31 +10,27 @@ use http::{
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
 
-use super::{Sent, accepted, request_id::RequestId};
+use super::{Sent, check_accepted, request_id::RequestId};
 use crate::{
     config::endpoint::Endpoint,
     http::{
         Request,
-        advice::Service,
         call::{CallError, Caller, RetryPolicy, Target},
         credential::Credential,
+        service::Service,
     },
 };
 
-/// The most bytes a post may have: 1 MB, counted before compression too (Azure Monitor service limits,
-/// custom logs). Of the SDKs one takes that as 1,000,000 and one as 1,048,576; the smaller is safe.
+/// The most bytes that a post may have: 1 MB, before compression too ("Azure Monitor service limits", custom logs). One SDK reads that as 1,000,000 and one as 1,048,576; the smaller is safe.
 pub const LIMIT: usize = 1_000_000;
 
-/// The most bytes of one field: 64 KB (same page), taken as the smaller of the two things that can mean.
+/// The most bytes of one field: 64 KB (same page), read as the smaller of its two meanings.
 pub const FIELD_LIMIT: usize = 64_000;
 
-/// The most time that the records of a post may span. Whether the service still minds is not known ("a known
-/// limitation that's getting removed", tutorial of the API, troubleshooting), so posts are kept within it from
-/// the first one on that it refuses for that.
+/// The longest time that the records of a post may span. Whether the service still has this limit is not known ("a known
+/// limitation that's getting removed", tutorial of the API, section "Troubleshooting"), so posts respect it once one has
+/// been rejected for that.
 pub const LONGEST_SPAN: Duration = Duration::from_secs(30 * 60);
-
-/// The code of such a refusal.
-pub const SPANS_TOO_MUCH: &str = "RecordsTimeRangeIsMoreThan30Minutes";
 
 const API_VERSION: &str = "2023-01-01";
 
@@ -50,7 +46,7 @@ pub struct LogsIngestion {
 }
 
 impl LogsIngestion {
-    /// The stream `stream` of the rule whose immutable id is `rule`.
+    /// Makes the sink for the stream `stream` of the rule with the immutable id `rule`.
     pub fn new(
         endpoint: &Endpoint,
         rule: &str,
@@ -63,7 +59,7 @@ impl LogsIngestion {
         Self { url, operation: format!("POST {path}"), scope, credential }
     }
 
-    /// Posts `body`, compressed, which begins at once, under an id that is named wherever the post is.
+    /// Posts `body`, which is compressed at once, under an id that every message about the post contains.
     pub fn send<'a>(
         &'a self,
         body: Bytes,
@@ -71,7 +67,7 @@ impl LogsIngestion {
     ) -> impl Future<Output = Result<Sent, CallError>> + Send + 'a {
         let encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
         let compressing =
-            caller.http.beside(body.len(), move || (RequestId::of(&body), gzip(&body, encoder)));
+            caller.http.offload(body.len(), move || (RequestId::of(&body), gzip(&body, encoder)));
         async move {
             let (request_id, zipped) = compressing.await;
             let id = request_id.to_string();
@@ -88,7 +84,7 @@ impl LogsIngestion {
                 (CLIENT_REQUEST_ID, HeaderValue::from_str(&id).expect("a GUID is plain text")),
             ]);
             let request = |_| Request::post(self.url.clone(), headers.clone(), zipped.clone());
-            caller.call(target, request, accepted).await?;
+            caller.call(target, request, check_accepted).await?;
             Ok(Sent { bytes: zipped.len(), request_id: Some(request_id) })
         }
     }

@@ -1,18 +1,18 @@
-//! The id of a post, by which the service's own tables tell what became of it. Pure.
+//! The id of a post, by which the service's own tables refer to it. Pure.
 
 use std::fmt;
 
 use sha2::{Digest, Sha256};
 
 /// The value of `x-ms-client-request-id`: a GUID, which `DCRLogErrors` has as `ClientRequestId` (documentation pages
-/// "Logs Ingestion API in Azure Monitor" and "`DCRLogErrors`"). It is made from the batch, so a batch that is sent again
-/// has the same one, and nothing has to be remembered for that.
+/// "Logs Ingestion API in Azure Monitor" and "`DCRLogErrors`"). It depends on the batch alone, so a batch that is sent again
+/// has the same id, without any state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestId([u8; 16]);
 
 impl RequestId {
-    /// The id of a body before compression: the first half of its SHA-256 in the form that RFC 9562 has for a GUID that
-    /// means something to its maker only (section 5.8, version 8).
+    /// Returns the id of a body before compression: the first half of its SHA-256 as a GUID of version 8, whose content is
+    /// up to its issuer (RFC 9562, section 5.8).
     pub fn of(body: &[u8]) -> Self {
         const VERSION: (u8, u8) = (0x0f, 0x80);
         const VARIANT: (u8, u8) = (0x3f, 0x80);

@@ -7,26 +7,26 @@ use base64::{Engine, alphabet, engine::general_purpose};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// Keys are accepted with and without padding: people paste them by hand.
+/// Accepts keys with and without padding, since they are pasted by hand.
 const KEY_BASE64: general_purpose::GeneralPurpose = general_purpose::GeneralPurpose::new(
     &alphabet::STANDARD,
     general_purpose::GeneralPurposeConfig::new()
         .with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent),
 );
 
-/// A workspace key, ready to sign. Never printed.
+/// A workspace key. It signs, and is never printed.
 #[derive(Clone)]
 pub struct SigningKey(Hmac<Sha256>);
 
 impl SigningKey {
-    /// The key as the portal shows it, base64; none when `text` is not that.
+    /// Decodes a key as the portal shows it; `None` when `text` is not base64.
     pub fn from_base64(text: &str) -> Option<Self> {
         let key = KEY_BASE64.decode(text.trim()).ok().filter(|key| !key.is_empty())?;
         Hmac::new_from_slice(&key).ok().map(Self)
     }
 
-    /// The value of the `Authorization` header for a post of `length` bytes dated `date`, which must
-    /// be the text of the `x-ms-date` header. The length is that of the body in bytes, not characters.
+    /// Returns the value of the `Authorization` header for a post of `length` bytes with the date `date`, which must be the
+    /// text of the `x-ms-date` header.
     pub fn authorization(&self, workspace_id: &str, length: usize, date: &str) -> String {
         let mut mac = self.0.clone();
         mac.update(string_to_sign(length, date).as_bytes());

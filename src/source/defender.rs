@@ -11,10 +11,10 @@ use crate::{
     config::{AlertFetch, Config, endpoint::Endpoint},
     http::{
         Request, Response,
-        advice::Service,
-        call::{CallError, Caller, RetryPolicy, Target, date_of},
+        call::{CallError, Caller, RetryPolicy, Target},
         credential::Credential,
         quota::DefenderApi,
+        service::Service,
     },
     record::{
         alert::{Alert, Mode},
@@ -65,7 +65,7 @@ impl Defender {
     /// One page of the alert list, in the order of the mode's time.
     pub async fn list(&self, query: Query, retries: RetryPolicy, caller: &Caller) -> Result<Page, CallError> {
         let url = self.url.join(&list_path(query, self.mode, self.fetch));
-        let read = |reply: &Response| Page::parse(&reply.body, date_of(&reply.headers));
+        let read = |reply: &Response| Page::parse(&reply.body, reply.date());
         let target = Target { retries, ..self.target(LIST, DefenderApi::AlertList) };
         caller.call(target, |_| Request::get(url.clone()), read).await
     }

@@ -1,18 +1,12 @@
-//! A document that shows whether a store does what the checkpoint needs: it is made, saved over, not saved
-//! over by somebody late, read back and removed.
+//! A probe of the store: whether a document can be created, saved over, not saved over with an old tag, read back and
+//! removed, as a checkpoint needs.
 
 use azure_core::time::{OffsetDateTime, to_rfc3339};
 
 use super::{StateError, StateErrorKind, StateStore};
 
 impl StateStore {
-    /// The store in words.
-    pub fn place(&self) -> &str {
-        &self.place
-    }
-
-    /// Puts the store through all that. The document's name has the time in it, so that two probes do not
-    /// meet.
+    /// Probes the store with a document whose name contains the time, so that two probes do not conflict.
     pub async fn probe(&self, now: OffsetDateTime) -> Result<(), StateError> {
         let name = format!("check.{}.json", to_rfc3339(&now).replace(':', ""));
         let probed = self.exercise(&name).await;
@@ -21,17 +15,17 @@ impl StateStore {
     }
 
     async fn exercise(&self, name: &str) -> Result<(), StateError> {
-        let unfit = |what| self.error("checking", name, StateErrorKind::Unsuitable(what));
+        let unsuitable = |what| self.error("checking", name, StateErrorKind::Unsuitable(what));
         let first = self.save_as(name, b"first".to_vec(), None).await?;
         self.save_as(name, b"the second".to_vec(), Some(&first)).await?;
         match self.save_as(name, b"late".to_vec(), Some(&first)).await {
             Err(StateError { kind: StateErrorKind::Conflict, .. }) => {}
-            Ok(_) => return Err(unfit("a document that had changed was saved over")),
+            Ok(_) => return Err(unsuitable("a document that had changed was saved over")),
             Err(error) => return Err(error),
         }
         match self.read(name).await?.as_deref() {
             Some(b"the second") => Ok(()),
-            _ => Err(unfit("it does not read back what was saved")),
+            _ => Err(unsuitable("it does not read back what was saved")),
         }
     }
 }
@@ -48,7 +42,7 @@ mod tests {
 
     use super::*;
 
-    /// A store that saves over whatever is there.
+    /// A store that overwrites whatever is there.
     #[derive(Debug)]
     struct Careless(InMemory);
 
@@ -97,12 +91,12 @@ mod tests {
     async fn a_good_store_passes_and_keeps_nothing() {
         let objects = Arc::new(InMemory::new());
         let store = StateStore::in_memory(objects.clone());
-        store.probe(OffsetDateTime::UNIX_EPOCH).await.expect("fit");
+        store.probe(OffsetDateTime::UNIX_EPOCH).await.expect("suitable");
         assert!(objects.list(None).next().await.is_none());
     }
 
     #[tokio::test]
-    async fn a_store_without_compare_and_swap_is_not_fit() {
+    async fn a_store_without_compare_and_swap_is_unsuitable() {
         let objects = Arc::new(Careless(InMemory::new()));
         let store = StateStore::in_memory(objects.clone());
         let error = store.probe(OffsetDateTime::UNIX_EPOCH).await.expect_err("careless");

@@ -1,31 +1,31 @@
-//! What is set aside, as the store lists it.
+//! The documents that are set aside, as the store lists them.
 
 use azure_core::time::OffsetDateTime;
 use bytes::Bytes;
-use object_store::{ObjectMeta, PutMode};
+use object_store::ObjectMeta;
 
 use super::{StateError, StateStore};
 use crate::state::set_aside::FOLDER;
 
-/// A document that is set aside.
+/// A document that is set aside, as it is listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetAsideEntry {
     /// The document's name, without folder and `.json`.
     pub name: String,
     /// Its length in bytes.
     pub size: u64,
-    /// When it was written last. The document itself holds no time, so that it is the same whenever its
-    /// record is set aside again.
+    /// The time of its last change. The document itself contains no time, so that it is the same whenever its record is
+    /// set aside again.
     pub modified: OffsetDateTime,
 }
 
 impl StateStore {
-    /// The folder of what is set aside, in words, for messages.
+    /// Returns the folder of the documents in words, for messages.
     pub fn set_aside_place(&self) -> String {
-        format!("{} in {}", self.path(FOLDER), self.place)
+        self.place_of(FOLDER)
     }
 
-    /// What is set aside, the oldest first.
+    /// Lists the documents, the oldest first.
     pub async fn list_set_aside(&self) -> Result<Vec<SetAsideEntry>, StateError> {
         let mut entries: Vec<SetAsideEntry> =
             self.list(FOLDER).await?.iter().filter_map(SetAsideEntry::of).collect();
@@ -33,17 +33,17 @@ impl StateStore {
         Ok(entries)
     }
 
-    /// The text of a document that is set aside; none when it is gone.
+    /// Reads a document's text; `None` when it is removed meanwhile.
     pub async fn read_set_aside(&self, name: &str) -> Result<Option<Bytes>, StateError> {
         self.read(&file_name(name)).await
     }
 
-    /// Writes a document that is set aside anew.
+    /// Overwrites a document.
     pub async fn rewrite_set_aside(&self, name: &str, text: Vec<u8>) -> Result<(), StateError> {
-        self.put(&file_name(name), text, PutMode::Overwrite).await.map(drop)
+        self.overwrite(&file_name(name), text).await
     }
 
-    /// Removes a document that is set aside; it may be gone already.
+    /// Removes a document, if it is there.
     pub async fn remove_set_aside(&self, name: &str) -> Result<(), StateError> {
         self.remove(&file_name(name)).await
     }
@@ -54,7 +54,7 @@ fn file_name(name: &str) -> String {
 }
 
 impl SetAsideEntry {
-    /// None for a file that this program has not written.
+    /// Returns `None` for a file that this program has not written.
     fn of(found: &ObjectMeta) -> Option<Self> {
         let name = found.location.filename()?.strip_suffix(".json")?.to_owned();
         let modified = OffsetDateTime::from_unix_timestamp(found.last_modified.timestamp()).ok()?;

@@ -2,7 +2,11 @@
 
 use std::{fs, path::Path};
 
-use mdatp_forward::testing::advice::{CODES, Reason, Service};
+use mdatp_forward::testing::{
+    ErrorDetail,
+    advice::{Advice, CODES},
+    service::Service,
+};
 use serde_json::{Value, json};
 
 use crate::readme::document::{Document, documents, files};
@@ -58,17 +62,18 @@ fn every_setting_the_code_reads_is_in_the_documents_and_the_other_way_round() {
 /// Whatever the code gives advice about is in the table that people search, under the words of its message.
 #[test]
 fn every_message_with_advice_is_in_troubleshooting() {
-    let advice = file("src/http/advice.rs");
-    let mut messages: Vec<Vec<String>> = advice
+    let sign_in = file("src/http/credential/sign_in.rs");
+    let codes = sign_in.split("impl SignIn").next().unwrap_or_default();
+    let mut messages: Vec<Vec<String>> = codes
         .match_indices("\"AADSTS")
-        .map(|(at, _)| advice[at + 1..].split('"').next().unwrap_or_default())
+        .map(|(at, _)| codes[at + 1..].split('"').next().unwrap_or_default())
         .map(|code| vec![format!("`{code}`")])
         .collect();
     assert!(messages.len() >= 9, "{messages:?}");
     messages.extend(CODES.map(|(_, code, _)| vec![format!("`{code}`")]));
-    let reason = Reason::default();
+    let detail = ErrorDetail::default();
     for service in [Service::Defender, Service::DataCollector, Service::LogsIngestion] {
-        let known = (100..600).filter(|status| !service.advice(*status, &reason).is_empty());
+        let known = (100..600).filter(|status| Advice::of(service, *status, &detail).is_some());
         // Said once for all services, or once for all redirects, is as good.
         messages.extend(known.map(|status| {
             let name = service.name();

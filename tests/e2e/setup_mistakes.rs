@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use mdatp_forward::testing::advice::{self, CODES};
+use mdatp_forward::testing::{advice::CODES, service};
 use simulator::{
     Fault, Role, Route, Service, Sink, Steps,
     azurite::{Azurite, StorageRejection},
@@ -66,11 +66,11 @@ fn rejected_with_code(stage: &Stage, code: &str) {
     let (service, ..) = known.unwrap_or_else(|| panic!("no test makes the mistake of the row {code:?}"));
     let nested = serde_json::json!({"error": {"code": code, "message": "m"}});
     let (on, body) = match service {
-        advice::Service::DataCollector => {
+        service::Service::DataCollector => {
             (Service::DataCollector, serde_json::json!({"Error": code, "Message": "m"}))
         }
-        advice::Service::Defender => (Service::Defender, nested),
-        advice::Service::LogsIngestion => (Service::LogsIngestion, nested),
+        service::Service::Defender => (Service::Defender, nested),
+        service::Service::LogsIngestion => (Service::LogsIngestion, nested),
     };
     stage.cloud.fault(Fault::body(403, &body.to_string()).on(on).always());
 }
@@ -91,7 +91,7 @@ async fn rejected_by_storage(stage: &mut Stage, message: &str) -> String {
 /// Makes the mistake that `message` is about.
 async fn provoke(message: &str) -> String {
     let is_collector_s = message.contains("Data Collector")
-        || CODES.iter().any(|known| (known.0, known.1) == (advice::Service::DataCollector, message));
+        || CODES.iter().any(|known| (known.0, known.1) == (service::Service::DataCollector, message));
     let sink = if is_collector_s { Sink::DataCollector } else { Sink::LogsIngestion };
     // What is said about assertions is said to the source identity, as a rule.
     let mut stage = match message.starts_with("AADSTS7002") || message == "AADSTS700024" {
@@ -143,7 +143,7 @@ async fn provoke(message: &str) -> String {
         "the Logs Ingestion API answered 401" => {
             stage.cloud.fault(Fault::status(401).on(Service::LogsIngestion).always());
         }
-        "with a status of success it tells of an error" => {
+        "with a status of success it reports an error" => {
             let body = r#"{"error": "nothing is taken today"}"#;
             stage.cloud.fault(Fault::body(200, body).on(Service::LogsIngestion).always());
         }
@@ -162,7 +162,7 @@ async fn provoke(message: &str) -> String {
             stage.set("MDATP_DCR_ID", simulator::tenant::DCR_ID);
             stage.set("MDATP_STREAM", "Custom-Other_CL");
         }
-        "the Logs Ingestion API gave no whole reply" => {
+        "the Logs Ingestion API did not return a complete response" => {
             stage.set("MDATP_INGESTION_ENDPOINT", "http://127.0.0.1:9");
         }
         message if message.contains("is nothing that mdatp-forward can open") => {

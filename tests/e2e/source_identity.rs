@@ -227,7 +227,7 @@ async fn each_refusal_names_the_source_identitys_own_settings() {
             &[
                 "AADSTS700213",
                 "MDATP_MANAGED_IDENTITY_CLIENT_ID names",
-                "a system-assigned identity is not taken",
+                "a system-assigned identity is not accepted",
             ],
         ),
         (

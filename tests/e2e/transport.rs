@@ -186,7 +186,7 @@ async fn a_certificate_without_trust_is_told_with_ssl_cert_file_and_not_tried_ag
     let mut untrusted = Vec::new();
     let mut defender = Stage::over_tls(Sink::LogsIngestion).await;
     trust_another(&mut defender).await;
-    untrusted.push((defender, Service::Defender, "Defender gave no whole reply"));
+    untrusted.push((defender, Service::Defender, "Defender did not return a complete response"));
 
     for route in [Route::ClientSecret, Route::WorkloadIdentity] {
         let mut entra = Stage::with_route(Sink::DataCollector, route).await;

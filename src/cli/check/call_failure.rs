@@ -3,22 +3,15 @@
 use super::finding::Finding;
 use crate::{
     error_chain::chain,
-    http::{
-        ExchangeError,
-        advice::trust_advice,
-        call::{CallError, ErrorResponse},
-        credential::TokenError,
-    },
+    http::{advice::Advice, call::CallError, credential::TokenError},
 };
 
-/// The finding of a call that failed. Where the service has refused, `command` may have one to add to the
-/// advice.
+/// The finding of a call that failed. `command` may have one that shows or does what is advised.
 pub fn of_call(
     check: &'static str,
     error: &CallError,
-    command: impl Fn(&ErrorResponse) -> Option<String>,
+    command: impl Fn(Advice) -> Option<String>,
 ) -> Finding {
-    let message = without_advice(error);
     match error {
         CallError::OutOfTime => {
             let message =
@@ -26,47 +19,29 @@ pub fn of_call(
             Finding::warning(check, message, "check again in a few minutes")
         }
         CallError::Token(error) => of_token(check, error, "see what the check of the token says"),
-        CallError::Rejected(refusal) => {
-            let advice = refusal.advice();
-            let command = command(refusal).map(|command| format!(": {command}")).unwrap_or_default();
-            Finding::failure(check, message, format!("{advice}{command}"))
-        }
-        CallError::Unreachable { error: ExchangeError::Untrusted(problem), .. } => {
-            Finding::failure(check, message, trust_advice(problem))
+        CallError::Rejected(response) => {
+            let fix = response.advice().map(|advice| match command(advice) {
+                Some(command) => format!("{}: {command}", advice.text()),
+                None => advice.text().to_owned(),
+            });
+            Finding::failure(check, chain(error), fix.unwrap_or_default())
         }
         CallError::Unreachable { service, .. } | CallError::Unreadable { service, .. } => {
+            let own = match error {
+                CallError::Unreachable { error, .. } => error.fix(),
+                _ => None,
+            };
             let setting = service.address_setting();
-            let mend =
-                format!("check {setting}, and that the network lets it through without a proxy's page");
-            Finding::failure(check, message, mend)
+            let usual =
+                || format!("check {setting}, and that the network lets it through without a proxy's page");
+            Finding::failure(check, chain(error), own.map_or_else(usual, str::to_owned))
         }
     }
 }
 
-/// The finding of a token that did not come. `usual` is the mend where the error itself names none.
+/// The finding of a token that did not come. `usual` is the fix where the error itself has none.
 pub fn of_token(check: &'static str, error: &TokenError, usual: &str) -> Finding {
-    match error.advice().as_str() {
-        "" => Finding::failure(check, chain(error), usual),
-        advice => Finding::failure(check, chain(error).replacen(&format!(" ({advice})"), "", 1), advice),
-    }
-}
-
-/// The error in words, less what the mend says anyhow.
-fn without_advice(error: &CallError) -> String {
-    let text = chain(error);
-    match error {
-        CallError::Rejected(refusal) => {
-            let advice = refusal.advice();
-            text.strip_suffix(&format!("; {advice}")).map_or(text.clone(), str::to_owned)
-        }
-        CallError::Unreachable { error: ExchangeError::Untrusted(problem), .. } => {
-            text.replacen(&format!(" ({})", trust_advice(problem)), "", 1)
-        }
-        CallError::Unreachable { service, .. } => {
-            text.replacen(&format!(" (if this lasts, check {})", service.address_setting()), "", 1)
-        }
-        _ => text,
-    }
+    Finding::failure(check, chain(error), error.fix().unwrap_or_else(|| usual.to_owned()))
 }
 
 #[cfg(test)]
@@ -78,7 +53,9 @@ mod tests {
         cli::check::finding::Outcome,
         http::{
             ExchangeError,
-            advice::{Reason, Service},
+            call::ErrorResponse,
+            error_detail::{ErrorDetail, ErrorForm},
+            service::Service,
         },
     };
 
@@ -87,8 +64,11 @@ mod tests {
             operation: "POST /api/logs".to_owned(),
             service: Service::DataCollector,
             status: StatusCode::from_u16(status).expect("a status"),
-            reason: Reason { code: Some("InvalidAuthorization".to_owned()), ..Reason::default() },
-            message: "InvalidAuthorization".to_owned(),
+            detail: ErrorDetail {
+                form: ErrorForm::Code("InvalidAuthorization".to_owned()),
+                message: "InvalidAuthorization".to_owned(),
+                ..ErrorDetail::default()
+            },
             date: None,
         })
     }
@@ -111,7 +91,7 @@ mod tests {
         let finding = of_call("sink", &silent, |_| Some("az login".to_owned()));
         assert_eq!(
             finding.message,
-            "the Data Collector API gave no whole reply to POST /api/logs: no whole reply in time"
+            "the Data Collector API did not return a complete response to POST /api/logs: the request timed out"
         );
         assert!(finding.mend.is_some_and(|mend| mend.starts_with("check MDATP_COLLECTOR_URL")));
         assert_eq!(of_call("sink", &CallError::OutOfTime, |_| None).result, Outcome::Warning);

@@ -2,7 +2,7 @@
 
 use super::{call_failure, finding::Finding, fix::Principal};
 use crate::{
-    http::call::{CallError, ErrorResponse},
+    http::{advice::Advice, call::CallError},
     record::alert::{Alert, InvalidAlert},
 };
 
@@ -28,7 +28,7 @@ pub fn judge_alert(
             format!("the first element of the list is no alert: {reason}"),
             "none needed: such elements are kept under set-aside/; see mdatp-forward set-aside list",
         ),
-        Err(error) => call_failure::of_call(ALERTS, error, |refusal| grant(principal, refusal)),
+        Err(error) => call_failure::of_call(ALERTS, error, |advice| grant(principal, advice)),
     }
 }
 
@@ -46,10 +46,10 @@ pub fn judge_machine(
             format!("Defender answers; it does not know that alert's machine {id} any more"),
         ),
         (Ok(None), None) => Finding::ok(MACHINES, "Defender answers; it has no machines"),
-        (Err(error), _) => call_failure::of_call(MACHINES, error, |refusal| grant(principal, refusal)),
+        (Err(error), _) => call_failure::of_call(MACHINES, error, |advice| grant(principal, advice)),
     }
 }
 
-fn grant(principal: &Principal, refusal: &ErrorResponse) -> Option<String> {
-    refusal.lacks_role().then(|| principal.grant_roles())
+fn grant(principal: &Principal, advice: Advice) -> Option<String> {
+    (advice == Advice::GrantDefenderRoles).then(|| principal.grant_roles())
 }

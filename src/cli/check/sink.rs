@@ -13,8 +13,9 @@ use super::{
 use crate::{
     config::SinkConfig,
     http::{
-        advice::{INVALID_BINDING, Service},
+        advice::Advice,
         call::{CallError, ErrorResponse},
+        service::Service,
     },
     record::{json::object::Object, merge::merge},
     schema::Shape,
@@ -97,29 +98,22 @@ pub fn judge(
                 && !refusal.is_about_settings() =>
         {
             let message =
-                format!("{name} lets us in and answered 400 to an empty post ({})", refusal.message);
+                format!("{name} lets us in and answered 400 to an empty post ({})", refusal.detail.message);
             Finding::warning(CHECK, message, "let one test record decide: mdatp-forward check --send")
         }
-        (Err(error), _) => call_failure::of_call(CHECK, error, |refusal| command(sink, principal, refusal)),
+        (Err(error), _) => call_failure::of_call(CHECK, error, |advice| command(sink, principal, advice)),
     }
 }
 
-/// The command that shows or mends what the advice is about.
-fn command(sink: &SinkConfig, principal: &Principal, refusal: &ErrorResponse) -> Option<String> {
-    match (sink, refusal.reason.code.as_deref(), refusal.status.as_u16()) {
-        (SinkConfig::LogsIngestion { .. }, Some(INVALID_BINDING | "NetworkAccessDenied"), _) => {
+/// The command that shows or does what is advised; `None` where there is none.
+fn command(sink: &SinkConfig, principal: &Principal, advice: Advice) -> Option<String> {
+    match (advice, sink) {
+        (Advice::GrantPublisherRole, SinkConfig::LogsIngestion { rule, .. }) => Some(principal.publish(rule)),
+        (Advice::RuleEndpoint | Advice::IngestionNetwork | Advice::IngestionOtherThanRole, _) => {
             Some(fix::rule_endpoint())
         }
-        (SinkConfig::LogsIngestion { .. }, Some("InvalidStream" | "InvalidDcrImmutableId"), _) => {
-            Some(fix::rule())
-        }
-        _ if refusal.reason.is_page => None,
-        (SinkConfig::LogsIngestion { rule, .. }, _, 403) if refusal.lacks_role() => {
-            Some(principal.publish(rule))
-        }
-        (SinkConfig::LogsIngestion { .. }, _, 403) => Some(fix::rule_endpoint()),
-        (SinkConfig::LogsIngestion { .. }, _, 404) => Some(fix::rule()),
-        (SinkConfig::DataCollector { .. }, _, 403) => Some(WORKSPACE_KEYS.to_owned()),
+        (Advice::RuleAddress | Advice::RuleStream | Advice::RuleId, _) => Some(fix::rule()),
+        (Advice::WorkspaceKey, _) => Some(WORKSPACE_KEYS.to_owned()),
         _ => None,
     }
 }
@@ -129,7 +123,7 @@ fn command(sink: &SinkConfig, principal: &Principal, refusal: &ErrorResponse) ->
 fn is_about_nothing(refusal: &ErrorResponse) -> bool {
     refusal.service == Service::DataCollector
         && refusal.status == StatusCode::BAD_REQUEST
-        && refusal.reason.code.as_deref() == Some("InvalidDataFormat")
+        && refusal.detail.code() == Some("InvalidDataFormat")
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use futures::future::{BoxFuture, FutureExt};
 use super::finding::Finding;
 use crate::{
     clock::Clock,
-    http::{CALL_TIMEOUT, Exchange, ExchangeError, Http, Request, Response, call::date_of},
+    http::{CALL_TIMEOUT, Exchange, ExchangeError, Http, Request, Response},
 };
 
 /// The name of the check.
@@ -42,7 +42,7 @@ impl SkewProbe {
     }
 
     fn note(&self, reply: &Response) {
-        let Some(date) = date_of(&reply.headers) else { return };
+        let Some(date) = reply.date() else { return };
         let ahead = self.clock.now() - date;
         let mut known = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
         if known.is_none_or(|known| ahead.abs() < known.abs()) {

@@ -1,6 +1,6 @@
 //! Whether the store keeps what it is given, and what the checkpoint in it says. Pure.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use azure_core::time::{OffsetDateTime, to_rfc3339};
 use bytes::Bytes;
@@ -8,8 +8,7 @@ use bytes::Bytes;
 use super::{finding::Finding, fix::Principal};
 use crate::{
     config::StateConfig,
-    error_chain::{behind, chain},
-    http::{ExchangeError, advice::trust_advice},
+    error_chain::chain,
     state::{ETag, StateError, StateErrorKind, checkpoint::Checkpoint},
 };
 
@@ -40,24 +39,16 @@ pub fn judge_store(
     }
 }
 
-/// The finding of a store that failed: its advice is the fix, with the command that belongs to it.
+/// The finding of a store that failed, with the fix of its cause if that has one.
 fn failure(check: &'static str, error: &StateError, config: &StateConfig, principal: &Principal) -> Finding {
-    let message = chain(error);
-    if let Some(ExchangeError::Untrusted(problem)) = behind(error) {
-        let fix = trust_advice(problem);
-        return Finding::failure(check, message.replacen(&format!(" ({fix})"), "", 1), fix);
-    }
-    let StateErrorKind::Rejected(rejection) = &error.kind else {
-        return Finding::failure(check, message, mend(error, config));
+    let fix = match &error.kind {
+        StateErrorKind::Rejected(blob_error) => blob_error.kind().fix().map(|fix| {
+            let command = principal.unlock(blob_error.kind(), config);
+            command.map_or_else(|| fix.to_owned(), |command| format!("{fix}: {command}"))
+        }),
+        _ => error.cause_fix().map(Cow::into_owned),
     };
-    let reason = rejection.kind();
-    let (advice, command) = (reason.advice(), principal.unlock(reason, config));
-    let message = message.strip_suffix(&format!("; {advice}")).map_or(message.clone(), str::to_owned);
-    let fix = [advice.to_owned(), command.unwrap_or_default()].into_iter().filter(|part| !part.is_empty());
-    match fix.collect::<Vec<_>>().join(": ") {
-        fix if fix.is_empty() => Finding::failure(check, message, mend(error, config)),
-        fix => Finding::failure(check, message, fix),
-    }
+    Finding::failure(check, chain(error), fix.unwrap_or_else(|| mend(error, config)))
 }
 
 fn mend(error: &StateError, config: &StateConfig) -> String {

@@ -65,10 +65,10 @@ pub fn judge(
             "unset MDATP_API_SCOPE, or set it to https://api.securitycenter.microsoft.com/.default",
         );
     }
-    let lacking = claims.lacking_roles();
+    let lacking = claims.missing_roles();
     if api == Api::Defender && !lacking.is_empty() {
-        let message = format!("{}, not {}", claims.explain(), lacking.join(" and "));
-        if claims.is_a_users() {
+        let message = format!("{}, not {}", claims.describe(), lacking.join(" and "));
+        if claims.is_of_user() {
             return Finding::warning(
                 check,
                 message,
@@ -82,7 +82,7 @@ pub fn judge(
         return Finding::failure(check, message, mend);
     }
     let what = match api {
-        Api::Defender => claims.explain(),
+        Api::Defender => claims.describe(),
         Api::LogsIngestion => format!("there is a token for {aud}"),
     };
     let message = left.map_or(what.clone(), |left| format!("{what}, for {}", time(left)));

@@ -124,7 +124,7 @@ impl<'a> Replay<'a> {
             let caller = Caller::new(http.clone(), *clock, deadline, self.quota_share);
             let refusal = match sink.send(part.body.clone(), &caller).await {
                 Ok(sent) => {
-                    self.accepted(part.acks.len(), &sent.told_id()).await?;
+                    self.accepted(part.acks.len(), &sent.log_id()).await?;
                     continue;
                 }
                 Err(CallError::Rejected(refusal)) => refusal,
@@ -136,7 +136,7 @@ impl<'a> Replay<'a> {
             };
             if parts.divide(part, rejection).is_some() {
                 let rejected = self.in_hand.pop_front().map_or_else(String::new, |document| document.name);
-                self.stays(&rejected, &refusal.to_string());
+                self.stays(&rejected, &refusal.describe());
             }
         }
         Ok(())

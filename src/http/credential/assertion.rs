@@ -1,5 +1,5 @@
-//! A managed identity's token as an app registration's proof of who it is, in the place of a secret (Entra
-//! documentation, "Configure an application to trust a managed identity").
+//! A managed identity's token as the client assertion of an app registration, in place of a secret (Entra documentation,
+//! "Configure an application to trust a managed identity").
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use azure_core::{credentials::TokenCredential, http::ClientMethodOptions};
 use azure_identity::ClientAssertion;
 
-/// The assertion. The managed identity's own credential keeps it until shortly before it expires.
+/// The assertion. The managed identity's own credential caches it until shortly before it expires.
 #[derive(Debug)]
 pub struct ManagedIdentityToken {
     identity: Arc<dyn TokenCredential>,
@@ -15,7 +15,7 @@ pub struct ManagedIdentityToken {
 }
 
 impl ManagedIdentityToken {
-    /// The tokens of `identity` for `audience`.
+    /// Uses the tokens of `identity` for `audience`.
     pub fn new(identity: Arc<dyn TokenCredential>, audience: &str) -> Self {
         Self { identity, scope: format!("{audience}/.default") }
     }

@@ -102,7 +102,7 @@ pub const ROWS: &[Row] = &[
     row(LogsIngestion, ManagedIdentity, |s| s.cloud.fault(Fault::status(401).on(Service::Defender).always()), "defender-alerts", "failure", "Defender answered 401", "MDATP_API_SCOPE"),
     row(LogsIngestion, ManagedIdentity, |s| { let url = s.served.url(Service::Defender) + "/elsewhere"; s.set("MDATP_API_URL", &url); }, "defender-alerts", "failure", "Defender answered 404", "MDATP_API_URL"),
     row(LogsIngestion, ManagedIdentity, |s| s.cloud.fault(Fault::status(429).retry_after("600").on(Service::Defender)), "defender-alerts", "warning", "quota", "in a few minutes"),
-    row(LogsIngestion, ManagedIdentity, |s| s.cloud.fault(Fault::html().on(Service::Defender).matching("/api/alerts").always()), "defender-alerts", "failure", "not the JSON it should be", "proxy"),
+    row(LogsIngestion, ManagedIdentity, |s| s.cloud.fault(Fault::html().on(Service::Defender).matching("/api/alerts").always()), "defender-alerts", "failure", "not the expected JSON", "proxy"),
     row(LogsIngestion, ManagedIdentity, |s| s.set("MDATP_API_URL", "http://127.0.0.1:9"), "defender-alerts", "failure", "no connection", "MDATP_API_URL"),
     row(LogsIngestion, ManagedIdentity, |s| s.cloud.fault(Fault::body(200, r#"{"value":[{"id":null}]}"#).on(Service::Defender)), "defender-alerts", "warning", "no id", "set-aside"),
 
@@ -135,7 +135,7 @@ pub const ROWS: &[Row] = &[
     row(DataCollector, ManagedIdentity, |s| s.set("MDATP_WORKSPACE_KEY", "d3Jvbmcga2V5"), "sink", "failure", "answered 403", "az monitor log-analytics workspace get-shared-keys"),
     row(DataCollector, ManagedIdentity, |s| s.set("MDATP_WORKSPACE_ID", OTHER_ID), "sink", "failure", "answered 403", "MDATP_WORKSPACE_KEY is a key of MDATP_WORKSPACE_ID"),
     row(DataCollector, ManagedIdentity, |s| { let url = s.served.url(Service::DataCollector) + "/elsewhere"; s.set("MDATP_COLLECTOR_URL", &url); }, "sink", "failure", "answered 404", "MDATP_COLLECTOR_URL"),
-    row(DataCollector, ManagedIdentity, |s| s.cloud.fault(Fault::html().on(Service::DataCollector).always()), "sink", "failure", "not the JSON it should be", "proxy"),
+    row(DataCollector, ManagedIdentity, |s| s.cloud.fault(Fault::html().on(Service::DataCollector).always()), "sink", "failure", "not the expected JSON", "proxy"),
     row(DataCollector, ManagedIdentity, |s| s.cloud.fault(Fault::body(400, r#"{"Error":"InactiveCustomer","Message":"closed"}"#).on(Service::DataCollector)), "sink", "failure", "InactiveCustomer", "MDATP_WORKSPACE_ID is closed"),
     row(DataCollector, ManagedIdentity, |s| s.set("MDATP_WORKSPACE_KEY", "no base64!"), "sink", "warning", "not checked: its settings", ""),
     // It needs neither identity nor Defender.

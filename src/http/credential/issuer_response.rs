@@ -1,4 +1,4 @@
-//! What issuers of tokens reply, in the forms that the identity library does not read. Pure.
+//! The responses of issuers of tokens, in the forms that the identity library does not read. Pure.
 
 use std::time::Duration;
 
@@ -6,49 +6,59 @@ use azure_core::time::parse_rfc3339;
 use serde::{Deserialize, de::Error};
 use serde_json::{Map, Value, json};
 
+use super::sign_in::code_in;
 use crate::error_chain::one_line;
 
-/// The longest that a token is kept, in seconds: a managed identity's lives for a day, all others for less. A clock
-/// that is wrong makes no token immortal.
-const LONGEST_LIFE: i64 = 24 * 60 * 60;
+/// The longest time that a token is kept, in seconds: a managed identity's is valid for a day, all others for less. So
+/// a wrong clock cannot make a token valid for ever.
+const MAX_LIFETIME: i64 = 24 * 60 * 60;
 
-/// The longest text of a refusal, in characters.
-const LONGEST: usize = 400;
+/// The most characters of an issuer's message.
+const MAX_MESSAGE: usize = 400;
 
-/// The reply with a token at `now`, in seconds since 1970, as the library reads it from either issuer. The platforms
-/// write the expiry as they like: as text or number, as seconds or, App Service in its version 2017-09-01, as a date.
-/// A token whose expiry nobody can read is good for one call.
+/// What an issuer says that rejects a request.
+#[derive(Debug, PartialEq, Eq)]
+pub struct IssuerError {
+    /// Entra ID's code, such as `AADSTS7000215`; `None` where the message has none.
+    pub code: Option<String>,
+    /// The code, and the message without the identifiers behind it, on one line.
+    pub message: String,
+}
+
+/// Returns the body of a response with a token at `now`, in seconds since 1970, as the library reads it from any issuer.
+/// Platforms write the expiry in different ways: as a string or a number, in seconds or, App Service in its version
+/// 2017-09-01, as a date. A token whose expiry cannot be read is used once.
 ///
 /// # Errors
 ///
-/// Says what is not as it should be, and nothing of what there is: that may be a token.
+/// Says what is wrong with the body, without quoting it, since it may contain a token.
 pub fn token(body: &[u8], now: i64) -> Result<Vec<u8>, serde_json::Error> {
     #[derive(Deserialize)]
-    struct Told {
+    struct Document {
         access_token: Option<String>,
         expires_on: Option<Value>,
-        /// From when it was issued on, which for a kept one was before.
+        /// Counts from when the token was issued, which may be long ago.
         expires_in: Option<Value>,
     }
-    let told: Told = serde_json::from_slice(body)?;
-    let token = told.access_token.filter(|token| !token.is_empty());
-    let token = token.ok_or_else(|| serde_json::Error::custom("it holds no access_token"))?;
-    let end = told.expires_on.as_ref().and_then(moment);
-    let life = told.expires_in.as_ref().and_then(seconds);
-    let end = end.or(life.map(|life| now.saturating_add(life))).unwrap_or(now);
-    let expiry = end.clamp(now, now.saturating_add(LONGEST_LIFE));
-    let reply = json!({
+    let document: Document = serde_json::from_slice(body)?;
+    let token = document.access_token.filter(|token| !token.is_empty());
+    let token = token.ok_or_else(|| serde_json::Error::custom("it contains no access_token"))?;
+    let end = document.expires_on.as_ref().and_then(unix_time);
+    let lifetime = document.expires_in.as_ref().and_then(seconds);
+    let end = end.or(lifetime.map(|lifetime| now.saturating_add(lifetime))).unwrap_or(now);
+    let expiry = end.clamp(now, now.saturating_add(MAX_LIFETIME));
+    let body = json!({
         "access_token": token,
         "token_type": "Bearer",
         "resource": "",
         "expires_on": expiry.to_string(),
         "expires_in": expiry - now,
     });
-    Ok(reply.to_string().into_bytes())
+    Ok(body.to_string().into_bytes())
 }
 
-/// The time in seconds since 1970.
-fn moment(value: &Value) -> Option<i64> {
+/// Returns a time in seconds since 1970.
+fn unix_time(value: &Value) -> Option<i64> {
     seconds(value).or_else(|| date(value.as_str()?.trim()))
 }
 
@@ -61,8 +71,8 @@ fn seconds(value: &Value) -> Option<i64> {
     Some(i64::try_from(seconds).unwrap_or(i64::MAX))
 }
 
-/// A date such as `2026-09-14T10:00:00Z`, `09/14/2026 10:00:00 +00:00` or `9/14/2026 10:00:00 AM +00:00`: with slashes
-/// the month comes first, and without a zone it is UTC.
+/// Reads a date such as `2026-09-14T10:00:00Z`, `09/14/2026 10:00:00 +00:00` or `9/14/2026 10:00:00 AM +00:00`: with
+/// slashes the month comes first, and without a zone it is UTC.
 fn date(text: &str) -> Option<i64> {
     let (day, rest) = text.split_once(['T', ' '])?;
     let [year, month, day] = match day.split_once('/') {
@@ -98,33 +108,33 @@ fn date(text: &str) -> Option<i64> {
     Some(time.ok()?.unix_timestamp())
 }
 
-/// Why there is no token, in the issuer's own words on one line: its code, such as `AADSTS7000215`, and what it says,
-/// without the identifiers behind that.
-pub fn refusal(body: &[u8]) -> String {
+/// Reads the body of a response that rejects a request.
+pub fn read_error(body: &[u8]) -> IssuerError {
     let text = String::from_utf8_lossy(body);
-    match serde_json::from_str(&text) {
-        Ok(Value::Object(told)) => {
-            let said = said(&told);
-            if said.is_empty() { one_line(&text, LONGEST) } else { one_line(&said, LONGEST) }
-        }
+    let message = match serde_json::from_str(&text) {
+        Ok(Value::Object(document)) => match message(&document) {
+            message if message.is_empty() => one_line(&text, MAX_MESSAGE),
+            message => one_line(&message, MAX_MESSAGE),
+        },
         _ if text.trim_start().starts_with('<') => "a web page".to_owned(),
-        _ => one_line(&text, LONGEST / 2),
-    }
+        _ => one_line(&text, MAX_MESSAGE / 2),
+    };
+    IssuerError { code: code_in(&message).map(str::to_owned), message }
 }
 
-/// Entra has `error`, `error_description` and `error_codes`; App Service `statusCode` and `message` in either case,
-/// or `errorCode` and `exceptionMessage`; others an `error` with `code` and `message` in it.
-fn said(told: &Map<String, Value>) -> String {
-    let inner = find(told, "error").and_then(Value::as_object);
-    let told = inner.unwrap_or(told);
+/// Returns code and description. Entra ID has `error`, `error_description` and `error_codes`; App Service `statusCode`
+/// and `message` in either case, or `errorCode` and `exceptionMessage`; others an `error` with `code` and `message`.
+fn message(document: &Map<String, Value>) -> String {
+    let inner = find(document, "error").and_then(Value::as_object);
+    let document = inner.unwrap_or(document);
     let first = |names: &[&str]| {
-        let texts = names.iter().filter_map(|name| find(told, name)?.as_str());
+        let texts = names.iter().filter_map(|name| find(document, name)?.as_str());
         texts.map(str::trim).find(|text| !text.is_empty()).unwrap_or_default()
     };
     let description = first(&["error_description", "message", "exceptionMessage"]);
     let description = description.lines().next().unwrap_or_default();
     let description = description.split("Trace ID:").next().unwrap_or_default().trim();
-    let number = find(told, "error_codes").and_then(|codes| codes.get(0)?.as_u64());
+    let number = find(document, "error_codes").and_then(|codes| codes.get(0)?.as_u64());
     let code = match number {
         Some(number) => format!("AADSTS{number}"),
         None => first(&["error", "code", "errorCode"]).to_owned(),
@@ -137,8 +147,8 @@ fn said(told: &Map<String, Value>) -> String {
     }
 }
 
-fn find<'a>(told: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    told.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+fn find<'a>(document: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    document.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
 #[cfg(test)]
@@ -149,14 +159,14 @@ mod tests {
     const MIDNIGHT: i64 = 1_789_344_000;
     const NOW: i64 = MIDNIGHT - 36_000;
 
-    /// When the token of this reply expires, in both of the library's spellings.
+    /// When the token of such a response expires, in both of the library's spellings.
     fn expiry(members: &str) -> i64 {
         let body = format!(r#"{{"access_token":"t","token_type":"Bearer"{members}}}"#);
-        let reply = token(body.as_bytes(), NOW).expect(&body);
-        let reply: Value = serde_json::from_slice(&reply).expect("JSON");
-        assert_eq!((&reply["access_token"], &reply["resource"]), (&json!("t"), &json!("")), "{members}");
-        let on: i64 = reply["expires_on"].as_str().expect("text").parse().expect("seconds");
-        assert_eq!(reply["expires_in"], on - NOW, "{members}");
+        let read = token(body.as_bytes(), NOW).expect(&body);
+        let read: Value = serde_json::from_slice(&read).expect("JSON");
+        assert_eq!((&read["access_token"], &read["resource"]), (&json!("t"), &json!("")), "{members}");
+        let on: i64 = read["expires_on"].as_str().expect("text").parse().expect("seconds");
+        assert_eq!(read["expires_in"], on - NOW, "{members}");
         on
     }
 
@@ -202,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_without_a_token_is_told_without_its_text() {
+    fn a_response_without_a_token_is_reported_without_its_text() {
         for body in [
             "",
             "<html>s3cret</html>",
@@ -216,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_by_its_code_and_words_in_every_form() {
+    fn a_rejection_is_reported_by_its_code_and_message_in_every_form() {
         for (body, words) in [
             // Microsoft's sample of an error response, "Microsoft identity platform and OAuth 2.0 client credentials".
             (
@@ -254,7 +264,8 @@ mod tests {
             (r#"{"other":1}"#, r#"{"other":1}"#),
             ("", ""),
         ] {
-            assert_eq!(refusal(body.as_bytes()), words, "{body}");
+            let error = read_error(body.as_bytes());
+            assert_eq!((error.message.as_str(), error.code.as_deref()), (words, code_in(words)), "{body}");
         }
     }
 }
