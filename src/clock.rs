@@ -1,15 +1,15 @@
-//! The clock handed to everything that needs the time of day.
+//! The clock that is handed to everything that needs the time of day.
 
 use azure_core::time::OffsetDateTime;
 
-/// Where the time of day comes from. Waiting is tokio's business, whose time a test can pause.
+/// The source of the time of day. Waits use tokio's own time, which a test can pause.
 #[derive(Debug, Clone, Copy)]
 pub enum Clock {
     /// This machine's clock.
     System,
-    /// A clock that follows tokio's, from a given time on: a paused runtime then moves both.
+    /// A clock that follows tokio's time from a given time on, so that a paused runtime advances both.
     Virtual {
-        /// The time of day when `since` was.
+        /// The time of day at `since`.
         epoch: OffsetDateTime,
         /// The tokio instant at which this clock started.
         since: tokio::time::Instant,
@@ -17,8 +17,8 @@ pub enum Clock {
 }
 
 impl Clock {
-    /// The time of day in UTC, cut to the 100 nanoseconds that Defender's timestamps have.
-    #[expect(clippy::disallowed_methods, reason = "the one place that asks the system")]
+    /// Returns the time of day in UTC, truncated to the 100 nanoseconds of Defender's timestamps.
+    #[expect(clippy::disallowed_methods, reason = "the only place that reads the system's clock")]
     pub fn now(&self) -> OffsetDateTime {
         let now = match self {
             Clock::System => OffsetDateTime::now_utc(),

@@ -308,7 +308,7 @@ impl Work<'_> {
             resumed_at: self.resumed_at,
             sent,
             elapsed: self.begun.elapsed(),
-            calls_left: checkpoint.quota.left(self.share, self.clock.now()),
+            calls_left: checkpoint.quota.remaining(self.share, self.clock.now()),
         }
     }
 

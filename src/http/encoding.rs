@@ -1,5 +1,5 @@
-//! How a reply's text is encoded, undone. Compression goes in one go and into one piece of memory, which takes a third
-//! less time than doing it piece by piece as the reply comes. Pure.
+//! Content codings of responses. A body is decompressed at once into one buffer, which takes a third less time than
+//! piece by piece while it arrives. Pure.
 
 use bytes::Bytes;
 use flate2::{Decompress, FlushDecompress, Status};
@@ -8,32 +8,32 @@ use http::{HeaderMap, HeaderValue, header::CONTENT_ENCODING};
 use super::ExchangeError;
 use crate::buffers::SPARE;
 
-/// What is asked for. Defender answers with deflate (facts A4), others with gzip.
+/// The codings that are asked for. Defender answers with deflate, others with gzip.
 pub const ACCEPTED: HeaderValue = HeaderValue::from_static("gzip, deflate");
 
-/// How many times its length a page of alerts has when it is no longer compressed, at most as a rule.
+/// The usual ratio of a page of alerts to its compressed length, at most.
 const USUAL_RATIO: usize = 8;
 
-/// A window of 32 KB, the largest there is.
+/// The window of 32 KB, the largest one.
 const WINDOW_BITS: u8 = 15;
 
-/// The most codings of one body, as many as curl undoes. Each may cost as much time as the largest reply.
-const MOST_CODINGS: usize = 5;
+/// The most codings of one body, as in curl. Each may take as long as the largest body.
+const MAX_CODINGS: usize = 5;
 
 /// U+FEFF in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// One compression, as HTTP calls it (RFC 9110, section 8.4.1).
+/// A content coding (RFC 9110, section 8.4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Coding {
-    /// Members one after another (RFC 1952).
+    /// Gzip, of one or several members (RFC 1952).
     Gzip,
-    /// By its definition the zlib format, but many servers send it without zlib's header.
+    /// The zlib format by its definition, but many servers send raw deflate.
     Deflate,
 }
 
 impl Coding {
-    /// `None` for `identity`, which is none. The error is the name of a coding that is not known.
+    /// Returns the coding with this name; `None` for `identity`. The error is the name of an unknown one.
     fn named(name: &str) -> Result<Option<Self>, String> {
         match &*name.to_ascii_lowercase() {
             "" | "identity" => Ok(None),
@@ -43,7 +43,7 @@ impl Coding {
         }
     }
 
-    fn begin(self, body: &[u8]) -> Decompress {
+    fn decompressor(self, body: &[u8]) -> Decompress {
         match self {
             Self::Gzip => Decompress::new_gzip(WINDOW_BITS),
             Self::Deflate => Decompress::new(has_zlib_header(body)),
@@ -51,11 +51,11 @@ impl Coding {
     }
 }
 
-/// A compressed body, and the memory for what it is without. (That is taken where the decoder is made: what each
-/// thread takes stays with the thread for long.)
+/// A compressed body, and the buffer for its content. (The buffer is taken where the decoder is made, since memory that a
+/// thread allocates stays with the thread for long.)
 #[derive(Debug)]
 pub struct Decoder {
-    /// In the order in which they were applied.
+    /// The codings, in the order in which they were applied.
     codings: Vec<Coding>,
     body: Bytes,
     limit: usize,
@@ -63,12 +63,12 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// For a body that is compressed as `headers` tell, and that may be up to `limit` bytes long without, between
-    /// two codings too. `None` when it is not compressed.
+    /// Makes a decoder for a body with the codings that `headers` name, and of up to `limit` bytes after each of them.
+    /// Returns `None` when the body is not compressed.
     ///
     /// # Errors
     ///
-    /// [`ExchangeError::UnknownCoding`] when it is compressed in a way that was not asked for.
+    /// [`ExchangeError::UnknownCoding`] for a coding that was not asked for.
     pub fn of(headers: &HeaderMap, body: &Bytes, limit: usize) -> Result<Option<Self>, ExchangeError> {
         if body.is_empty() {
             return Ok(None);
@@ -79,8 +79,8 @@ impl Decoder {
                 codings.extend(Coding::named(name.trim()).map_err(ExchangeError::UnknownCoding)?);
             }
         }
-        if codings.len() > MOST_CODINGS {
-            return Err(ExchangeError::UnknownCoding(format!("{} codings, one upon another", codings.len())));
+        if codings.len() > MAX_CODINGS {
+            return Err(ExchangeError::UnknownCoding(format!("{} codings at once", codings.len())));
         }
         if codings.is_empty() {
             return Ok(None);
@@ -89,7 +89,7 @@ impl Decoder {
         Ok(Some(Self { codings, body: body.clone(), limit, text }))
     }
 
-    /// The body as it was before: what was applied last is undone first.
+    /// Decodes the body: the coding that was applied last comes first.
     pub fn decode(self) -> Result<Bytes, ExchangeError> {
         let Self { codings, mut body, limit, text } = self;
         let mut text = Some(text);
@@ -101,12 +101,12 @@ impl Decoder {
     }
 }
 
-/// `body` without `coding`, in `text`. What comes behind the end is another member of gzip or damage, except zeros:
-/// what is written in blocks is filled up with them, and gzip passes over them too.
+/// Decompresses `body` into `text`. What follows the end is another gzip member or damage, except zeros: files written in
+/// blocks are padded with them, and gzip ignores them too.
 fn inflate(coding: Coding, body: &[u8], mut text: Vec<u8>, limit: usize) -> Result<Bytes, ExchangeError> {
     let broken = |reason: &str| ExchangeError::Broken(format!("the compressed body {reason}").into());
     let mut member = body;
-    let mut inflate = coding.begin(member);
+    let mut inflate = coding.decompressor(member);
     loop {
         let read = usize::try_from(inflate.total_in()).unwrap_or(usize::MAX);
         let rest = member.get(read..).unwrap_or_default();
@@ -120,9 +120,9 @@ fn inflate(coding: Coding, body: &[u8], mut text: Vec<u8>, limit: usize) -> Resu
                     return Ok(SPARE.share(text));
                 }
                 if coding != Coding::Gzip {
-                    return Err(broken("goes on behind its end"));
+                    return Err(broken("continues behind its end"));
                 }
-                inflate = coding.begin(member);
+                inflate = coding.decompressor(member);
             }
             Ok(_) if length >= limit => return Err(ExchangeError::TooLarge),
             Ok(_) if length == text.capacity() => {
@@ -134,14 +134,14 @@ fn inflate(coding: Coding, body: &[u8], mut text: Vec<u8>, limit: usize) -> Resu
     }
 }
 
-/// The header is a number that 31 divides, with the method's number in its first byte (RFC 1950).
+/// Returns true for a zlib header: a multiple of 31, with the method 8 in its first byte (RFC 1950).
 fn has_zlib_header(body: &[u8]) -> bool {
     matches!(body, [method, flags, ..]
         if method & 0x0f == 8 && u16::from_be_bytes([*method, *flags]).is_multiple_of(31))
 }
 
-/// `body` without the byte order mark that some servers and editors write before a text; no byte is copied. What goes
-/// on with something else than ASCII, as JSON and XML never do, is no text of ours and stays as it is.
+/// Returns `body` without the byte order mark that some servers write before a text, without copying. A body that
+/// continues with something else than ASCII, as JSON and XML never do, is returned as it is.
 pub fn without_byte_order_mark(body: Bytes) -> Bytes {
     let mut text = &body[..];
     while let Some(rest) = text.strip_prefix(BYTE_ORDER_MARK) {
@@ -153,6 +153,7 @@ pub fn without_byte_order_mark(body: Bytes) -> Bytes {
         _ => body.slice_ref(text),
     }
 }
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -240,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn no_body_is_no_body_in_any_form() {
+    fn an_empty_body_has_no_coding() {
         for (_, name) in FORMS {
             assert!(read(name, b"", 10).expect("empty").is_none());
         }
@@ -263,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn all_members_of_gzip_are_read_and_zeros_behind_them_passed_over() {
+    fn all_members_of_gzip_are_read_and_zeros_behind_them_ignored() {
         let members = [&b"[1,"[..], b"", &vec![b' '; 100_000], b"2]"];
         let body = members.map(|text| compressed("gzip", text)).concat();
         let whole = members.concat();
@@ -272,9 +273,9 @@ mod tests {
             let read = read("gzip", &padded, whole.len() + 1).expect("all of them");
             assert_eq!(read.expect("it was compressed"), whole, "{padding}");
         }
-        // The limit is one for all.
+        // The limit is for all together.
         assert!(matches!(read("gzip", &body, whole.len() - 1), Err(ExchangeError::TooLarge)));
-        // A member that is begun has an end, and nothing else comes behind one.
+        // Each member that starts must end, and nothing else may follow.
         let last = body.len() - 1;
         for damaged in [&body[..last], &[&body[..], b"x"].concat(), &[&body[..], &[0, 0, 7]].concat()] {
             assert!(matches!(read("gzip", damaged, 200_000), Err(ExchangeError::Broken(_))));
@@ -293,14 +294,14 @@ mod tests {
     }
 
     #[test]
-    fn several_codings_are_undone_the_last_one_first() {
+    fn several_codings_are_decoded_the_last_one_first() {
         let twice = compressed("gzip", &compressed("zlib", b"[1]"));
         for encodings in [&["deflate, gzip"][..], &["deflate", "gzip"], &["deflate,identity", "GZIP"]] {
             let read = read_lines(encodings, &twice, 100).expect("both");
             assert_eq!(read.expect("it was compressed"), "[1]", "{encodings:?}");
         }
         assert!(matches!(read("gzip, deflate", &twice, 100), Err(ExchangeError::Broken(_))));
-        // The limit is one for what is between them too.
+        // The limit is for the intermediate result too.
         let bomb = compressed("gzip", &compressed("gzip", &vec![b' '; 1_000_000]));
         assert!(matches!(read("gzip, gzip", &bomb, 900_000), Err(ExchangeError::TooLarge)));
         assert!(matches!(read("gzip, gzip", &bomb, 500), Err(ExchangeError::TooLarge)));
@@ -309,15 +310,15 @@ mod tests {
     #[test]
     fn a_coding_that_was_not_asked_for_is_named() {
         for (encoding, name) in [("br", "br"), ("gzip, Zstd", "Zstd"), ("gzip;q=1", "gzip;q=1")] {
-            let refused = read(encoding, b"abc", 100).expect_err(encoding);
-            assert!(refused.to_string().contains(&format!("{name:?}")), "{refused}");
+            let error = read(encoding, b"abc", 100).expect_err(encoding);
+            assert!(error.to_string().contains(&format!("{name:?}")), "{error}");
         }
         let many = read("gzip, gzip, gzip, gzip, gzip, gzip", b"abc", 100);
         assert!(matches!(many, Err(ExchangeError::UnknownCoding(_))));
     }
 
     #[test]
-    fn a_byte_order_mark_is_taken_off_a_text_and_nothing_else_is() {
+    fn a_byte_order_mark_is_removed_from_a_text_and_nothing_else_is() {
         for (body, text) in [
             (&b"\xef\xbb\xbf{}"[..], &b"{}"[..]),
             (b"\xef\xbb\xbf\r\n[1]", b"\r\n[1]"),

@@ -1,10 +1,11 @@
-//! Which addresses no proxy is asked for: it would ask its own machine, and be told what is ours.
+//! The addresses that are never requested through a proxy: it would connect to its own machine, and see credentials that
+//! are for this one.
 
 use std::net::IpAddr;
 
 use reqwest::Url;
 
-/// True when `url` is on this machine or on its own link, where the identity endpoints of Azure are too.
+/// Returns true when `url` is on this machine or link-local, as the identity endpoints of Azure are.
 pub fn is_local(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().map(|ip| ip.to_canonical()) {

@@ -1,15 +1,15 @@
-//! The published quotas of Defender, kept on our side: 100 calls a minute and 1,500 an hour of each API
-//! (documentation pages of the APIs, "Limitations"). Pure: the time is handed in. Pure.
+//! The quotas that Defender publishes, respected on this side: 100 calls a minute and 1,500 an hour of each API
+//! (documentation pages of the APIs, section "Limitations"). Pure.
 //!
-//! The service keeps its own count across our runs, and each run may be another process, so the calls
-//! of the last hour are part of the checkpoint.
+//! The service counts across runs, and each run may be another process, so the calls of the last hour are part of the
+//! checkpoint.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use azure_core::time::OffsetDateTime;
 use serde::{Deserialize, Serialize};
 
-/// The APIs that have a quota each.
+/// The APIs of Defender. Each has its own quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum DefenderApi {
@@ -34,7 +34,7 @@ impl fmt::Display for DefenderApi {
     }
 }
 
-/// So many calls within so many seconds.
+/// A quota: so many calls within so many seconds.
 struct Limit {
     calls: u32,
     seconds: i64,
@@ -43,22 +43,22 @@ struct Limit {
 const MINUTE: Limit = Limit { calls: 100, seconds: 60 };
 const HOUR: Limit = Limit { calls: 1_500, seconds: 3_600 };
 
-/// Calls are counted by so many seconds. A call counts until the last moment of its bucket is out of
-/// the window, which errs on the safe side.
+/// The seconds of a bucket, in which calls are counted. A call counts until the end of its bucket leaves the window, so
+/// rather too long than too short.
 const BUCKET: i64 = 10;
 
-/// The next run may come to a machine whose clock is a little behind. Calls that seem to be made
-/// later than this in the future are not believed: the clock has jumped back.
+/// The tolerance for clocks, in seconds: the next run may be on a machine whose clock is a little behind. Calls that are
+/// further in the future are ignored: the clock was set back.
 const SKEW: i64 = 60;
 
-/// Calls made, by ten seconds, over the last hour. A bucket's number is its Unix time divided by ten.
+/// The calls of the last hour by API and bucket. A bucket's number is its Unix time divided by [`BUCKET`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Quota(BTreeMap<DefenderApi, BTreeMap<i64, u32>>);
 
 impl Quota {
-    /// How long to wait at `now` before one more call of `api` keeps within `share` (above 0, at most 1)
-    /// of both quotas; zero when it may go at once.
+    /// Returns the wait at `now` until one more call of `api` is within `share` (above 0, at most 1) of both quotas; zero
+    /// when it may be made at once.
     pub fn wait(&self, api: DefenderApi, share: f64, now: OffsetDateTime) -> Duration {
         let now = now.unix_timestamp();
         let seconds = [MINUTE, HOUR].map(|limit| {
@@ -77,7 +77,7 @@ impl Quota {
         Duration::from_secs(seconds[0].max(seconds[1]))
     }
 
-    /// Counts a call of `api` at `now`, and forgets those that count no more.
+    /// Counts a call of `api` at `now`, and forgets those that no longer count.
     pub fn record(&mut self, api: DefenderApi, now: OffsetDateTime) {
         let now = now.unix_timestamp();
         let counted = HOUR.counted(now);
@@ -89,15 +89,14 @@ impl Quota {
         *calls = calls.saturating_add(1);
     }
 
-    /// The calls of each API that has had any, as they count at `now`: of the last minute, and of the
-    /// last hour.
+    /// Returns the calls of each API that count at `now`: of the last minute, and of the last hour.
     pub fn used(&self, now: OffsetDateTime) -> impl Iterator<Item = (DefenderApi, u64, u64)> {
         let now = now.unix_timestamp();
         self.0.keys().map(move |api| (*api, self.made(*api, &MINUTE, now), self.made(*api, &HOUR, now)))
     }
 
-    /// How many calls of the API that has had most of them are left of `share` in the hour that ends at `now`.
-    pub fn left(&self, share: f64, now: OffsetDateTime) -> u64 {
+    /// Returns the calls that are left of `share` in the hour that ends at `now`, of the API with the fewest.
+    pub fn remaining(&self, share: f64, now: OffsetDateTime) -> u64 {
         let most = self.used(now).map(|(_, _, hour)| hour).max().unwrap_or(0);
         HOUR.allowed(share).saturating_sub(most)
     }
@@ -106,7 +105,7 @@ impl Quota {
         self.buckets(api, limit, now).map(|(_, calls)| u64::from(calls)).sum()
     }
 
-    /// The buckets that count at `now`, the oldest first.
+    /// Returns the buckets that count at `now`, the oldest first.
     fn buckets(&self, api: DefenderApi, limit: &Limit, now: i64) -> impl Iterator<Item = (i64, u32)> {
         let counted = limit.counted(now);
         let buckets = self.0.get(&api).map(move |buckets| buckets.range(counted));
@@ -115,12 +114,12 @@ impl Quota {
 }
 
 impl Limit {
-    /// The buckets that overlap the window that ends at `now`.
+    /// Returns the numbers of the buckets that overlap the window that ends at `now`.
     fn counted(&self, now: i64) -> std::ops::RangeInclusive<i64> {
         (now - self.seconds).div_euclid(BUCKET)..=(now + SKEW).div_euclid(BUCKET)
     }
 
-    /// At least one call, or nothing would ever go.
+    /// Returns the calls that `share` allows; at least one, so that no run waits for ever.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is within 0 to 1,500")]
     fn allowed(&self, share: f64) -> u64 {
         let calls = f64::from(self.calls);
@@ -146,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hundredth_call_of_a_minute_goes_and_the_next_waits_for_the_bucket_to_leave() {
+    fn the_hundredth_call_of_a_minute_is_made_and_the_next_waits_for_the_bucket_to_leave() {
         let wait = |calls, share, now| after(calls, start()).wait(DefenderApi::Machine, share, now).as_secs();
         let soon = start() + Span::seconds(1);
         assert_eq!((wait(99, 1.0, soon), wait(79, 0.8, soon), wait(0, 0.001, soon)), (0, 0, 0));
@@ -170,8 +169,8 @@ mod tests {
         assert_eq!(text, r#"{"alertList":{"179550324":1,"179550336":1}}"#);
         let used: Vec<_> = quota.used(start() + Span::minutes(61)).collect();
         assert_eq!(used, [(DefenderApi::AlertList, 1, 2)]);
-        assert_eq!(quota.left(0.8, start() + Span::minutes(61)), 1_198);
-        assert_eq!(after(1_501, start()).left(1.0, start()), 0);
+        assert_eq!(quota.remaining(0.8, start() + Span::minutes(61)), 1_198);
+        assert_eq!(after(1_501, start()).remaining(1.0, start()), 0);
     }
 
     #[test]
@@ -201,9 +200,9 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
         #[test]
-        fn a_caller_that_waits_as_told_keeps_within_both_quotas_and_gets_on(
+        fn a_caller_that_waits_as_told_stays_within_both_quotas_and_makes_progress(
             share in prop_oneof![Just(0.8), Just(1.0), 0.001..=1.0],
-            // Milliseconds between a call and the wish for the next.
+            // Milliseconds between a call and the next.
             pauses in prop::collection::vec(prop_oneof![4 => Just(0_i64), 1 => 0..20_000_i64], 1..50),
             offset in 0..10_000_i64,
             restarts in 20..500_usize,
@@ -213,7 +212,7 @@ mod tests {
             let (mut now, mut quota, mut calls) = (begin, Quota::default(), Vec::new());
             for pause in pauses.iter().cycle() {
                 now += quota.wait(DefenderApi::Machine, share, now);
-                prop_assert_eq!(quota.wait(DefenderApi::Machine, share, now), Duration::ZERO, "to wait once is enough");
+                prop_assert_eq!(quota.wait(DefenderApi::Machine, share, now), Duration::ZERO, "one wait is enough");
                 if now >= begin + Span::hours(HOURS) {
                     break;
                 }
@@ -223,7 +222,7 @@ mod tests {
                     let text = serde_json::to_string(&quota).expect("JSON");
                     quota = serde_json::from_str(&text).expect("a quota");
                 }
-                // Some time goes by with every call.
+                // Each call takes some time.
                 now += Span::milliseconds(pause + 1);
             }
             for (quota, seconds) in [(100.0, 60), (1_500.0, 3_600)] {

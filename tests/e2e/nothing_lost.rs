@@ -133,7 +133,7 @@ async fn a_machine_that_cannot_be_read_holds_back_its_own_alerts_only_and_not_fo
     stage.cloud.fault(Fault::status(500).on(Service::Defender).matching("bad").always());
     let host = stage.host().await;
     let error = fail(&host.fire(Payload::regular()).await);
-    assert!(error.contains("1 alerts wait") && error.contains("MDATP_ENRICH_PATIENCE"), "{error}");
+    assert!(error.contains("1 alert waits") && error.contains("MDATP_ENRICH_PATIENCE"), "{error}");
     assert_eq!(stage.sent_ids(), ["old", "other"]);
     assert!(stage.cloud.records()[0].get("osPlatform").is_none());
 
