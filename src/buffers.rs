@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 
 /// The spare memory of this process.
-pub static SPARE: Spare = Spare(Mutex::new(Vec::new()));
+pub static POOL: Spare = Spare(Mutex::new(Vec::new()));
 
 /// Smaller pieces are the allocator's, and larger ones go back to the system. In bytes: from what glibc takes from
 /// the system for each piece, to twice a page of alerts.
@@ -84,34 +84,34 @@ mod tests {
 
     #[test]
     fn memory_comes_back_with_the_last_slice() {
-        static SPARE: Spare = Spare(Mutex::new(Vec::new()));
-        let mut text = SPARE.take(300_000);
+        static POOL: Spare = Spare(Mutex::new(Vec::new()));
+        let mut text = POOL.take(300_000);
         text.extend_from_slice(b"some text");
         let place = text.as_ptr();
-        let whole = SPARE.share(text);
+        let whole = POOL.share(text);
         let slice = whole.slice(5..);
         drop(whole);
         assert_eq!(slice, "text");
-        let other = SPARE.take(300_000);
+        let other = POOL.take(300_000);
         assert_ne!(other.as_ptr(), place, "a slice of it is in use");
         drop(slice);
-        let larger = SPARE.take(600_000);
+        let larger = POOL.take(600_000);
         assert_ne!(larger.as_ptr(), place, "it is too small");
-        let again = SPARE.take(400_000);
+        let again = POOL.take(400_000);
         assert!(again.as_ptr() == place && again.is_empty());
     }
 
     #[test]
     fn few_pieces_are_kept_and_none_too_small_or_too_large() {
-        static SPARE: Spare = Spare(Mutex::new(Vec::new()));
+        static POOL: Spare = Spare(Mutex::new(Vec::new()));
         for room in [*KEPT.start() - 1, *KEPT.end() + 1] {
-            drop(SPARE.share(Vec::with_capacity(room)));
+            drop(POOL.share(Vec::with_capacity(room)));
         }
-        assert!(SPARE.lock().is_empty());
-        let all: Vec<_> = (0..PIECES).map(|_| SPARE.share(SPARE.take(*KEPT.start()))).collect();
-        drop(SPARE.share(SPARE.take(*KEPT.end())));
+        assert!(POOL.lock().is_empty());
+        let all: Vec<_> = (0..PIECES).map(|_| POOL.share(POOL.take(*KEPT.start()))).collect();
+        drop(POOL.share(POOL.take(*KEPT.end())));
         drop(all);
-        let rooms: Vec<_> = SPARE.lock().iter().map(Vec::capacity).collect();
+        let rooms: Vec<_> = POOL.lock().iter().map(Vec::capacity).collect();
         assert_eq!(rooms, [*KEPT.start(); PIECES]);
     }
 }

@@ -22,7 +22,7 @@ use http::{
 use reqwest::Url;
 
 use crate::{
-    buffers::SPARE,
+    buffers::POOL,
     error_chain::{chain, one_line},
     http::advice::{IN_BETWEEN, trust_advice},
 };
@@ -284,14 +284,14 @@ async fn over_network(
         .send()
         .await?;
     let told = response.content_length().and_then(|length| length.try_into().ok());
-    let mut body = SPARE.take(told.unwrap_or(0).min(REPLY_LIMIT));
+    let mut body = POOL.take(told.unwrap_or(0).min(REPLY_LIMIT));
     while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > REPLY_LIMIT {
             return Err(ExchangeError::TooLarge);
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Reply { status: response.status(), headers: response.headers().clone(), body: SPARE.share(body) })
+    Ok(Reply { status: response.status(), headers: response.headers().clone(), body: POOL.share(body) })
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ pub mod testing {
         record::{
             alert::{Alert, Fingerprint, Mode},
             batch::{Ack, Batch, Packer},
-            json::object::Object,
+            json::Object,
             machine::Machine,
             merge::merge,
             page::Page,
@@ -80,7 +80,7 @@ pub mod testing {
             truncate,
         },
         report::RunReport,
-        schema::{ColumnType, Shape, check::Document, columns, extras, rule, table},
+        schema::{ColumnType, Shape, check::SchemaDocument, columns, extras, rule, table},
         services::Services,
         sink::shared_key::SigningKey,
         state::{StateStore, checkpoint::Checkpoint},

@@ -20,7 +20,7 @@ use crate::{
         call::{CallError, Caller, Refusal},
         credential::Credential,
     },
-    record::{alert::Mode, json::object::Object, truncate::Limits},
+    record::{alert::Mode, json::Object, truncate::Limits},
 };
 use data_collector::DataCollector;
 use logs_ingestion::LogsIngestion;

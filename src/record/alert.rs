@@ -5,10 +5,7 @@ use bytestring::ByteString;
 use sha2::{Digest, Sha256};
 
 use crate::record::{
-    json::{
-        object::{Border, Object, text_of},
-        plain,
-    },
+    json::{Border, Object, plain, text_of},
     timestamp::{self, floor},
 };
 
@@ -161,7 +158,7 @@ impl<'a> Head<'a> {
 
     fn alert(&self, text: ByteString, borders: Option<Vec<Border>>) -> Result<Alert, InvalidAlert> {
         let text_in = |value: Option<&'a str>| value.and_then(text_of).filter(|text| !text.is_empty());
-        let time_in = |value: Option<&str>| timestamp::read(&text_of(value?).unwrap_or(value?.into()));
+        let time_in = |value: Option<&str>| timestamp::parse(&text_of(value?).unwrap_or(value?.into()));
         let Some(id) = text_in(self.id).map(String::from) else {
             return Err(InvalidAlert { text, reason: "it has no id that is a text".to_owned() });
         };
@@ -243,7 +240,7 @@ mod tests {
             let text =
                 format!(r#"{{"id":"a","alertCreationTime":"{created}","lastUpdateTime":"{updated}"}}"#);
             let alert = Alert::parse(text.into()).expect("an alert");
-            assert_eq!(alert.generated(mode), Some((member, timestamp::read(time).expect("a time"))));
+            assert_eq!(alert.generated(mode), Some((member, timestamp::parse(time).expect("a time"))));
         }
         assert_eq!(alert(r#"{"id":"a"}"#).generated(Mode::Updated), None);
     }

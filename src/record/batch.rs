@@ -5,7 +5,7 @@ use std::time::Duration;
 use azure_core::time::OffsetDateTime;
 use bytes::Bytes;
 
-use crate::{buffers::SPARE, record::alert::Fingerprint};
+use crate::{buffers::POOL, record::alert::Fingerprint};
 
 /// What the acceptance of a record means for the checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +117,7 @@ impl Draft {
             return None;
         }
         self.body.push(b']');
-        Some(Batch { body: SPARE.share(self.body), acks: self.acks, starts: self.starts })
+        Some(Batch { body: POOL.share(self.body), acks: self.acks, starts: self.starts })
     }
 }
 
@@ -157,7 +157,7 @@ impl Packer {
         let is_long = self.span.is_some_and(|span| self.draft.would_span(ack.generated) > span);
         let full = if is_full || is_long { self.take() } else { None };
         if self.draft.acks.is_empty() {
-            self.draft.body = SPARE.take(self.target);
+            self.draft.body = POOL.take(self.target);
         }
         self.draft.add(record, ack);
         Ok(full)

@@ -54,7 +54,7 @@ impl Fingerprints {
     }
 
     /// Forgets the minutes before that of `time`.
-    pub fn forget_before(&mut self, time: OffsetDateTime) {
+    pub fn remove_before(&mut self, time: OffsetDateTime) {
         let kept = self.by_minute.split_off(&minute_of(time));
         for fingerprint in std::mem::replace(&mut self.by_minute, kept).into_values().flatten() {
             self.all.remove(&fingerprint);

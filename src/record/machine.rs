@@ -4,10 +4,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::record::json::{
-    object::{Border, Member, Object, append_compact, append_name, text_of},
-    repair::repaired,
-};
+use crate::record::json::{Border, Member, Object, append_compact, append_name, repair::repaired, text_of};
 
 /// A machine of `GET /api/machines/{id}`: its members as the record takes them.
 #[derive(Debug, Clone, Default)]
@@ -22,13 +19,13 @@ impl Machine {
     /// Reads one machine. What is wrong inside of its texts is put right.
     pub fn parse(body: &Bytes) -> Result<Self, serde_json::Error> {
         let read = |body: &[u8]| Object::parse(body).map(|object| Self::of(&object));
-        read(body).or_else(|flaw| read(repaired(body).as_bytes()).map_err(|_| flaw))
+        read(body).or_else(|json_error| read(repaired(body).as_bytes()).map_err(|_| json_error))
     }
 
     /// Reads a list of machines, by id. An element without one is left out. What is wrong inside of texts is put
     /// right.
     pub fn parse_list(body: &Bytes) -> Result<Vec<(String, Self)>, serde_json::Error> {
-        Self::list(body).or_else(|flaw| Self::list(repaired(body).as_bytes()).map_err(|_| flaw))
+        Self::list(body).or_else(|json_error| Self::list(repaired(body).as_bytes()).map_err(|_| json_error))
     }
 
     fn list(body: &[u8]) -> Result<Vec<(String, Self)>, serde_json::Error> {

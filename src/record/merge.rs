@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use crate::{
     record::{
-        json::object::{Member, MemberMap, Object, append_compact},
+        json::{Member, MemberMap, Object, append_compact},
         machine::Machine,
     },
     schema::TIME_GENERATED,

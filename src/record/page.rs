@@ -22,7 +22,7 @@ pub struct Page {
     /// The service's own time when it answered: what was created later cannot be on the page.
     pub as_of: Option<OffsetDateTime>,
     /// Why the reply is not valid JSON; `None` for one that is.
-    pub flaw: Option<serde_json::Error>,
+    pub json_error: Option<serde_json::Error>,
 }
 
 /// The body of a reply with a list.
@@ -44,21 +44,21 @@ impl Page {
     pub fn parse(body: &Bytes, as_of: Option<OffsetDateTime>) -> Result<Self, serde_json::Error> {
         match Self::of_json(body.clone(), as_of) {
             Ok(page) => Ok(page),
-            Err(flaw) if Self::is_meant_by(body) => {
+            Err(json_error) if Self::is_complete_list(body) => {
                 let text = repaired(body);
                 let page = Self::of_json(Bytes::from(text.clone()), as_of);
                 match page.ok().or_else(|| Self::piece_by_piece(&text.into(), as_of)) {
-                    Some(page) => Ok(Self { flaw: Some(flaw), ..page }),
-                    None => Err(flaw),
+                    Some(page) => Ok(Self { json_error: Some(json_error), ..page }),
+                    None => Err(json_error),
                 }
             }
-            Err(flaw) => Err(flaw),
+            Err(json_error) => Err(json_error),
         }
     }
 
     /// True for a whole body that is meant to be a list, whatever is wrong inside of it; false for one that is cut
     /// short, and for a web page.
-    pub fn is_meant_by(body: &[u8]) -> bool {
+    pub fn is_complete_list(body: &[u8]) -> bool {
         let is_blank = |byte: &u8| *byte <= b' ';
         let Some(start) = body.iter().position(|byte| !is_blank(byte)) else { return false };
         let end = body.iter().rposition(|byte| !is_blank(byte)).unwrap_or_default();
@@ -69,11 +69,11 @@ impl Page {
     fn of_json(body: Bytes, as_of: Option<OffsetDateTime>) -> Result<Self, serde_json::Error> {
         let body = ByteString::try_from(body).map_err(serde_json::Error::custom)?;
         if let Some((elements, has_next_link)) = plainly(&body) {
-            return Ok(Self { elements, has_next_link, as_of, flaw: None });
+            return Ok(Self { elements, has_next_link, as_of, json_error: None });
         }
         let page: Body<'_> = serde_json::from_str(&body)?;
         let elements = page.value.iter().map(|raw| Alert::parse(body.slice_ref(raw.get()))).collect();
-        Ok(Self { elements, has_next_link: page.next_link.is_some(), as_of, flaw: None })
+        Ok(Self { elements, has_next_link: page.next_link.is_some(), as_of, json_error: None })
     }
 
     /// The elements between the brackets and commas of a text that is no JSON; `None` when these do not lead to its
@@ -99,7 +99,12 @@ impl Page {
         if elements.iter().filter_map(|element| element.as_ref().err()).any(holds_several) {
             return None;
         }
-        Some(Self { elements, has_next_link: link.is_some_and(|link| link != "null"), as_of, flaw: None })
+        Some(Self {
+            elements,
+            has_next_link: link.is_some_and(|link| link != "null"),
+            as_of,
+            json_error: None,
+        })
     }
 }
 
@@ -194,11 +199,11 @@ mod tests {
         ] {
             let page = Page::parse(&Bytes::copy_from_slice(body), None).expect("a page");
             assert_eq!(ids(&page), expected);
-            assert!(page.flaw.is_some() && !page.has_next_link);
+            assert!(page.json_error.is_some() && !page.has_next_link);
         }
         let linked = parse(r#"{"value":[{"n":NaN}],"@odata.nextLink":"x"}"#).expect("a page");
         assert!(linked.has_next_link);
-        assert!(parse(r#"{"value":[{"id":"a"}]}"#).expect("a page").flaw.is_none());
+        assert!(parse(r#"{"value":[{"id":"a"}]}"#).expect("a page").json_error.is_none());
     }
 
     #[test]

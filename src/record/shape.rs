@@ -11,10 +11,7 @@ mod value;
 
 use crate::{
     record::{
-        json::{
-            object::{Member, Object, append_compact, append_name},
-            scan,
-        },
+        json::{Member, Object, append_compact, append_name, scan},
         truncate::{self, Fit, Limits, Names},
     },
     schema::{self, FIELDS, Field, Kind, Part, Shape, TIME_GENERATED, TRUNCATED},
@@ -234,7 +231,7 @@ impl<'a> Writer<'a> {
         keys: &'static Keys,
         value: &str,
     ) -> bool {
-        let Some(object) = Object::of(value) else { return false };
+        let Some(object) = Object::from_valid(value) else { return false };
         let mut left = Vec::new();
         for Member { name, value } in object.members {
             let part = parts.iter().zip(&keys.parts).find(|(part, _)| part.name == name);

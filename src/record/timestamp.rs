@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use azure_core::time::{Duration, OffsetDateTime, parse_rfc3339, parse_rfc7231, to_rfc3339};
 
-use crate::record::json::object::text_of;
+use crate::record::json::text_of;
 
 /// The step between two times that Defender, Kusto and Log Analytics can tell apart: 100 ns.
 pub const TICK: Duration = Duration::nanoseconds(100);
@@ -13,7 +13,7 @@ pub const TICK: Duration = Duration::nanoseconds(100);
 /// for the T, zones such as `+0100` and `UTC`, no seconds, no time of day), the month-first form of .NET
 /// (`11/27/2026 10:00:00`, also with AM and PM), dates of HTTP, and the time since 1970 in seconds, milliseconds,
 /// microseconds or nanoseconds, also as `/Date(…)/`.
-pub fn read(text: &str) -> Option<OffsetDateTime> {
+pub fn parse(text: &str) -> Option<OffsetDateTime> {
     let text = text.trim();
     // The parser takes any separator between date and time.
     let read = parse_rfc3339(text).ok().filter(|_| matches!(text.as_bytes().get(10), Some(b'T' | b't')));
@@ -25,7 +25,7 @@ pub fn read(text: &str) -> Option<OffsetDateTime> {
 /// less than a [`TICK`]. `None` when it says no time.
 pub fn stamp(value: &str) -> Option<Cow<'_, str>> {
     let text = text_of(value)?;
-    let time = read(&text)?;
+    let time = parse(&text)?;
     let is_as_written = text.ends_with('Z') && time == floor(time) && parse_rfc3339(&text).is_ok();
     Some(match is_as_written {
         true => value.into(),
@@ -139,7 +139,7 @@ mod tests {
             ("/Date(1795773600123)/", "2026-11-27T10:00:00.123Z"),
             ("/Date(1795773600123+0100)/", "2026-11-27T10:00:00.123Z"),
         ] {
-            assert_eq!(read(text).map(|time| to_rfc3339(&time)).as_deref(), Some(time), "{text}");
+            assert_eq!(parse(text).map(|time| to_rfc3339(&time)).as_deref(), Some(time), "{text}");
         }
     }
 
@@ -163,7 +163,7 @@ mod tests {
             "/Date(x)/",
             "-795773600",
         ] {
-            assert_eq!(read(text), None, "{text}");
+            assert_eq!(parse(text), None, "{text}");
         }
     }
 
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn what_is_less_than_a_tick_goes() {
-        let time = read("2026-11-27T10:00:00.123456789Z").expect("a time");
+        let time = parse("2026-11-27T10:00:00.123456789Z").expect("a time");
         assert_eq!(to_rfc3339(&floor(time)), "2026-11-27T10:00:00.1234567Z");
     }
 }

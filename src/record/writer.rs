@@ -3,7 +3,7 @@
 
 use crate::{
     record::{
-        json::object::Object,
+        json::Object,
         shape::Shaped,
         truncate::{Fit, Limits},
     },

@@ -73,7 +73,7 @@ struct Known {
 
 /// What looking up brought.
 #[derive(Debug, Default)]
-pub struct LookedUp {
+pub struct LookupSummary {
     /// Machines read.
     pub found: u64,
     /// Machines that the service does not know.
@@ -90,7 +90,7 @@ pub enum MachineLookup {
     /// The alert names none, or the service does not know it.
     None,
     /// The service failed to tell.
-    Unknown,
+    Failed,
 }
 
 impl Machines {
@@ -129,7 +129,7 @@ impl Machines {
         match self.known.get(id) {
             Some(known) => MachineLookup::Found(known.machine.clone()),
             None if self.missing.contains(id) => MachineLookup::None,
-            None => MachineLookup::Unknown,
+            None => MachineLookup::Failed,
         }
     }
 
@@ -140,7 +140,7 @@ impl Machines {
         ids: impl Iterator<Item = &str>,
         defender: &Defender,
         caller: &Caller,
-    ) -> Result<LookedUp, CallError> {
+    ) -> Result<LookupSummary, CallError> {
         // Not later: what is looked up now is asked for next.
         while self.bytes > MOST_BYTES {
             self.forget_oldest();
@@ -152,7 +152,8 @@ impl Machines {
         let before = wanted.len();
         self.in_the_fleet(&mut wanted, defender, caller).await?;
         self.in_bulk(&mut wanted, defender, caller).await?;
-        let mut looked_up = LookedUp { found: (before - wanted.len()) as u64, ..LookedUp::default() };
+        let mut looked_up =
+            LookupSummary { found: (before - wanted.len()) as u64, ..LookupSummary::default() };
         let look_ups: Vec<_> =
             wanted.into_iter().map(|id| async move { (id, defender.machine(id, caller).await) }).collect();
         let mut look_ups = stream::iter(look_ups).buffer_unordered(CALLS_AT_ONCE);

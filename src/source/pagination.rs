@@ -240,7 +240,7 @@ impl<'a> Pagination<'a> {
     }
 
     /// Goes on after the one element of a page that cannot be read: alone with the next one, and then as before.
-    pub fn pass_over(&mut self) {
+    pub fn skip_unreadable(&mut self) {
         self.skip += 1;
         (self.phase, self.last) = (Phase::Begun, None);
         (self.is_single, self.has_passed_over) = (true, true);

@@ -16,7 +16,7 @@ use crate::{
         advice::{INVALID_BINDING, Service},
         call::{CallError, Refusal},
     },
-    record::{json::object::Object, merge::merge},
+    record::{json::Object, merge::merge},
     schema::Shape,
     sink::Sent,
 };

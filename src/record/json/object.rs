@@ -73,7 +73,7 @@ impl<'a> Object<'a> {
 
     /// The members of the object that `valid` is, which is known to be valid JSON. None when it is another
     /// value, or when a name is no Unicode text (a lone surrogate).
-    pub fn of(valid: &'a str) -> Option<Self> {
+    pub fn from_valid(valid: &'a str) -> Option<Self> {
         if !valid.starts_with('{') {
             return None;
         }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use azure_core::time::{parse_rfc3339, to_rfc3339};
 
 use crate::{
-    record::{json::object::text_of, timestamp},
+    record::{json::text_of, timestamp},
     schema::Kind,
 };
 
@@ -150,7 +150,7 @@ fn is_time(value: &str) -> bool {
 fn time(value: &str) -> Option<Cow<'_, str>> {
     let text = text_of(value).filter(|_| value.starts_with('"'))?;
     let is_rfc_3339 = matches!(text.as_bytes().get(10), Some(b'T' | b't')) && parse_rfc3339(&text).is_ok();
-    let time = timestamp::read(&text).filter(|_| !is_rfc_3339)?;
+    let time = timestamp::parse(&text).filter(|_| !is_rfc_3339)?;
     let is_kept = time == timestamp::floor(time) && (1..=9999).contains(&time.year());
     is_kept.then(|| format!("\"{}\"", to_rfc3339(&time)).into())
 }

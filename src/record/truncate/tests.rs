@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::record::json::object::Object;
+use crate::record::json::Object;
 
 const NAMES: Names<'static> = Names {
     list: "truncatedFields",
