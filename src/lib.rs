@@ -76,7 +76,6 @@ pub mod testing {
             machine::Machine,
             merge::merge,
             page::Page,
-            shape::UNION,
             truncate,
         },
         report::RunReport,

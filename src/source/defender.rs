@@ -18,7 +18,7 @@ use crate::{
     },
     record::{
         alert::{Alert, Mode},
-        json::repair::repaired,
+        json::repaired,
         machine::Machine,
         page::Page,
         window::Window,

@@ -270,7 +270,7 @@ impl Machines {
         if self.known.contains_key(&id) {
             return;
         }
-        self.bytes += machine.bytes() + 2 * id.len();
+        self.bytes += machine.memory() + 2 * id.len();
         self.ages.push_back(id.clone());
         self.known.insert(id, Known { machine: Arc::new(machine), read_at });
     }
@@ -278,7 +278,7 @@ impl Machines {
     fn forget_oldest(&mut self) {
         let Some(id) = self.ages.pop_front() else { return };
         if let Some(known) = self.known.remove(&id) {
-            self.bytes -= known.machine.bytes() + 2 * id.len();
+            self.bytes -= known.machine.memory() + 2 * id.len();
         }
     }
 }
