@@ -1,5 +1,5 @@
-//! Large pieces of memory, used again. To get one anew means to get each of its pages from the system when it is
-//! first written, which takes longer than decompressing into it (measured), and leaves the heap in pieces. Pure.
+//! A pool of large buffers. In a new one, the system has to supply each page of memory when it is first written, which takes
+//! longer than decompressing into it (measured), and freed ones fragment the heap. Pure.
 
 use std::{
     mem,
@@ -9,51 +9,51 @@ use std::{
 
 use bytes::Bytes;
 
-/// The spare memory of this process.
-pub static SPARE: Spare = Spare(Mutex::new(Vec::new()));
+/// The buffers of this process.
+pub static POOL: BufferPool = BufferPool(Mutex::new(Vec::new()));
 
-/// Smaller pieces are the allocator's, and larger ones go back to the system. In bytes: from what glibc takes from
-/// the system for each piece, to twice a page of alerts.
+/// The capacities of the buffers that are kept, in bytes: from the size above which glibc asks the system for each
+/// allocation, to twice a page of alerts. Smaller buffers are left to the allocator, and larger ones are freed.
 const KEPT: RangeInclusive<usize> = 128 * 1024..=8 * 1024 * 1024;
 
-/// So many pieces are kept at most: for two pages, as they come and without their compression, and for three posts.
-const PIECES: usize = 7;
+/// The most buffers that are kept: for two pages, as received and decompressed, and for three batches.
+const MAX_KEPT: usize = 7;
 
-/// Memory that nobody uses for now.
+/// Buffers that are not in use.
 #[derive(Debug)]
-pub struct Spare(Mutex<Vec<Vec<u8>>>);
+pub struct BufferPool(Mutex<Vec<Vec<u8>>>);
 
-impl Spare {
-    /// Memory for `room` bytes or more, with nothing in it.
-    pub fn take(&self, room: usize) -> Vec<u8> {
-        if room < *KEPT.start() {
-            return Vec::with_capacity(room);
+impl BufferPool {
+    /// Returns an empty buffer for at least `capacity` bytes.
+    pub fn take(&self, capacity: usize) -> Vec<u8> {
+        if capacity < *KEPT.start() {
+            return Vec::with_capacity(capacity);
         }
-        // Of a few sizes only, so that there is one that fits.
-        let room = room.next_power_of_two();
-        let mut pieces = self.lock();
-        match pieces.iter().position(|piece| piece.capacity() == room) {
-            Some(place) => pieces.remove(place),
-            None => Vec::with_capacity(room),
+        // Of a few sizes only, so that a kept one fits.
+        let capacity = capacity.next_power_of_two();
+        let mut buffers = self.lock();
+        match buffers.iter().position(|buffer| buffer.capacity() == capacity) {
+            Some(place) => buffers.remove(place),
+            None => Vec::with_capacity(capacity),
         }
     }
 
-    /// `text` to be shared. When nobody has any of it any more, its memory is spare.
-    pub fn share(&'static self, text: Vec<u8>) -> Bytes {
-        if !KEPT.contains(&text.capacity()) {
-            return text.into();
+    /// Makes `buffer` shared memory. When its last slice is dropped, it returns to the pool.
+    pub fn share(&'static self, buffer: Vec<u8>) -> Bytes {
+        if !KEPT.contains(&buffer.capacity()) {
+            return buffer.into();
         }
-        Bytes::from_owner(Shared { text, spare: self })
+        Bytes::from_owner(Shared { buffer, pool: self })
     }
 
-    fn keep(&self, mut text: Vec<u8>) {
-        text.clear();
-        let mut pieces = self.lock();
-        // The one that has been spare for longest makes room.
-        if pieces.len() == PIECES {
-            pieces.remove(0);
+    fn keep(&self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        let mut buffers = self.lock();
+        // The one that has been unused for longest is freed.
+        if buffers.len() == MAX_KEPT {
+            buffers.remove(0);
         }
-        pieces.push(text);
+        buffers.push(buffer);
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
@@ -62,19 +62,19 @@ impl Spare {
 }
 
 struct Shared {
-    text: Vec<u8>,
-    spare: &'static Spare,
+    buffer: Vec<u8>,
+    pool: &'static BufferPool,
 }
 
 impl AsRef<[u8]> for Shared {
     fn as_ref(&self) -> &[u8] {
-        &self.text
+        &self.buffer
     }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.spare.keep(mem::take(&mut self.text));
+        self.pool.keep(mem::take(&mut self.buffer));
     }
 }
 
@@ -83,35 +83,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_comes_back_with_the_last_slice() {
-        static SPARE: Spare = Spare(Mutex::new(Vec::new()));
-        let mut text = SPARE.take(300_000);
+    fn a_buffer_returns_with_its_last_slice() {
+        static POOL: BufferPool = BufferPool(Mutex::new(Vec::new()));
+        let mut text = POOL.take(300_000);
         text.extend_from_slice(b"some text");
         let place = text.as_ptr();
-        let whole = SPARE.share(text);
+        let whole = POOL.share(text);
         let slice = whole.slice(5..);
         drop(whole);
         assert_eq!(slice, "text");
-        let other = SPARE.take(300_000);
+        let other = POOL.take(300_000);
         assert_ne!(other.as_ptr(), place, "a slice of it is in use");
         drop(slice);
-        let larger = SPARE.take(600_000);
+        let larger = POOL.take(600_000);
         assert_ne!(larger.as_ptr(), place, "it is too small");
-        let again = SPARE.take(400_000);
+        let again = POOL.take(400_000);
         assert!(again.as_ptr() == place && again.is_empty());
     }
 
     #[test]
-    fn few_pieces_are_kept_and_none_too_small_or_too_large() {
-        static SPARE: Spare = Spare(Mutex::new(Vec::new()));
-        for room in [*KEPT.start() - 1, *KEPT.end() + 1] {
-            drop(SPARE.share(Vec::with_capacity(room)));
+    fn few_buffers_are_kept_and_none_too_small_or_too_large() {
+        static POOL: BufferPool = BufferPool(Mutex::new(Vec::new()));
+        for capacity in [*KEPT.start() - 1, *KEPT.end() + 1] {
+            drop(POOL.share(Vec::with_capacity(capacity)));
         }
-        assert!(SPARE.lock().is_empty());
-        let all: Vec<_> = (0..PIECES).map(|_| SPARE.share(SPARE.take(*KEPT.start()))).collect();
-        drop(SPARE.share(SPARE.take(*KEPT.end())));
+        assert!(POOL.lock().is_empty());
+        let all: Vec<_> = (0..MAX_KEPT).map(|_| POOL.share(POOL.take(*KEPT.start()))).collect();
+        drop(POOL.share(POOL.take(*KEPT.end())));
         drop(all);
-        let rooms: Vec<_> = SPARE.lock().iter().map(Vec::capacity).collect();
-        assert_eq!(rooms, [*KEPT.start(); PIECES]);
+        let capacities: Vec<_> = POOL.lock().iter().map(Vec::capacity).collect();
+        assert_eq!(capacities, [*KEPT.start(); MAX_KEPT]);
     }
 }

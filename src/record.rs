@@ -1,8 +1,8 @@
-//! What passes through a run, as plain values: alerts and machines as Defender sends them, the records they are merged
-//! into, and the batches that records are packed into.
+//! The data of a run: alerts and machines as Defender sends them, the records they are merged into, and the batches that
+//! records are packed into.
 //!
-//! Everything below this folder is pure: no clock, no environment, no network and no await. It uses
-//! [`schema`](crate::schema) and [`buffers`](crate::buffers), and everybody may use it.
+//! Everything in this folder is pure: no clock, no environment, no network and no await. It uses
+//! [`schema`](crate::schema) and [`buffers`](crate::buffers), and may be used from anywhere above them.
 
 pub mod alert;
 pub mod batch;
@@ -10,6 +10,7 @@ pub mod fingerprints;
 pub mod json;
 pub mod machine;
 pub mod merge;
+mod odata;
 pub mod page;
 pub mod shape;
 pub mod timestamp;

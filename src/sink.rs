@@ -21,7 +21,7 @@ use crate::{
         credential::Credential,
         error_detail::TIME_RANGE_TOO_LONG,
     },
-    record::{alert::Mode, json::object::Object, truncate::Limits},
+    record::{alert::Mode, json::Object, truncate::Limits},
 };
 use data_collector::DataCollector;
 use logs_ingestion::LogsIngestion;

@@ -1,5 +1,4 @@
-//! Where alerts and their machines come from: Defender's API, which page of its list to ask for next, and the machines
-//! that are known. Uses [`http`](crate::http) and [`record`](crate::record); [`pipeline`](crate::pipeline) uses it.
+//! The source of alerts and machines: Defender's API, the pagination of its alert list, and a cache of machines. Uses [`http`](crate::http) and [`record`](crate::record); [`pipeline`](crate::pipeline) uses it.
 
 pub mod defender;
 pub mod machines;

@@ -31,8 +31,8 @@ fn page_union() {
 }
 
 #[test]
-fn shrink() {
-    each_in("fuzz/seeds/shrink", properties::shrink::holds);
+fn truncate() {
+    each_in("fuzz/seeds/truncate", properties::truncate::holds);
 }
 
 #[test]

@@ -8,5 +8,5 @@ pub mod invocation;
 mod json;
 pub mod page_union;
 pub mod retry_after;
-pub mod shrink;
 pub mod signing_key;
+pub mod truncate;

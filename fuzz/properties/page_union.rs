@@ -23,7 +23,7 @@ pub fn holds(input: &[u8]) {
         let _ = Machine::parse_list(text);
     }
     let Some(page) = parse_both_ways(page) else { return };
-    let is_flawless = page.flaw.is_none();
+    let is_flawless = page.json_error.is_none();
     for element in page.elements {
         match element {
             Ok(alert) => {
@@ -45,7 +45,7 @@ fn parse_both_ways(page: &[u8]) -> Option<Page> {
     let page = Page::parse(&Bytes::copy_from_slice(page), None);
     assert_eq!(page.is_ok(), with_blank.is_ok(), "what is JSON depends on a blank");
     let (page, with_blank) = (page.ok()?, with_blank.ok()?);
-    assert_eq!(page.flaw.is_some(), with_blank.flaw.is_some());
+    assert_eq!(page.json_error.is_some(), with_blank.json_error.is_some());
     assert_eq!(page.has_next_link, with_blank.has_next_link);
     assert_eq!(page.elements.len(), with_blank.elements.len());
     for (element, other) in page.elements.iter().zip(&with_blank.elements) {

@@ -14,9 +14,9 @@ use crate::{
     config::{Problem, log_name, settings::Settings},
     schema::{
         Column, Shape, asim,
-        check::{Difference, Document},
+        check::{Difference, SchemaDocument},
         columns, functions, health,
-        rule::{self, Place, TEMPLATE_LOCATION, TEMPLATE_WORKSPACE, Ways},
+        rule::{self, Conversions, TEMPLATE_LOCATION, TEMPLATE_WORKSPACE, Workspace},
         table::{self, Table},
     },
 };
@@ -132,8 +132,8 @@ fn print(args: &SchemaArgs, name: &str, stream: &str, table: Option<&Table>) -> 
                     None => return ExitCode::FAILURE,
                 },
             };
-            let place = Place { workspace: &args.workspace, location: &args.location };
-            let mut document = rule::document(name, stream, &ways, place);
+            let workspace = Workspace { id: &args.workspace, location: &args.location };
+            let mut document = rule::document(name, stream, &ways, workspace);
             if with_health {
                 rule::add_health(&mut document, name);
             }
@@ -150,21 +150,21 @@ fn print(args: &SchemaArgs, name: &str, stream: &str, table: Option<&Table>) -> 
     ExitCode::SUCCESS
 }
 
-fn plain_ways(shape: Shape) -> Ways {
+fn plain_ways(shape: Shape) -> Conversions {
     if shape == Shape::Classic {
         info!(
             "this rule is for a table of schema --shape classic --format table; for one that the Data Collector API made, \
              give the table with --table, since its columns with _g are guid"
         );
     }
-    Ways::plain(columns(shape))
+    Conversions::none(columns(shape))
 }
 
 /// The ways into the columns of a table; none when it cannot take all that is sent. What is to be done before is said
 /// on stderr.
-fn ways(shape: Shape, table: &Table) -> Option<Ways> {
+fn ways(shape: Shape, table: &Table) -> Option<Conversions> {
     let (mut missing, mut is_fit) = (Vec::new(), true);
-    for difference in Document::Table(table.clone()).compare(shape, "", None) {
+    for difference in SchemaDocument::Table(table.clone()).compare(shape, "", None) {
         match difference {
             Difference::Missing(name, _) => missing.push(name),
             failure if failure.is_failure() => {
@@ -182,7 +182,7 @@ fn ways(shape: Shape, table: &Table) -> Option<Ways> {
             missing.join(", ")
         );
     }
-    is_fit.then(|| Ways::into_table(shape, table))
+    is_fit.then(|| Conversions::into_table(shape, table))
 }
 
 fn list(columns: &[Column]) -> String {
@@ -197,7 +197,7 @@ fn list(columns: &[Column]) -> String {
 }
 
 fn check(file: &Path, shape: Shape, stream: &str, table: Option<&Table>) -> ExitCode {
-    let document = document::read(file).and_then(Document::from_json);
+    let document = document::read(file).and_then(SchemaDocument::from_json);
     let document = match document {
         Ok(document) => document,
         Err(problem) => {
@@ -205,7 +205,7 @@ fn check(file: &Path, shape: Shape, stream: &str, table: Option<&Table>) -> Exit
             return ExitCode::from(EXIT_USAGE);
         }
     };
-    if table.is_some() && matches!(document, Document::Table(_)) {
+    if table.is_some() && matches!(document, SchemaDocument::Table(_)) {
         error!(
             "{}: this is a table; --table says which one a rule sends to, so --check takes a rule",
             file.display()

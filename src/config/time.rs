@@ -28,7 +28,7 @@ impl Start {
 
     /// A time or a duration, as `MDATP_START` has it.
     pub fn parse(text: &str) -> Result<Self, String> {
-        match (timestamp::read(text), duration(text)) {
+        match (timestamp::parse(text), duration(text)) {
             (Some(time), _) => not_too_early(time).map(Self::At),
             (None, Ok(ago)) if ago <= Self::FARTHEST => Ok(Self::Ago(ago)),
             (None, Ok(_)) => Err("must not be longer ago than 3 years (1095d)".to_owned()),

@@ -11,7 +11,7 @@ use super::{
     encoding::{Decoder, without_byte_order_mark},
     local,
 };
-use crate::{buffers::SPARE, error_chain::chain};
+use crate::{buffers::POOL, error_chain::chain};
 
 /// The time limit for a connection to be established.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -132,12 +132,12 @@ async fn over_network(
         .send()
         .await?;
     let length = response.content_length().and_then(|length| length.try_into().ok());
-    let mut body = SPARE.take(length.unwrap_or(0).min(RESPONSE_LIMIT));
+    let mut body = POOL.take(length.unwrap_or(0).min(RESPONSE_LIMIT));
     while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > RESPONSE_LIMIT {
             return Err(ExchangeError::TooLarge);
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Response { status: response.status(), headers: response.headers().clone(), body: SPARE.share(body) })
+    Ok(Response { status: response.status(), headers: response.headers().clone(), body: POOL.share(body) })
 }

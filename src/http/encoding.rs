@@ -6,7 +6,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 use http::{HeaderMap, HeaderValue, header::CONTENT_ENCODING};
 
 use super::ExchangeError;
-use crate::buffers::SPARE;
+use crate::buffers::POOL;
 
 /// The codings that are asked for. Defender answers with deflate, others with gzip.
 pub const ACCEPTED: HeaderValue = HeaderValue::from_static("gzip, deflate");
@@ -85,7 +85,7 @@ impl Decoder {
         if codings.is_empty() {
             return Ok(None);
         }
-        let text = SPARE.take((body.len() * USUAL_RATIO).min(limit));
+        let text = POOL.take((body.len() * USUAL_RATIO).min(limit));
         Ok(Some(Self { codings, body: body.clone(), limit, text }))
     }
 
@@ -94,7 +94,7 @@ impl Decoder {
         let Self { codings, mut body, limit, text } = self;
         let mut text = Some(text);
         for coding in codings.into_iter().rev() {
-            let room = || SPARE.take((body.len() * USUAL_RATIO).min(limit));
+            let room = || POOL.take((body.len() * USUAL_RATIO).min(limit));
             body = inflate(coding, &body, text.take().unwrap_or_else(room), limit)?;
         }
         Ok(body)
@@ -117,7 +117,7 @@ fn inflate(coding: Coding, body: &[u8], mut text: Vec<u8>, limit: usize) -> Resu
                 let read = usize::try_from(inflate.total_in()).unwrap_or(usize::MAX);
                 member = member.get(read..).unwrap_or_default();
                 if member.iter().all(|byte| *byte == 0) {
-                    return Ok(SPARE.share(text));
+                    return Ok(POOL.share(text));
                 }
                 if coding != Coding::Gzip {
                     return Err(broken("continues behind its end"));

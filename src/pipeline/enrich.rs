@@ -16,7 +16,7 @@ use crate::{
         batch::Ack,
     },
     services::Services,
-    source::machines::{CALLS_AT_ONCE, LookedUp, MachineLookup, Machines},
+    source::machines::{CALLS_AT_ONCE, LookupSummary, MachineLookup, Machines},
 };
 
 /// When this many alerts of a group cannot be fetched by their ids and no alert ever could, the fault is the call's (a
@@ -37,7 +37,7 @@ pub(super) struct Chunk {
     /// The number of those that earlier runs delivered.
     pub known: u64,
     /// What the look-ups returned.
-    pub looked_up: LookedUp,
+    pub looked_up: LookupSummary,
     /// The time at which Defender says it answered.
     pub answered: Option<OffsetDateTime>,
 }

@@ -145,9 +145,9 @@ impl<'a> FetchStage<'a> {
         let retries = if can_reduce { RetryPolicy::Reducible } else { RetryPolicy::Full };
         let error = match self.services.defender.list(self.pagination.query(), retries, self.caller).await {
             Ok(page) => {
-                if let Some(flaw) = &page.flaw {
+                if let Some(error) = &page.json_error {
                     warn!(
-                        "Defender's reply to GET /api/alerts is not valid JSON and is read leniently: {flaw}"
+                        "Defender's reply to GET /api/alerts is not valid JSON and is read leniently: {error}"
                     );
                 }
                 return Ok(Some(page));
@@ -164,12 +164,13 @@ impl<'a> FetchStage<'a> {
         }
         match error {
             CallError::Unreadable { error, body, .. }
-                if Page::is_meant_by(&body) && self.unreadable.alerts.len() < MAX_UNREADABLE_IN_A_ROW =>
+                if Page::is_complete_list(&body)
+                    && self.unreadable.alerts.len() < MAX_UNREADABLE_IN_A_ROW =>
             {
                 let reason = format!("Defender's reply with this alert alone cannot be read: {error}");
                 let text = String::from_utf8_lossy(&body).into_owned().into();
                 self.unreadable.alerts.push(InvalidAlert { text, reason });
-                self.pagination.pass_over();
+                self.pagination.skip_unreadable();
                 Ok(None)
             }
             error => {
@@ -226,7 +227,7 @@ impl<'a> FetchStage<'a> {
         }
         if is_in_order && let Some(latest) = keys.iter().filter_map(|(time, _)| *time).max() {
             // As the checkpoint forgets: what is kept covers the look-back, not the backlog.
-            self.handed_on.forget_before(start_of_minute(latest - self.lookback));
+            self.handed_on.remove_before(start_of_minute(latest - self.lookback));
         }
         Ok(self.enrich(alerts, chunk, chunks).await?.then_some(step.next))
     }

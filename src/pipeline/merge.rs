@@ -27,7 +27,7 @@ use crate::{
     record::{
         alert::{Alert, InvalidAlert},
         batch::{Ack, Batch, Packer, TooLarge},
-        json::object::Object,
+        json::Object,
         merge::merge,
         timestamp,
         window::Window,
@@ -169,7 +169,7 @@ impl<'a, 'r> MergeStage<'a, 'r> {
         let stamp = self.stamp(alert).and_then(|member| timestamp::stamp(object.get(member)?));
         let machine = match machine {
             MachineLookup::Found(machine) => Some(&**machine),
-            MachineLookup::None | MachineLookup::Unknown => None,
+            MachineLookup::None | MachineLookup::Failed => None,
         };
         let merged = merge(object, machine, stamp.as_deref());
         let Some(text) = self.write(&merged, alert, *ack, work).await? else { return Ok(()) };
@@ -194,7 +194,7 @@ impl<'a, 'r> MergeStage<'a, 'r> {
     /// it is sent without.
     fn must_wait(&self, enriched: &Enriched) -> bool {
         let Enriched { alert, is_fetched, machine, .. } = enriched;
-        let lacks_machine = matches!(machine, MachineLookup::Unknown);
+        let lacks_machine = matches!(machine, MachineLookup::Failed);
         if !lacks_machine && *is_fetched {
             return false;
         }

@@ -16,7 +16,7 @@ use crate::{
     http::call::{CallError, Caller, ErrorResponse},
     record::{
         batch::Batch,
-        json::object::{Object, text_of},
+        json::{Object, text_of},
     },
     report::RunReport,
     services::Services,

@@ -1,68 +1,68 @@
-//! Records packed into the bodies of posts: JSON arrays under a sink's limit, counted exactly. Pure.
+//! Records packed into request bodies: JSON arrays whose size is counted exactly and stays within a sink's limit.
 
 use std::time::Duration;
 
 use azure_core::time::OffsetDateTime;
 use bytes::Bytes;
 
-use crate::{buffers::SPARE, record::alert::Fingerprint};
+use crate::{buffers::POOL, record::alert::Fingerprint};
 
-/// What the acceptance of a record means for the checkpoint.
+/// What is acknowledged in the checkpoint once the sink has accepted a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ack {
-    /// The alert that is in it.
+    /// The fingerprint of the alert in it.
     pub fingerprint: Fingerprint,
-    /// The alert's time, by which the list is walked.
+    /// The alert's time, by which the list is read.
     pub time: Option<OffsetDateTime>,
-    /// With this alert, everything listed before this time is delivered; none while the order of the
-    /// list is not believed.
+    /// With this alert, everything listed before this time is delivered; `None` while the list is not known to be in
+    /// order.
     pub watermark_after: Option<OffsetDateTime>,
-    /// The state that is in it, where that is a newer one than the list named: an alert can change before
-    /// it is fetched by its id, and must not be sent again when the list names that state too.
+    /// The state of the alert in it, if that is newer than the listed one: an alert can change before it is fetched by
+    /// its id, and must not be sent again when that state is listed too.
     pub newer: Option<(Fingerprint, OffsetDateTime)>,
-    /// The time that the row will have, as far as the record says one.
+    /// The row's `TimeGenerated`; `None` if the row has the time of its arrival.
     pub generated: Option<OffsetDateTime>,
 }
 
 impl Ack {
-    /// Of something of which no more is known.
+    /// An ack of which no more than the fingerprint is known.
     pub fn of(fingerprint: Fingerprint) -> Self {
         Self { fingerprint, time: None, watermark_after: None, newer: None, generated: None }
     }
 
-    /// All fingerprints that its acceptance delivers.
+    /// Returns all fingerprints that are delivered with it.
     pub fn fingerprints(&self) -> impl Iterator<Item = Fingerprint> {
         [Some(self.fingerprint), self.newer.map(|(fingerprint, _)| fingerprint)].into_iter().flatten()
     }
 }
 
-/// One post: a JSON array of records.
+/// The records of one POST, as a JSON array.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    /// The body, brackets and commas included.
+    /// The body, including brackets and commas.
     pub body: Bytes,
-    /// What is in it, in its order.
+    /// The acks of the records, in their order.
     pub acks: Vec<Ack>,
     /// Where each record begins in the body.
     starts: Vec<usize>,
 }
 
 impl Batch {
-    /// The text of the record at `place`.
+    /// Returns the text of the record at `place`.
     pub fn record(&self, place: usize) -> &[u8] {
         let start = self.starts[place];
-        // Between two records stands a comma, after the last one the bracket.
+        // A comma follows each record, and the bracket the last one.
         let end = self.starts.get(place + 1).map_or(self.body.len(), |next| *next) - 1;
         &self.body[start..end]
     }
 
-    /// The same records in two batches, in order; none for a batch of one.
+    /// Returns the same records in two batches, in order; `None` for a batch of one.
     pub fn halves(&self) -> Option<(Batch, Batch)> {
         let middle = self.acks.len() / 2;
         Some((self.part(0..middle)?, self.part(middle..self.acks.len())?))
     }
 
-    /// The same records in batches, in order, none of which spans more than `span` of time.
+    /// Returns the same records in batches, in order, none of which spans more than `span` of time.
     pub fn within(&self, span: Duration) -> Vec<Batch> {
         let (mut batches, mut draft) = (Vec::new(), Draft::default());
         for (place, ack) in self.acks.iter().enumerate() {
@@ -90,12 +90,12 @@ struct Draft {
     body: Vec<u8>,
     acks: Vec<Ack>,
     starts: Vec<usize>,
-    /// The first and the last of the records' times.
+    /// The earliest and the latest time of the records.
     times: Option<(OffsetDateTime, OffsetDateTime)>,
 }
 
 impl Draft {
-    /// The time from the first record to the last, with one of `time` among them.
+    /// Returns the time that the batch spans with a record of `time` added.
     fn would_span(&self, time: Option<OffsetDateTime>) -> Duration {
         let span = self.times.zip(time).map(|((first, last), time)| last.max(time) - first.min(time));
         span.unwrap_or_default().unsigned_abs()
@@ -117,39 +117,42 @@ impl Draft {
             return None;
         }
         self.body.push(b']');
-        Some(Batch { body: SPARE.share(self.body), acks: self.acks, starts: self.starts })
+        Some(Batch { body: POOL.share(self.body), acks: self.acks, starts: self.starts })
     }
 }
 
-/// A record that does not fit into a post even alone.
+/// A record that does not fit into a batch even alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLarge;
 
-/// Packs records, in order, into as few batches as their order allows.
+/// Packs records into batches, as few as their order allows.
 #[derive(Debug)]
 pub struct Packer {
     limit: usize,
     target: usize,
-    /// The most time that a batch may span; none when that is all the same.
+    /// The most time that a batch may span; `None`: no limit.
     span: Option<Duration>,
     draft: Draft,
 }
 
 impl Packer {
-    /// A packer for bodies of at most `limit` bytes, and of no more than `target` unless a single record is
-    /// longer.
+    /// Packs bodies of at most `limit` bytes, and of at most `target` bytes unless a single record is longer.
     pub fn new(limit: usize, target: usize) -> Self {
         Self { limit, target: target.min(limit), span: None, draft: Draft::default() }
     }
 
-    /// From now on no batch spans more than `span` of time.
+    /// Limits the time that a batch may span, from now on.
     pub fn keep_within(&mut self, span: Duration) {
         self.span = Some(span);
     }
 
-    /// Adds a record. When it does not fit any more, the full batch is handed out first.
+    /// Adds a record. If it does not fit into the batch, returns that and begins another.
+    ///
+    /// # Errors
+    ///
+    /// The record does not fit into a batch even alone; the batch is left as it was.
     pub fn push(&mut self, record: &[u8], ack: Ack) -> Result<Option<Batch>, TooLarge> {
-        // Either bracket costs a byte, whether it stands for '[', ',' or ']'.
+        // Each record takes a byte for '[' or ',' before it, and the last one a byte for ']'.
         if record.len() + 2 > self.limit {
             return Err(TooLarge);
         }
@@ -157,13 +160,13 @@ impl Packer {
         let is_long = self.span.is_some_and(|span| self.draft.would_span(ack.generated) > span);
         let full = if is_full || is_long { self.take() } else { None };
         if self.draft.acks.is_empty() {
-            self.draft.body = SPARE.take(self.target);
+            self.draft.body = POOL.take(self.target);
         }
         self.draft.add(record, ack);
         Ok(full)
     }
 
-    /// The batch begun, if there is anything in it.
+    /// Returns the last batch; `None` if it is empty.
     pub fn take(&mut self) -> Option<Batch> {
         std::mem::take(&mut self.draft).finish()
     }
@@ -180,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn no_batch_spans_more_time_than_it_may_whether_packed_so_or_divided_later() {
+    fn no_batch_spans_more_time_than_it_may_whether_packed_so_or_split_later() {
         let at = |minute: Option<i64>| Ack {
             generated: minute
                 .map(|minute| OffsetDateTime::UNIX_EPOCH + azure_core::time::Duration::minutes(minute)),
@@ -202,8 +205,8 @@ mod tests {
                 assert_eq!(whole.push(b"{}", at(*minute)), Ok(None));
             }
             batches.extend(cut.take());
-            let told: Vec<_> = batches.iter().map(|batch| batch.acks.len()).collect();
-            assert_eq!(told, sizes, "{minutes:?}");
+            let packed: Vec<_> = batches.iter().map(|batch| batch.acks.len()).collect();
+            assert_eq!(packed, sizes, "{minutes:?}");
             assert_eq!(whole.take().expect("a batch").within(span), batches, "{minutes:?}");
         }
     }
@@ -228,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_beyond_the_target_goes_alone_up_to_the_limit() {
+    fn a_record_longer_than_the_target_is_alone_up_to_the_limit() {
         let mut packer = Packer::new(12, 8);
         let mut batches: Vec<_> = ["{}", "\"12345678\"", "{}"]
             .iter()
@@ -241,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_falls_into_halves_down_to_single_records() {
+    fn a_batch_is_halved_down_to_single_records() {
         let mut packer = Packer::new(100, 100);
         for (number, record) in (0..).zip(["{\"a\":1}", "2", "\"three\""]) {
             packer.push(record.as_bytes(), ack(number)).expect("it fits");
@@ -270,15 +273,15 @@ mod tests {
             }
             batches.extend(packer.take());
 
-            let mut told = Vec::new();
+            let mut packed = Vec::new();
             let mut delivered = Vec::new();
             for batch in &batches {
                 prop_assert!(batch.body.len() <= limit);
                 let inside: Vec<String> = serde_json::from_slice(&batch.body).expect("an array of texts");
-                told.extend(inside.into_iter().map(|text| format!("\"{text}\"")));
+                packed.extend(inside.into_iter().map(|text| format!("\"{text}\"")));
                 delivered.extend(batch.acks.iter().map(|ack| usize::from(ack.fingerprint.0[0])));
             }
-            prop_assert_eq!(&told, &records);
+            prop_assert_eq!(&packed, &records);
             prop_assert_eq!(delivered, (0..records.len()).collect::<Vec<_>>());
             let mut begun = 0;
             for batch in batches.iter().rev().skip(1).rev() {

@@ -1,4 +1,4 @@
-//! Which alerts are known, by the minute of their time, so that those of the past can be forgotten. Pure.
+//! The fingerprints of the alerts that are known, by the minute of their time, so that old ones can be removed.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -9,7 +9,7 @@ use azure_core::time::OffsetDateTime;
 
 use crate::record::alert::Fingerprint;
 
-/// The fingerprints of alerts, each once.
+/// A set of fingerprints of alerts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fingerprints {
     all: HashSet<Fingerprint>,
@@ -17,27 +17,27 @@ pub struct Fingerprints {
 }
 
 impl Fingerprints {
-    /// How many there are.
+    /// Returns the number of fingerprints.
     pub fn len(&self) -> usize {
         self.all.len()
     }
 
-    /// True when there is none.
+    /// True if there are none.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 
-    /// All of them.
+    /// All fingerprints.
     pub fn all(&self) -> &HashSet<Fingerprint> {
         &self.all
     }
 
-    /// True when `fingerprint` is among them.
+    /// True if `fingerprint` is among them.
     pub fn contains(&self, fingerprint: Fingerprint) -> bool {
         self.all.contains(&fingerprint)
     }
 
-    /// Adds the fingerprint of an alert of `time`. False when it is known already.
+    /// Adds the fingerprint of an alert of `time`. Returns false if it is known already.
     pub fn insert(&mut self, fingerprint: Fingerprint, time: OffsetDateTime) -> bool {
         let is_new = self.all.insert(fingerprint);
         if is_new {
@@ -46,33 +46,33 @@ impl Fingerprints {
         is_new
     }
 
-    /// Of the minutes from that of `time` on: how many fingerprints there are, and those of the earliest minute.
+    /// Returns how many fingerprints there are from the minute of `time` on, and those of the earliest of these minutes.
     pub fn since(&self, time: OffsetDateTime) -> (usize, &[Fingerprint]) {
         let mut minutes = self.by_minute.range(minute_of(time)..).map(|(_, minute)| minute.as_slice());
         let earliest = minutes.next().unwrap_or_default();
         (earliest.len() + minutes.map(<[Fingerprint]>::len).sum::<usize>(), earliest)
     }
 
-    /// Forgets the minutes before that of `time`.
-    pub fn forget_before(&mut self, time: OffsetDateTime) {
+    /// Removes the minutes before that of `time`.
+    pub fn remove_before(&mut self, time: OffsetDateTime) {
         let kept = self.by_minute.split_off(&minute_of(time));
         for fingerprint in std::mem::replace(&mut self.by_minute, kept).into_values().flatten() {
             self.all.remove(&fingerprint);
         }
     }
 
-    /// Minute by minute: the minutes since 1970, and the fingerprints.
+    /// The fingerprints of each minute, which is counted from 1970.
     pub fn by_minute(&self) -> &BTreeMap<i64, Vec<Fingerprint>> {
         &self.by_minute
     }
 }
 
-/// The minute in which `time` is, counted from 1970.
+/// Returns the minute of `time`, counted from 1970.
 fn minute_of(time: OffsetDateTime) -> i64 {
     time.unix_timestamp().div_euclid(60)
 }
 
-/// The beginning of the minute in which `time` is.
+/// Returns the start of the minute of `time`.
 pub fn start_of_minute(time: OffsetDateTime) -> OffsetDateTime {
     let into = Duration::new(u64::from(time.second()), time.nanosecond());
     time - into

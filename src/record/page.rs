@@ -6,9 +6,13 @@ use bytestring::ByteString;
 use serde::{Deserialize, Serialize, de::Error};
 use serde_json::value::RawValue;
 
-use crate::record::{
-    alert::{Alert, InvalidAlert},
-    json::{plain, repair::repaired, scan},
+use crate::{
+    record::{
+        alert::{Alert, InvalidAlert},
+        json::{self, CompactReader, is_one_container, repaired},
+        odata::{NEXT_LINK, VALUE},
+    },
+    schema::ALERT_CREATION_TIME,
 };
 
 /// One page of Defender's alert list.
@@ -16,18 +20,18 @@ use crate::record::{
 pub struct Page {
     /// The elements, each an alert or not.
     pub elements: Vec<Result<Alert, InvalidAlert>>,
-    /// True when the service says that there is more (`@odata.nextLink`), however short this page is.
-    /// The link itself is never followed: it has been seen mangled (facts A4).
+    /// True if the service says that there is more (`@odata.nextLink`), however short this page is. The link itself is
+    /// never followed: the service has been seen to return malformed ones.
     pub has_next_link: bool,
-    /// The service's own time when it answered: what was created later cannot be on the page.
+    /// The service's own time when it responded: what was created later cannot be on the page.
     pub as_of: Option<OffsetDateTime>,
-    /// Why the reply is not valid JSON; `None` for one that is.
-    pub flaw: Option<serde_json::Error>,
+    /// Why the response is not valid JSON; `None` if it is.
+    pub json_error: Option<serde_json::Error>,
 }
 
-/// The body of a reply with a list.
+/// The body of a response with a list.
 #[derive(Deserialize)]
-struct Body<'a> {
+struct AlertList<'a> {
     #[serde(borrow)]
     value: Vec<&'a RawValue>,
     #[serde(rename = "@odata.nextLink")]
@@ -35,30 +39,30 @@ struct Body<'a> {
 }
 
 impl Page {
-    /// Takes apart the body of a reply of the time `as_of`. The elements share its memory. What is wrong inside of
-    /// texts is put right; an element that still cannot be read is kept as it is.
+    /// Takes apart the body of a response of the time `as_of`. The elements share its memory. Errors inside strings are
+    /// repaired; an element that still cannot be read is kept as it is.
     ///
     /// # Errors
     ///
-    /// When it is no list, or cannot be taken apart.
+    /// It is not a list, or cannot be taken apart.
     pub fn parse(body: &Bytes, as_of: Option<OffsetDateTime>) -> Result<Self, serde_json::Error> {
         match Self::of_json(body.clone(), as_of) {
             Ok(page) => Ok(page),
-            Err(flaw) if Self::is_meant_by(body) => {
+            Err(error) if Self::is_complete_list(body) => {
                 let text = repaired(body);
                 let page = Self::of_json(Bytes::from(text.clone()), as_of);
-                match page.ok().or_else(|| Self::piece_by_piece(&text.into(), as_of)) {
-                    Some(page) => Ok(Self { flaw: Some(flaw), ..page }),
-                    None => Err(flaw),
+                match page.ok().or_else(|| Self::of_invalid_json(&text.into(), as_of)) {
+                    Some(page) => Ok(Self { json_error: Some(error), ..page }),
+                    None => Err(error),
                 }
             }
-            Err(flaw) => Err(flaw),
+            Err(error) => Err(error),
         }
     }
 
-    /// True for a whole body that is meant to be a list, whatever is wrong inside of it; false for one that is cut
-    /// short, and for a web page.
-    pub fn is_meant_by(body: &[u8]) -> bool {
+    /// True for a complete body that is meant to be a list, whatever is wrong inside it; false for a truncated one, and for
+    /// a web page.
+    pub fn is_complete_list(body: &[u8]) -> bool {
         let is_blank = |byte: &u8| *byte <= b' ';
         let Some(start) = body.iter().position(|byte| !is_blank(byte)) else { return false };
         let end = body.iter().rposition(|byte| !is_blank(byte)).unwrap_or_default();
@@ -68,75 +72,75 @@ impl Page {
 
     fn of_json(body: Bytes, as_of: Option<OffsetDateTime>) -> Result<Self, serde_json::Error> {
         let body = ByteString::try_from(body).map_err(serde_json::Error::custom)?;
-        if let Some((elements, has_next_link)) = plainly(&body) {
-            return Ok(Self { elements, has_next_link, as_of, flaw: None });
+        if let Some((elements, has_next_link)) = parse_compact(&body) {
+            return Ok(Self { elements, has_next_link, as_of, json_error: None });
         }
-        let page: Body<'_> = serde_json::from_str(&body)?;
-        let elements = page.value.iter().map(|raw| Alert::parse(body.slice_ref(raw.get()))).collect();
-        Ok(Self { elements, has_next_link: page.next_link.is_some(), as_of, flaw: None })
+        let list: AlertList<'_> = serde_json::from_str(&body)?;
+        let elements = list.value.iter().map(|raw| Alert::parse(body.slice_ref(raw.get()))).collect();
+        Ok(Self { elements, has_next_link: list.next_link.is_some(), as_of, json_error: None })
     }
 
-    /// The elements between the brackets and commas of a text that is no JSON; `None` when these do not lead to its
-    /// end, or when a piece is more than one alert: the quotes around it are not those of its texts then.
-    fn piece_by_piece(text: &ByteString, as_of: Option<OffsetDateTime>) -> Option<Self> {
+    /// Splits a text that is not valid JSON at its brackets and commas. Returns `None` if these do not lead to its end, or
+    /// if an element seems to be more than one alert: then the quotes around it are not the ends of a string.
+    fn of_invalid_json(text: &ByteString, as_of: Option<OffsetDateTime>) -> Option<Self> {
         let whole = text.trim();
-        if !scan::is_one_value(whole) {
+        if !is_one_container(whole) {
             return None;
         }
-        let member =
-            |wanted| scan::members(whole).filter(move |(name, _)| *name == wanted).map(|(_, value)| value);
-        let ([list], link) = (
-            <[&str; 1]>::try_from(member("\"value\"").collect::<Vec<_>>()).ok()?,
-            member("\"@odata.nextLink\"").last(),
-        );
+        let values = |wanted| {
+            let wanted = format!("\"{wanted}\"");
+            json::members(whole).filter(move |(name, _)| *name == wanted).map(|(_, value)| value)
+        };
+        let [list] = <[&str; 1]>::try_from(values(VALUE).collect::<Vec<_>>()).ok()?;
         if !list.starts_with('[') {
             return None;
         }
-        let elements: Vec<_> = scan::parts(list).map(|piece| Alert::parse(text.slice_ref(piece))).collect();
-        let holds_several = |invalid_alert: &InvalidAlert| {
-            invalid_alert.text.matches("\"alertCreationTime\"").nth(1).is_some()
-        };
-        if elements.iter().filter_map(|element| element.as_ref().err()).any(holds_several) {
+        let elements: Vec<_> =
+            json::elements(list).map(|element| Alert::parse(text.slice_ref(element))).collect();
+        let time = format!("\"{ALERT_CREATION_TIME}\"");
+        let is_several = |invalid_alert: &InvalidAlert| invalid_alert.text.matches(&time).nth(1).is_some();
+        if elements.iter().filter_map(|element| element.as_ref().err()).any(is_several) {
             return None;
         }
-        Some(Self { elements, has_next_link: link.is_some_and(|link| link != "null"), as_of, flaw: None })
+        let has_next_link = values(NEXT_LINK).last().is_some_and(|link| link != "null");
+        Some(Self { elements, has_next_link, as_of, json_error: None })
     }
 }
 
-/// The elements of a page in plain JSON, and whether it has a link; none when there is anything odd about it.
-fn plainly(body: &ByteString) -> Option<(Vec<Result<Alert, InvalidAlert>>, bool)> {
-    let text = body.as_bytes();
+/// Returns the elements of a page in compact JSON, and whether it has a link. Returns `None` for any other body, and for one
+/// with two lists or links.
+fn parse_compact(body: &ByteString) -> Option<(Vec<Result<Alert, InvalidAlert>>, bool)> {
+    let reader = CompactReader::new(body);
     let (mut elements, mut next_link) = (None, None);
-    let end = plain::members(text, 0, |name, at| match &body[name] {
-        "value" if elements.is_none() => {
+    let end = reader.members(0, |name, at| match &body[name] {
+        VALUE if elements.is_none() => {
             let elements = elements.insert(Vec::new());
-            plain::elements(text, at, |at| {
-                let (element, end) = Alert::plainly(body, at)?;
+            reader.elements(at, |at| {
+                let (element, end) = Alert::parse_compact(body, at)?;
                 elements.push(element);
                 Some(end)
             })
         }
-        "@odata.nextLink" if next_link.is_none() => {
-            let end = plain::value(text, at)?;
+        NEXT_LINK if next_link.is_none() => {
+            let end = reader.value(at)?;
             next_link = Some(&body[at..end]);
             Some(end)
         }
-        // One of these twice.
-        "value" | "@odata.nextLink" => None,
-        _ => plain::value(text, at),
+        VALUE | NEXT_LINK => None,
+        _ => reader.value(at),
     })?;
-    let elements = elements.filter(|_| end == text.len())?;
+    let elements = elements.filter(|_| end == body.len())?;
     Some((elements, next_link.is_some_and(|link| link != "null")))
 }
 
-/// What runs have learnt about the server's pages, for the runs after them.
+/// What runs have observed about the server's pages, kept in the checkpoint for the runs after them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PageSizes {
-    /// The length of the longest page that the server has given: it does not cap pages below that.
+    /// The length of the longest page that the server has returned, in alerts: it does not cap pages below that.
     #[serde(default)]
     pub longest: usize,
-    /// How many alerts make a page full while the server fails at as many as are configured.
+    /// The page size in alerts that works while the server fails at the configured one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reduced: Option<u32>,
 }
@@ -149,7 +153,7 @@ mod tests {
         Page::parse(&Bytes::copy_from_slice(text.as_bytes()), None)
     }
 
-    /// With and without blanks, since that is read in two ways.
+    /// With and without whitespace, since each is read by another parser.
     #[test]
     fn a_page_is_split_into_its_elements_with_their_own_text() {
         for (text, first) in [
@@ -164,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_says_that_there_is_more_and_null_is_none() {
+    fn a_link_says_that_there_is_more_and_null_is_not_a_link() {
         for blank in ["", " "] {
             let has_link = |link: &str| {
                 let page = parse(&format!(r#"{{"value":[],{blank}"@odata.nextLink":{link}}}"#)).expect(link);
@@ -176,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_with_something_wrong_in_it_is_read_all_the_same() {
+    fn a_page_with_errors_in_it_is_read_all_the_same() {
         let ids = |page: &Page| -> Vec<String> {
             let id = |element: &Result<Alert, InvalidAlert>| match element {
                 Ok(alert) => alert.id.clone(),
@@ -194,17 +198,17 @@ mod tests {
         ] {
             let page = Page::parse(&Bytes::copy_from_slice(body), None).expect("a page");
             assert_eq!(ids(&page), expected);
-            assert!(page.flaw.is_some() && !page.has_next_link);
+            assert!(page.json_error.is_some() && !page.has_next_link);
         }
         let linked = parse(r#"{"value":[{"n":NaN}],"@odata.nextLink":"x"}"#).expect("a page");
         assert!(linked.has_next_link);
-        assert!(parse(r#"{"value":[{"id":"a"}]}"#).expect("a page").flaw.is_none());
+        assert!(parse(r#"{"value":[{"id":"a"}]}"#).expect("a page").json_error.is_none());
     }
 
     #[test]
-    fn quotes_that_merge_alerts_into_one_piece_are_not_believed() {
+    fn quotes_that_merge_alerts_into_one_element_are_not_accepted() {
         let alert = |title: &str| format!(r#"{{"id":"a","title":"{title}","alertCreationTime":"x"}}"#);
-        // With an odd number of quotes all texts and gaps are the other way round, up to the next odd one.
+        // After an odd number of quotes, what is inside and outside of strings is reversed, up to the next odd one.
         let (stray, good) = (alert("5\" disk"), alert("good"));
         assert!(parse(&format!(r#"{{"value":[{stray},{good},{stray}]}}"#)).is_err());
         assert!(parse(&format!(r#"{{"value":[{stray}]}}"#)).is_err());
@@ -213,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_page_is_refused() {
+    fn what_is_not_a_page_is_an_error() {
         for text in [
             "",
             "<html>",

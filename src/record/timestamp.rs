@@ -1,51 +1,51 @@
-//! Times as services write them. Defender's are UTC, with and without saying so. Pure.
+//! Times as services write them. Defender's are UTC, whether or not they name a zone.
 
 use std::borrow::Cow;
 
 use azure_core::time::{Duration, OffsetDateTime, parse_rfc3339, parse_rfc7231, to_rfc3339};
 
-use crate::record::json::object::text_of;
+use crate::record::json::text_of;
 
-/// The step between two times that Defender, Kusto and Log Analytics can tell apart: 100 ns.
+/// The precision of times in Defender, Kusto and Log Analytics: 100 ns.
 pub const TICK: Duration = Duration::nanoseconds(100);
 
-/// The time that `text` says, in UTC; what names no zone is UTC. Known are RFC 3339 and its relatives (no zone, a blank
-/// for the T, zones such as `+0100` and `UTC`, no seconds, no time of day), the month-first form of .NET
-/// (`11/27/2026 10:00:00`, also with AM and PM), dates of HTTP, and the time since 1970 in seconds, milliseconds,
-/// microseconds or nanoseconds, also as `/Date(…)/`.
-pub fn read(text: &str) -> Option<OffsetDateTime> {
+/// Reads a time, and returns it in UTC; `None` if `text` is not a valid time. A time without a zone is UTC. The formats are
+/// RFC 3339 and its variants (no zone, a space for the T, zones such as `+0100` and `UTC`, no seconds), the month-first
+/// format of .NET (`11/27/2026 10:00:00`, also with AM and PM), dates of HTTP, and the time since 1970 in seconds,
+/// milliseconds, microseconds or nanoseconds, also as `/Date(…)/`.
+pub fn parse(text: &str) -> Option<OffsetDateTime> {
     let text = text.trim();
-    // The parser takes any separator between date and time.
+    // The parser accepts any separator between date and time.
     let read = parse_rfc3339(text).ok().filter(|_| matches!(text.as_bytes().get(10), Some(b'T' | b't')));
     let read = read.or_else(|| iso(text)).or_else(|| month_first(text)).or_else(|| since_1970(text));
     Some(read.or_else(|| parse_rfc7231(text).ok())?.checked_to_utc()?.into())
 }
 
-/// The JSON value `value` as a `TimeGenerated`: its own text, or in another spelling the time it says, without what is
-/// less than a [`TICK`]. `None` when it says no time.
+/// Returns the JSON value `value` as a `TimeGenerated`: unchanged if Log Analytics reads it as it is, and otherwise its time in
+/// RFC 3339, rounded down to a [`TICK`]. Returns `None` if it is not a valid time.
 pub fn stamp(value: &str) -> Option<Cow<'_, str>> {
     let text = text_of(value)?;
-    let time = read(&text)?;
-    let is_as_written = text.ends_with('Z') && time == floor(time) && parse_rfc3339(&text).is_ok();
-    Some(match is_as_written {
+    let time = parse(&text)?;
+    let is_unchanged = text.ends_with('Z') && time == floor(time) && parse_rfc3339(&text).is_ok();
+    Some(match is_unchanged {
         true => value.into(),
         false => format!("\"{}\"", to_rfc3339(&floor(time))).into(),
     })
 }
 
-/// `time` without what is less than a [`TICK`].
+/// Rounds `time` down to a [`TICK`].
 pub fn floor(time: OffsetDateTime) -> OffsetDateTime {
     time - Duration::nanoseconds((time.nanosecond() % 100).into())
 }
 
-/// A date, a time of day, perhaps a zone, put into RFC 3339.
+/// Reads a date, a time of day, and perhaps a zone.
 fn iso(text: &str) -> Option<OffsetDateTime> {
     let (date, rest) = text.split_at_checked(10)?;
     let (rest, zone) = zone(rest.trim_start_matches(['T', 't', ' ', '_']))?;
     clock(date, &rest.replace(',', "."), &zone)
 }
 
-/// `M/D/YYYY` with a time of day: how .NET writes a time in the invariant culture.
+/// Reads `M/D/YYYY` with a time of day, which is how .NET writes a time in the invariant culture.
 fn month_first(text: &str) -> Option<OffsetDateTime> {
     let (date, rest) = text.split_once(' ')?;
     let [month, day, year]: [&str; 3] = date.split('/').collect::<Vec<_>>().try_into().ok()?;
@@ -65,14 +65,14 @@ fn month_first(text: &str) -> Option<OffsetDateTime> {
 fn clock(date: &str, time: &str, zone: &str) -> Option<OffsetDateTime> {
     let time = match time.trim() {
         time if time.len() == 5 => format!("{time}:00"),
-        // An hour of one digit.
+        // The hour has one digit.
         time if time.as_bytes().get(1) == Some(&b':') => format!("0{time}"),
         time => time.to_owned(),
     };
     parse_rfc3339(&format!("{date}T{time}{zone}")).ok()
 }
 
-/// What stands before the zone at the end of `text`, and the zone as RFC 3339 has it.
+/// Returns what precedes the zone at the end of `text`, and the zone as in RFC 3339.
 fn zone(text: &str) -> Option<(&str, String)> {
     let upper = text.to_ascii_uppercase();
     for name in ["Z", "UTC", "GMT"] {
@@ -90,7 +90,7 @@ fn zone(text: &str) -> Option<(&str, String)> {
     Some((text[..at].trim_end(), format!("{}{hours}:{minutes}", &text[at..=at])))
 }
 
-/// Which unit is meant follows from the number of digits: of all times from 2001 to 2286 there are as many.
+/// Reads a time since 1970. The unit follows from the number of digits, which is the same for all times from 2001 to 2286.
 fn since_1970(text: &str) -> Option<OffsetDateTime> {
     let digits = match text.strip_prefix("/Date(").and_then(|text| text.strip_suffix(")/")) {
         Some(inner) => inner.split(['+', '-']).next()?,
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_read_however_it_is_written() {
+    fn a_time_is_read_in_every_usual_format() {
         for (text, time) in [
             ("2026-11-27T10:00:00.1234567Z", "2026-11-27T10:00:00.1234567Z"),
             ("2026-11-27T10:00:00.1234567", "2026-11-27T10:00:00.1234567Z"),
@@ -139,12 +139,12 @@ mod tests {
             ("/Date(1795773600123)/", "2026-11-27T10:00:00.123Z"),
             ("/Date(1795773600123+0100)/", "2026-11-27T10:00:00.123Z"),
         ] {
-            assert_eq!(read(text).map(|time| to_rfc3339(&time)).as_deref(), Some(time), "{text}");
+            assert_eq!(parse(text).map(|time| to_rfc3339(&time)).as_deref(), Some(time), "{text}");
         }
     }
 
     #[test]
-    fn what_says_no_time_is_none() {
+    fn what_is_not_a_valid_time_is_none() {
         for text in [
             "",
             "yesterday",
@@ -163,12 +163,12 @@ mod tests {
             "/Date(x)/",
             "-795773600",
         ] {
-            assert_eq!(read(text), None, "{text}");
+            assert_eq!(parse(text), None, "{text}");
         }
     }
 
     #[test]
-    fn a_stamp_is_the_time_as_it_is_written_where_log_analytics_reads_that() {
+    fn a_stamp_is_the_time_as_it_is_written_if_log_analytics_reads_that() {
         for (value, stamp) in [
             (r#""2026-11-27T10:00:00.1234567Z""#, Some(r#""2026-11-27T10:00:00.1234567Z""#)),
             (r#""2026-11-27T10:00:00.50Z""#, Some(r#""2026-11-27T10:00:00.50Z""#)),
@@ -183,8 +183,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_less_than_a_tick_goes() {
-        let time = read("2026-11-27T10:00:00.123456789Z").expect("a time");
+    fn a_time_is_rounded_down_to_a_tick() {
+        let time = parse("2026-11-27T10:00:00.123456789Z").expect("a time");
         assert_eq!(to_rfc3339(&floor(time)), "2026-11-27T10:00:00.1234567Z");
     }
 }

@@ -2,11 +2,11 @@
 
 use azure_core::time::OffsetDateTime;
 
-/// Times from `from` (included) to `to` (excluded).
+/// The times from `from` (inclusive) to `to` (exclusive).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
-    /// The first time inside.
+    /// The first time in it.
     pub from: OffsetDateTime,
-    /// The first time after.
+    /// The first time after it.
     pub to: OffsetDateTime,
 }

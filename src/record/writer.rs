@@ -1,9 +1,9 @@
-//! From a merged record to the text that is sent: in its shape, and short enough for the sink. A run and a replay
-//! write records alike. Pure.
+//! From a merged record to the text that is sent: in its shape, and short enough for the sink. Runs and replays write records
+//! alike.
 
 use crate::{
     record::{
-        json::object::Object,
+        json::Object,
         shape::Shaped,
         truncate::{Fit, Limits},
     },
@@ -15,7 +15,7 @@ use crate::{
 pub struct RecordWriter {
     /// `MDATP_RECORD_SHAPE`
     pub shape: Shape,
-    /// The most bytes a record and each of its fields may have.
+    /// What the sink accepts.
     pub limits: Limits,
 }
 
@@ -24,19 +24,19 @@ pub struct RecordWriter {
 pub enum Written {
     /// All of it.
     Whole(Vec<u8>),
-    /// With less in it.
+    /// Part of it.
     Truncated {
         /// The record's text.
         text: Vec<u8>,
-        /// The members that lost something.
+        /// The members that were cut.
         fields: Vec<String>,
     },
-    /// Not at all: it does not fit the sink, however much is left out.
+    /// It cannot be sent: it does not fit the sink, however much of it is cut.
     DoesNotFit,
 }
 
 impl RecordWriter {
-    /// Writes `record`, and names the members whose value did not fit its column.
+    /// Writes `record`. Returns it with the names of the members whose value did not fit its column.
     pub fn write(&self, record: &Object<'_>) -> (Written, Vec<&'static str>) {
         let Shaped { text, type_mismatches } = self.shape.write(record);
         let written = match self.shape.fit(record, &text, self.limits) {

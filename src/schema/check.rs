@@ -141,14 +141,14 @@ impl fmt::Display for Difference {
 
 /// A document to compare with.
 #[derive(Debug)]
-pub enum Document {
+pub enum SchemaDocument {
     /// A table.
     Table(Table),
     /// A data collection rule.
     Rule(Rule),
 }
 
-impl Document {
+impl SchemaDocument {
     /// Reads either; why it is neither, in words.
     pub fn from_json(document: Value) -> Result<Self, String> {
         let neither = |_| {

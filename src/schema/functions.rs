@@ -1,9 +1,12 @@
-//! The saved functions: one that reads a table in either shape under the native names, and one with the
-//! newest row of each alert.
+//! The saved functions: one that reads a table in either shape under the native names, and one that returns the newest row
+//! of each alert.
 
-use super::{FIELDS, Field, Kind, Part, Shape, TIME_GENERATED, classic_name, extras, table};
+use super::{
+    ALERT_CREATION_TIME, FIELDS, GUID_SUFFIX, ID, LAST_UPDATE_TIME, ObjectPart, RecordField, Shape,
+    TIME_GENERATED, ValueType, classic_name, column_name, extras, table,
+};
 
-/// Both functions as text, each begun by `// Function: NAME`. `also` names further tables to read with.
+/// Returns both functions as text, each introduced by `// Function: NAME`. `also` names further tables that they read.
 pub fn document(log_name: &str, also: &[String]) -> String {
     format!("{}\n{}", alerts(log_name, also), latest(log_name))
 }
@@ -14,7 +17,7 @@ fn alerts(log_name: &str, also: &[String]) -> String {
         [] => table,
         also => format!("union isfuzzy=true {table}, {}", also.join(", ")),
     };
-    let columns: Vec<String> = FIELDS.iter().map(column).chain([rest()]).collect();
+    let columns: Vec<String> = FIELDS.iter().map(column).chain([extra_column()]).collect();
     format!(
         "// Function: {log_name}\n\
          // Alerts under the native names, from tables whose columns are native, classic, or both. Rows that a\n\
@@ -31,55 +34,64 @@ fn latest(log_name: &str) -> String {
          // The newest row of each alert: without the repeats of a batch sent twice, and without older states.\n\
          // It reads all of the query's time range, so set one; a filter after it does not narrow what is read.\n\
          {log_name}\n{}",
-        newest(&["AlertId"])
+        newest(&[native(ID)])
     )
 }
 
-/// What leaves the newest of the rows that agree in the columns `by`.
+/// Returns the steps that keep the newest of the rows that have the same values in the columns `by`.
 pub(super) fn newest(by: &[&str]) -> String {
+    let times = [LAST_UPDATE_TIME, ALERT_CREATION_TIME, TIME_GENERATED].map(native);
     format!(
-        "| extend Newest = coalesce(LastUpdateTime, AlertCreationTime, TimeGenerated)\n\
+        "| extend Newest = coalesce({})\n\
          | summarize arg_max(Newest, *) by {}\n\
          | project-away Newest\n",
+        times.join(", "),
         by.join(", ")
     )
 }
 
-fn column(field: &Field) -> String {
+fn native(member: &'static str) -> &'static str {
+    column_name(Shape::Native, member)
+}
+
+fn column(field: &RecordField) -> String {
     if field.name == TIME_GENERATED {
         return TIME_GENERATED.to_owned();
     }
     let value = match field.kind {
-        Kind::Object(parts) => either(&exists(field.native, "dynamic(null)"), &packed(field.name, parts)),
+        ValueType::Object(parts) => {
+            either(&exists(field.native, "dynamic(null)"), &packed(field.name, parts))
+        }
         kind => either(&exists(field.native, null(kind)), &classic(field.name, kind)),
     };
     format!("{} = {value}", field.native)
 }
 
-/// The column for all the rest.
-fn rest() -> String {
+/// The column for members without one of their own.
+fn extra_column() -> String {
     let name = |shape| extras(shape).unwrap_or_default();
     let (native, classic) = (name(Shape::Native), name(Shape::Classic));
     let value = either(&exists(native, "dynamic(null)"), &json(&exists(classic, "\"\"")));
     format!("{native} = {value}")
 }
 
-/// The value of a classic column, as the type of its native one.
-fn classic(path: &str, kind: Kind) -> String {
+/// The value of a classic column, in the type of the native one.
+fn classic(path: &str, kind: ValueType) -> String {
     let named = |suffix, null| exists(&classic_name(path, suffix), null);
+    let value = |null| named(kind.classic_suffix(), null);
     match kind {
-        Kind::Text => named("s", "\"\""),
+        ValueType::Text => value("\"\""),
         // Old tables can have such a column as a guid.
-        Kind::Guid => either(&format!("tostring({})", named("g", "\"\"")), &named("s", "\"\"")),
-        Kind::Whole => format!("tolong({})", named("d", "real(null)")),
-        Kind::Boolean => named("b", "bool(null)"),
-        Kind::Time => named("t", "datetime(null)"),
-        Kind::List | Kind::Object(_) => json(&named("s", "\"\"")),
+        ValueType::Guid => either(&format!("tostring({})", named(GUID_SUFFIX, "\"\"")), &value("\"\"")),
+        ValueType::Whole => format!("tolong({})", value("real(null)")),
+        ValueType::Boolean => value("bool(null)"),
+        ValueType::Time => value("datetime(null)"),
+        ValueType::List | ValueType::Object(_) => json(&value("\"\"")),
     }
 }
 
-/// An object put together again from the columns of its parts; null when all of them are empty.
-fn packed(path: &str, parts: &[Part]) -> String {
+/// An object made again of the columns of its parts; null if all of them are empty.
+fn packed(path: &str, parts: &[ObjectPart]) -> String {
     let parts: Vec<_> =
         parts.iter().map(|part| (part.name, classic(&format!("{path}_{}", part.name), part.kind))).collect();
     let values: Vec<_> = parts.iter().map(|(_, value)| value.as_str()).collect();
@@ -99,12 +111,12 @@ fn json(text: &str) -> String {
     format!("parse_json({text})")
 }
 
-fn null(kind: Kind) -> &'static str {
+fn null(kind: ValueType) -> &'static str {
     match kind {
-        Kind::Text | Kind::Guid => "\"\"",
-        Kind::Whole => "long(null)",
-        Kind::Boolean => "bool(null)",
-        Kind::Time => "datetime(null)",
-        Kind::List | Kind::Object(_) => "dynamic(null)",
+        ValueType::Text | ValueType::Guid => "\"\"",
+        ValueType::Whole => "long(null)",
+        ValueType::Boolean => "bool(null)",
+        ValueType::Time => "datetime(null)",
+        ValueType::List | ValueType::Object(_) => "dynamic(null)",
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::{
     ColumnType, Shape,
-    check::{Difference, Document},
+    check::{Difference, SchemaDocument},
     columns,
     rule::API_VERSION,
     table::{Declared, Table, stream},
@@ -19,7 +19,7 @@ use super::{
 /// Why the table cannot take what is sent, whatever is done.
 pub fn plan(log_name: &str, table: &Table) -> Result<String, Vec<Difference>> {
     let name = super::table::name(log_name);
-    let differences = Document::Table(table.clone()).compare(Shape::Classic, "", None);
+    let differences = SchemaDocument::Table(table.clone()).compare(Shape::Classic, "", None);
     let (mut missing, mut notes, mut failures) = (Vec::new(), Vec::new(), Vec::new());
     for difference in differences {
         match difference {

@@ -32,20 +32,20 @@ const DESTINATION: &str = "workspace";
 
 /// Where a rule is to be.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
+pub struct Workspace<'a> {
     /// The resource id of the workspace.
-    pub workspace: &'a str,
+    pub id: &'a str,
     /// The workspace's region, which must be the rule's too.
     pub location: &'a str,
 }
 
 /// What a rule does with each column.
 #[derive(Debug, Clone)]
-pub struct Ways(Vec<(&'static Column, Conversion)>);
+pub struct Conversions(Vec<(&'static Column, Conversion)>);
 
-impl Ways {
+impl Conversions {
     /// Records go on as they are sent, into a table of their own columns.
-    pub fn plain(columns: &'static [Column]) -> Self {
+    pub fn none(columns: &'static [Column]) -> Self {
         Self(columns.iter().map(|column| (column, Conversion::none(column))).collect())
     }
 
@@ -82,19 +82,19 @@ impl Ways {
 }
 
 /// The whole resource, as the management API takes it. `kind` Direct gives it an endpoint of its own.
-pub fn document(log_name: &str, stream: &str, ways: &Ways, place: Place<'_>) -> Value {
+pub fn document(log_name: &str, stream: &str, conversions: &Conversions, workspace: Workspace<'_>) -> Value {
     json!({
         "type": "Microsoft.Insights/dataCollectionRules",
         "name": "mdatp-forward",
-        "location": place.location,
+        "location": workspace.location,
         "kind": "Direct",
         "properties": {
             "description": "Microsoft Defender for Endpoint alerts with their machines, by mdatp-forward",
-            "streamDeclarations": { stream: ways.declaration() },
+            "streamDeclarations": { stream: conversions.declaration() },
             "destinations": {
-                "logAnalytics": [{ "workspaceResourceId": place.workspace, "name": DESTINATION }],
+                "logAnalytics": [{ "workspaceResourceId": workspace.id, "name": DESTINATION }],
             },
-            "dataFlows": [flow(stream, log_name, ways)],
+            "dataFlows": [flow(stream, log_name, conversions)],
         },
     })
 }
@@ -102,19 +102,19 @@ pub fn document(log_name: &str, stream: &str, ways: &Ways, place: Place<'_>) -> 
 /// Adds the way of the rows about runs to the `rule` of a log.
 pub fn add_health(rule: &mut Value, log_name: &str) {
     let (name, own) = (health::stream(log_name), &mut rule["properties"]);
-    let ways = Ways::plain(health::columns());
-    own["streamDeclarations"][&name] = ways.declaration();
+    let conversions = Conversions::none(health::columns());
+    own["streamDeclarations"][&name] = conversions.declaration();
     if let Some(flows) = own["dataFlows"].as_array_mut() {
-        flows.push(flow(&name, &health::log_name(log_name), &ways));
+        flows.push(flow(&name, &health::log_name(log_name), &conversions));
     }
 }
 
 /// From a stream into the table of a log.
-fn flow(stream: &str, log_name: &str, ways: &Ways) -> Value {
+fn flow(stream: &str, log_name: &str, conversions: &Conversions) -> Value {
     json!({
         "streams": [stream],
         "destinations": [DESTINATION],
-        "transformKql": ways.transform(),
+        "transformKql": conversions.transform(),
         "outputStream": table::stream(log_name),
     })
 }

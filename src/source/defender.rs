@@ -18,7 +18,7 @@ use crate::{
     },
     record::{
         alert::{Alert, Mode},
-        json::repair::repaired,
+        json::repaired,
         machine::Machine,
         page::Page,
         window::Window,
@@ -26,13 +26,14 @@ use crate::{
     source::pagination::Query,
 };
 
-/// What stays as it is in a part of a URL; ids are opaque and may hold anything.
+/// The characters that are not percent-encoded in a part of a URL (RFC 3986, section 2.3). Ids are opaque and may contain any
+/// others.
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The list of alerts, in messages.
 const LIST: &str = "GET /api/alerts";
 
-/// How many machines are asked for in a page of the fleet: about 1.5 MB.
+/// The number of machines on a page of the fleet: about 1.5 MB.
 pub const FLEET_PAGE: usize = 1_000;
 
 /// The API of one tenant.
@@ -46,7 +47,7 @@ pub struct Defender {
 }
 
 impl Defender {
-    /// The API that `config` names.
+    /// Creates a client of the API that `config` names.
     pub fn new(config: &Config, credential: Arc<Credential>) -> Self {
         Self {
             url: config.api_url.clone(),
@@ -57,12 +58,12 @@ impl Defender {
         }
     }
 
-    /// The API at `url` with no say about what is forwarded: for a look at it.
+    /// Creates a client of the API at `url` for a check that it can be read, in the default mode.
     pub fn at(url: Endpoint, scope: String, credential: Arc<Credential>) -> Self {
         Self { url, scope, credential, mode: Mode::Created, fetch: AlertFetch::List }
     }
 
-    /// One page of the alert list, in the order of the mode's time.
+    /// Gets one page of the alert list, ordered by the time of the mode.
     pub async fn list(&self, query: Query, retries: RetryPolicy, caller: &Caller) -> Result<Page, CallError> {
         let url = self.url.join(&list_path(query, self.mode, self.fetch));
         let read = |reply: &Response| Page::parse(&reply.body, reply.date());
@@ -70,38 +71,33 @@ impl Defender {
         caller.call(target, |_| Request::get(url.clone()), read).await
     }
 
-    /// One alert with its evidence; none when the service does not know it any more.
+    /// Gets one alert with its evidence; `None` if the service no longer has it.
     pub async fn alert(&self, id: &str, caller: &Caller) -> Result<Option<Alert>, CallError> {
         let operation = format!("GET /api/alerts/{}", utf8_percent_encode(id, KEPT));
         let read = |reply: &Response| {
-            let as_it_is =
+            let unchanged =
                 ByteString::try_from(reply.body.clone()).ok().and_then(|text| Alert::parse(text).ok());
-            let alert = as_it_is.map_or_else(|| Alert::parse(repaired(&reply.body).into()), Ok);
+            let alert = unchanged.map_or_else(|| Alert::parse(repaired(&reply.body).into()), Ok);
             alert.map_err(|invalid_alert| serde_json::Error::custom(invalid_alert.reason))
         };
-        found(self.entity(id, &operation, DefenderApi::Alert, caller, read).await)
+        self.entity(id, &operation, DefenderApi::Alert, caller, read).await
     }
 
-    /// One machine; none when the service does not know it (outside retention, merged, offboarded).
+    /// Gets one machine; `None` if the service does not have it (outside retention, merged, offboarded).
     pub async fn machine(&self, id: &str, caller: &Caller) -> Result<Option<Machine>, CallError> {
         let operation = format!("GET /api/machines/{}", utf8_percent_encode(id, KEPT));
-        found(
-            self.entity(id, &operation, DefenderApi::Machine, caller, |reply| Machine::parse(&reply.body))
-                .await,
-        )
+        self.entity(id, &operation, DefenderApi::Machine, caller, |reply| Machine::parse(&reply.body)).await
     }
 
-    /// Those of the machines `ids` that the service knows, by id, in one call. The ids must need no
-    /// escaping. The call is optional.
+    /// Gets those of the machines `ids` that the service has, by id, in one optional call. The ids must need no escaping.
     pub async fn machines(&self, ids: &[&str], caller: &Caller) -> Result<Vec<(String, Machine)>, CallError> {
-        // Double quotes: the form that shipped code has proven.
+        // With double quotes, as code that is in use writes this filter.
         let filter = format!("id in (\"{}\")", ids.join("\",\""));
         let path = format!("/api/machines?$filter={}", utf8_percent_encode(&filter, KEPT));
         self.list_machines(&path, RetryPolicy::Optional, caller).await
     }
 
-    /// A page of all machines, by id, from the place `skip` on. One that is not full is the last. The call is
-    /// optional.
+    /// Gets a page of all machines, by id, after the first `skip`, in one optional call. A page that is not full is the last.
     pub async fn fleet(&self, skip: usize, caller: &Caller) -> Result<Vec<(String, Machine)>, CallError> {
         self.list_machines(
             &format!("/api/machines?$top={FLEET_PAGE}&$skip={skip}"),
@@ -111,7 +107,7 @@ impl Defender {
         .await
     }
 
-    /// The id of any one machine; none when there are none.
+    /// Gets the id of any one machine; `None` if there are none.
     pub async fn any_machine(&self, caller: &Caller) -> Result<Option<String>, CallError> {
         let machines = self.list_machines("/api/machines?$top=1&$skip=0", RetryPolicy::Full, caller).await?;
         Ok(machines.into_iter().next().map(|(id, _)| id))
@@ -126,9 +122,9 @@ impl Defender {
         let (url, operation) = (self.url.join(path), "GET /api/machines");
         let target = Target { retries, ..self.target(operation, DefenderApi::MachineList) };
         let read = |reply: &Response| Machine::parse_list(&reply.body);
-        let answer = caller.call(target, |_| Request::get(url.clone()), read).await;
-        // An empty list may be answered 404.
-        found(answer.map(Some)).map(Option::unwrap_or_default)
+        let machines = caller.call(target, |_| Request::get(url.clone()), read).await;
+        // The response to an empty list may be a 404.
+        found(machines).map(Option::unwrap_or_default)
     }
 
     async fn entity<T>(
@@ -139,23 +135,12 @@ impl Defender {
         caller: &Caller,
         read: impl Fn(&Response) -> Result<T, serde_json::Error>,
     ) -> Result<Option<T>, CallError> {
-        // Dots alone would lead up the path, to another call with this token.
+        // Only dots would lead up the path, to another resource, with this token.
         if id.bytes().all(|byte| byte == b'.') {
             return Ok(None);
         }
         let url = self.url.join(operation.trim_start_matches("GET "));
-        self.get(url, operation, api, caller, read).await.map(Some)
-    }
-
-    async fn get<T>(
-        &self,
-        url: String,
-        operation: &str,
-        api: DefenderApi,
-        caller: &Caller,
-        read: impl Fn(&Response) -> Result<T, serde_json::Error>,
-    ) -> Result<T, CallError> {
-        caller.call(self.target(operation, api), |_| Request::get(url.clone()), read).await
+        found(caller.call(self.target(operation, api), |_| Request::get(url.clone()), read).await)
     }
 
     fn target<'a>(&'a self, operation: &'a str, api: DefenderApi) -> Target<'a> {
@@ -164,25 +149,23 @@ impl Defender {
     }
 }
 
-/// An entity that the service does not know is an answer, not a failure.
-fn found<T>(answer: Result<Option<T>, CallError>) -> Result<Option<T>, CallError> {
-    match answer {
+/// Returns `None` for an entity that the service does not have, which is not a failure.
+fn found<T>(result: Result<T, CallError>) -> Result<Option<T>, CallError> {
+    match result {
+        Ok(entity) => Ok(Some(entity)),
         Err(CallError::Rejected(refusal)) if refusal.is_unknown_entity() => Ok(None),
-        answer => answer,
+        Err(error) => Err(error),
     }
 }
 
 fn list_path(query: Query, mode: Mode, fetch: AlertFetch) -> String {
-    let field = match mode {
-        Mode::Created => "alertCreationTime",
-        Mode::Updated => "lastUpdateTime",
-    };
+    let field = mode.list_time();
     let Query { window: Window { from, to }, skip, top } = query;
     let filter = format!("{field} ge {} and {field} lt {}", to_rfc3339(&from), to_rfc3339(&to));
     let filter = utf8_percent_encode(&filter, KEPT);
     let mut path = format!("/api/alerts?$filter={filter}&$orderby={field}%20asc&$top={top}&$skip={skip}");
     if fetch == AlertFetch::List {
-        // Without it the list's evidence is empty; an alert fetched by its id always has it.
+        // Without it the alerts of a list have no evidence; an alert fetched by its id always has it.
         path.push_str("&$expand=evidence");
     }
     path
@@ -195,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_list_is_asked_for_by_time_with_all_seven_digits() {
+    fn the_list_is_requested_by_time_with_all_seven_digits() {
         let time = |text| parse_rfc3339(text).expect(text);
         let query = Query {
             window: Window { from: time("2026-11-24T05:00:00.1234567Z"), to: time("2026-11-24T06:00:00Z") },

@@ -1,4 +1,4 @@
-//! The machines of the alerts in hand: each looked up once a run at most, and kept for the runs after it.
+//! A cache of machines: each is looked up at most once per run, and kept for later runs.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet, VecDeque},
@@ -17,47 +17,46 @@ use crate::{
     source::defender::{Defender, FLEET_PAGE},
 };
 
-/// How many calls for single machines or alerts are under way at once.
+/// The number of concurrent calls for single machines or alerts.
 pub const CALLS_AT_ONCE: usize = 8;
 
-/// How many machines are asked for in one call. Above a hundred values `OData` servers refuse a filter;
-/// thirty is the number that shipped code has proven (Sentinel Triage Assistant).
-const IDS_A_CALL: usize = 30;
+/// The number of machines in one bulk look-up. `OData` servers reject a filter of more than a hundred values; thirty is the
+/// number that the Sentinel Triage Assistant uses.
+const IDS_PER_CALL: usize = 30;
 
-/// With so many machines to ask for, listing the whole fleet instead may take fewer calls.
-const MANY: usize = 4 * IDS_A_CALL;
+/// The number of machines from which on listing the whole fleet may take fewer calls.
+const MANY: usize = 4 * IDS_PER_CALL;
 
-/// After so many machines that could not be read, the machines API is taken to be down, and no more are
-/// asked for in this run.
-const FAILURES_TO_GIVE_UP: usize = 16;
+/// After so many failures, the machines API is considered unavailable, and no more machines are looked up in this run.
+const MAX_FAILURES: usize = 16;
 
-/// The most bytes of machines that are kept: some five thousand machines.
-const MOST_BYTES: usize = 8_000_000;
+/// The most memory of cached machines, in bytes: some five thousand machines.
+const MAX_BYTES: usize = 8_000_000;
 
-/// What is known of machines.
+/// A cache of machines.
 #[derive(Debug)]
 pub struct Machines {
     ttl: Duration,
-    known: HashMap<String, Known>,
-    /// The ids of `known`, the oldest first.
+    cached: HashMap<String, CachedMachine>,
+    /// The ids of `cached`, the oldest first.
     ages: VecDeque<String>,
     bytes: usize,
-    /// Machines that the service does not know, in this run. Some of them it knows a little later.
+    /// Machines that the service did not have in this run. A new machine may appear a little later.
     missing: HashSet<String>,
     /// Machines that could not be read in this run.
     failed: HashSet<String>,
-    bulk: Bulk,
-    /// True once the service has answered any question about machines in this run: the settings are right then, and
-    /// a rejection concerns the machine that was asked for.
-    has_answered: bool,
-    /// True once listing the fleet has brought too little.
+    bulk: BulkLookup,
+    /// True once any request for machines has succeeded in this run: then the settings are right, and a rejection concerns
+    /// the one machine of the request.
+    has_succeeded: bool,
+    /// True once a page of the fleet has contained too few of the machines that are needed.
     is_fleet_large: bool,
 }
 
-/// Whether machines are asked for many a call.
+/// Whether many machines can be requested in one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Bulk {
-    /// As far as is known.
+enum BulkLookup {
+    /// Yes, or it has not been tried.
     Works,
     /// It has failed in this run, and is tried again in the next.
     Failed,
@@ -66,110 +65,115 @@ enum Bulk {
 }
 
 #[derive(Debug)]
-struct Known {
+struct CachedMachine {
     machine: Arc<Machine>,
     read_at: OffsetDateTime,
 }
 
-/// What looking up brought.
+/// The result of looking up machines.
 #[derive(Debug, Default)]
-pub struct LookedUp {
-    /// Machines read.
+pub struct LookupSummary {
+    /// The number of machines that were read.
     pub found: u64,
-    /// Machines that the service does not know.
+    /// The number of machines that the service does not have.
     pub missing: u64,
-    /// Why the last machine that could not be read could not.
+    /// Why a machine could not be read: the last such error.
     pub failure: Option<CallError>,
 }
 
 /// The machine of an alert.
 #[derive(Debug, Clone)]
 pub enum MachineLookup {
-    /// Here it is.
+    /// The machine.
     Found(Arc<Machine>),
-    /// The alert names none, or the service does not know it.
+    /// The alert has no machine, or the service does not have it.
     None,
-    /// The service failed to tell.
-    Unknown,
+    /// The service could not return it.
+    Failed,
 }
 
 impl Machines {
-    /// Nothing yet; what will be known is kept for `ttl`.
+    /// Creates an empty cache that keeps machines for `ttl`.
     pub fn new(ttl: Duration) -> Self {
         Self {
             ttl,
-            known: HashMap::new(),
+            cached: HashMap::new(),
             ages: VecDeque::new(),
             bytes: 0,
             missing: HashSet::new(),
             failed: HashSet::new(),
-            bulk: Bulk::Works,
-            has_answered: false,
+            bulk: BulkLookup::Works,
+            has_succeeded: false,
             is_fleet_large: false,
         }
     }
 
-    /// Forgets what is too old at `now`, and what only counted for the run before.
+    /// Removes machines that are too old at `now`, and what applied to the previous run only.
     pub fn begin_run(&mut self, now: OffsetDateTime) {
         self.missing.clear();
         self.failed.clear();
-        self.has_answered = false;
-        if self.bulk == Bulk::Failed {
-            self.bulk = Bulk::Works;
+        self.has_succeeded = false;
+        if self.bulk == BulkLookup::Failed {
+            self.bulk = BulkLookup::Works;
         }
         let ttl = self.ttl;
-        let is_old = |known: &Known| now - known.read_at >= ttl || known.read_at > now;
-        while self.ages.front().and_then(|id| self.known.get(id)).is_some_and(is_old) {
-            self.forget_oldest();
+        let is_old = |cached: &CachedMachine| now - cached.read_at >= ttl || cached.read_at > now;
+        while self.ages.front().and_then(|id| self.cached.get(id)).is_some_and(is_old) {
+            self.remove_oldest();
         }
     }
 
-    /// The machine called `id`, as far as it has been looked up.
+    /// Returns the machine with this id, which must have been looked up.
     pub fn get(&self, id: &str) -> MachineLookup {
-        match self.known.get(id) {
-            Some(known) => MachineLookup::Found(known.machine.clone()),
+        match self.cached.get(id) {
+            Some(cached) => MachineLookup::Found(cached.machine.clone()),
             None if self.missing.contains(id) => MachineLookup::None,
-            None => MachineLookup::Unknown,
+            None => MachineLookup::Failed,
         }
     }
 
-    /// Looks up the machines called `ids` that are not known yet. A failure that concerns one machine only
-    /// does not keep the others. It is an error when nothing is answered but rejections, whoever is asked for.
+    /// Looks up the machines with these ids that are not cached. A failure that concerns only one machine does not affect the
+    /// others.
+    ///
+    /// # Errors
+    ///
+    /// The service cannot be used, or rejects every request for a machine, even one that names none.
     pub async fn look_up(
         &mut self,
         ids: impl Iterator<Item = &str>,
         defender: &Defender,
         caller: &Caller,
-    ) -> Result<LookedUp, CallError> {
-        // Not later: what is looked up now is asked for next.
-        while self.bytes > MOST_BYTES {
-            self.forget_oldest();
+    ) -> Result<LookupSummary, CallError> {
+        // Before looking up: the machines that are added now are needed next.
+        while self.bytes > MAX_BYTES {
+            self.remove_oldest();
         }
-        let is_asked = |id: &&str| {
-            self.known.contains_key(*id) || self.missing.contains(*id) || self.failed.contains(*id)
+        let is_done = |id: &&str| {
+            self.cached.contains_key(*id) || self.missing.contains(*id) || self.failed.contains(*id)
         };
-        let mut wanted: BTreeSet<&str> = ids.filter(|id| !is_asked(id)).collect();
+        let mut wanted: BTreeSet<&str> = ids.filter(|id| !is_done(id)).collect();
         let before = wanted.len();
-        self.in_the_fleet(&mut wanted, defender, caller).await?;
-        self.in_bulk(&mut wanted, defender, caller).await?;
-        let mut looked_up = LookedUp { found: (before - wanted.len()) as u64, ..LookedUp::default() };
+        self.list_fleet(&mut wanted, defender, caller).await?;
+        self.look_up_in_bulk(&mut wanted, defender, caller).await?;
+        let mut looked_up =
+            LookupSummary { found: (before - wanted.len()) as u64, ..LookupSummary::default() };
         let look_ups: Vec<_> =
             wanted.into_iter().map(|id| async move { (id, defender.machine(id, caller).await) }).collect();
         let mut look_ups = stream::iter(look_ups).buffer_unordered(CALLS_AT_ONCE);
-        // Failures that may say more about the service than about a machine.
+        // Those that may concern the service rather than one machine.
         let mut failures = 0;
-        let mut probed = None;
-        while failures < FAILURES_TO_GIVE_UP
-            && let Some((id, answer)) = look_ups.next().await
+        let mut probe = None;
+        while failures < MAX_FAILURES
+            && let Some((id, result)) = look_ups.next().await
         {
-            match answer {
+            match result {
                 Ok(Some(machine)) => {
-                    self.has_answered = true;
+                    self.has_succeeded = true;
                     looked_up.found += 1;
-                    self.keep(id.to_owned(), machine, caller.now());
+                    self.insert(id.to_owned(), machine, caller.now());
                 }
                 Ok(None) => {
-                    self.has_answered = true;
+                    self.has_succeeded = true;
                     looked_up.missing += 1;
                     self.missing.insert(id.to_owned());
                 }
@@ -177,27 +181,27 @@ impl Machines {
                     self.failed.insert(id.to_owned());
                     let is_rejection = error.is_rejection();
                     looked_up.failure = Some(error);
-                    // Is it this machine, or the call? Another question about machines tells.
-                    if is_rejection && !self.has_answered && probed.is_none() {
-                        let answer = probed.insert(defender.any_machine(caller).await);
-                        self.has_answered = answer.is_ok();
+                    // Whether this machine or the API is rejected is found out by a request that names no machine.
+                    if is_rejection && !self.has_succeeded && probe.is_none() {
+                        let result = probe.insert(defender.any_machine(caller).await);
+                        self.has_succeeded = result.is_ok();
                     }
-                    // A rejection of one machine says nothing of the next.
-                    failures += usize::from(!(is_rejection && self.has_answered));
+                    // A rejection of one machine does not predict the next.
+                    failures += usize::from(!(is_rejection && self.has_succeeded));
                 }
                 Err(error) => return Err(error),
             }
         }
-        match probed {
-            Some(Err(error)) if error.is_rejection() && !self.has_answered => Err(error),
+        match probe {
+            Some(Err(error)) if error.is_rejection() && !self.has_succeeded => Err(error),
             Some(Err(error)) if !error.is_of_one_call() => Err(error),
             _ => Ok(looked_up),
         }
     }
 
-    /// Lists the fleet, page by page, as long as a page brings more than a call for thirty ids would. A
-    /// failure decides nothing: what is still wanted is asked for by id.
-    async fn in_the_fleet(
+    /// Lists the fleet, page by page, as long as a page contains more of the wanted machines than a bulk look-up would
+    /// return, and removes those from `wanted`. After a failure, the remaining ones are looked up by id.
+    async fn list_fleet(
         &mut self,
         wanted: &mut BTreeSet<&str>,
         defender: &Defender,
@@ -207,7 +211,7 @@ impl Machines {
         while wanted.len() > MANY && !self.is_fleet_large {
             let page = match defender.fleet(skip, caller).await {
                 Ok(page) => {
-                    self.has_answered = true;
+                    self.has_succeeded = true;
                     page
                 }
                 Err(error) if error.is_of_one_call() => Vec::new(),
@@ -216,9 +220,9 @@ impl Machines {
             let (before, length) = (wanted.len(), page.len());
             for (id, machine) in page {
                 wanted.remove(id.as_str());
-                self.keep(id, machine, caller.now());
+                self.insert(id, machine, caller.now());
             }
-            self.is_fleet_large = before - wanted.len() <= IDS_A_CALL;
+            self.is_fleet_large = before - wanted.len() <= IDS_PER_CALL;
             if length < FLEET_PAGE {
                 break;
             }
@@ -227,36 +231,36 @@ impl Machines {
         Ok(())
     }
 
-    /// Asks for many machines a call, which spares the quota, and takes those that come off `wanted`. A
-    /// machine that does not come is asked for singly, as all are when this form is rejected or fails, for
-    /// whatever reason; so its answer decides nothing alone.
-    async fn in_bulk(
+    /// Requests up to 30 machines per call, which saves quota, and removes those that are returned from `wanted`. The others
+    /// are looked up one by one, as are all if this form is rejected or fails: its result alone decides nothing.
+    async fn look_up_in_bulk(
         &mut self,
         wanted: &mut BTreeSet<&str>,
         defender: &Defender,
         caller: &Caller,
     ) -> Result<(), CallError> {
-        let plain = |id: &&str| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        let ids: Vec<&str> = wanted.iter().copied().filter(plain).collect();
-        if self.bulk != Bulk::Works || ids.len() < 2 {
+        let needs_no_escaping =
+            |id: &&str| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let ids: Vec<&str> = wanted.iter().copied().filter(needs_no_escaping).collect();
+        if self.bulk != BulkLookup::Works || ids.len() < 2 {
             return Ok(());
         }
-        let calls: Vec<_> = ids.chunks(IDS_A_CALL).map(|ids| defender.machines(ids, caller)).collect();
+        let calls: Vec<_> = ids.chunks(IDS_PER_CALL).map(|ids| defender.machines(ids, caller)).collect();
         let mut calls = stream::iter(calls).buffer_unordered(CALLS_AT_ONCE);
-        while let Some(answer) = calls.next().await {
-            match answer {
+        while let Some(result) = calls.next().await {
+            match result {
                 Ok(machines) => {
-                    self.has_answered = true;
+                    self.has_succeeded = true;
                     for (id, machine) in machines {
                         if wanted.remove(id.as_str()) {
-                            self.keep(id, machine, caller.now());
+                            self.insert(id, machine, caller.now());
                         }
                     }
                 }
                 Err(error) if error.is_of_one_call() => {
-                    let is_blip = error.is_transient() && !matches!(error, CallError::Unreadable { .. });
-                    self.bulk = if is_blip { Bulk::Failed } else { Bulk::Rejected };
-                    debug!("machines are asked for one by one: {}", chain(&error));
+                    let may_recover = error.is_transient() && !matches!(error, CallError::Unreadable { .. });
+                    self.bulk = if may_recover { BulkLookup::Failed } else { BulkLookup::Rejected };
+                    debug!("machines are looked up one by one: {}", chain(&error));
                     break;
                 }
                 Err(error) => return Err(error),
@@ -265,19 +269,19 @@ impl Machines {
         Ok(())
     }
 
-    fn keep(&mut self, id: String, machine: Machine, read_at: OffsetDateTime) {
-        if self.known.contains_key(&id) {
+    fn insert(&mut self, id: String, machine: Machine, read_at: OffsetDateTime) {
+        if self.cached.contains_key(&id) {
             return;
         }
-        self.bytes += machine.bytes() + 2 * id.len();
+        self.bytes += machine.memory() + 2 * id.len();
         self.ages.push_back(id.clone());
-        self.known.insert(id, Known { machine: Arc::new(machine), read_at });
+        self.cached.insert(id, CachedMachine { machine: Arc::new(machine), read_at });
     }
 
-    fn forget_oldest(&mut self) {
+    fn remove_oldest(&mut self) {
         let Some(id) = self.ages.pop_front() else { return };
-        if let Some(known) = self.known.remove(&id) {
-            self.bytes -= known.machine.bytes() + 2 * id.len();
+        if let Some(cached) = self.cached.remove(&id) {
+            self.bytes -= cached.machine.memory() + 2 * id.len();
         }
     }
 }

@@ -85,7 +85,7 @@ impl Checkpoint {
     pub fn advance(&mut self, watermark: OffsetDateTime, lookback: Duration) {
         self.watermark = self.watermark.max(watermark);
         self.known_from = self.known_from.max(start_of_minute(self.watermark - lookback));
-        self.delivered.forget_before(self.known_from);
+        self.delivered.remove_before(self.known_from);
     }
 
     /// The document's text.

@@ -13,7 +13,7 @@ mod way;
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use mdatp_forward::testing::{Config, Document, Identity, Shape, SourceIdentity};
+use mdatp_forward::testing::{Config, Identity, SchemaDocument, Shape, SourceIdentity};
 use serde_json::{Value, json};
 use simulator::Sink;
 
@@ -438,7 +438,7 @@ async fn what_the_template_makes_forwards_alerts_without_loss() {
     let rule = resources.iter().find(|resource| resource.kind == "Microsoft.Insights/dataCollectionRules");
     let rule = rule.expect("a rule").body.to_string();
     let document =
-        Document::from_json(serde_json::from_str(&rule).expect("JSON")).expect("a rule to compare");
+        SchemaDocument::from_json(serde_json::from_str(&rule).expect("JSON")).expect("a rule to compare");
     assert_eq!(document.compare(Shape::Native, "Custom-MDATPAlerts_CL", None), []);
     stage.cloud.deploy_rule(&rule).expect("a rule that the service takes");
     for name in ["MDATP_SINK", "MDATP_DCR_ID", "MDATP_INGESTION_ENDPOINT", "MDATP_STREAM", "MDATP_LOG_NAME"] {

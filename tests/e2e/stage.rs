@@ -9,7 +9,7 @@ use std::{
 use azure_core::time::{Duration, OffsetDateTime, to_rfc3339};
 use mdatp_forward::testing::{
     Shape, columns,
-    rule::{self, Place, Ways},
+    rule::{self, Conversions, Workspace},
     table,
 };
 use serde_json::Value;
@@ -54,12 +54,12 @@ impl Stage {
     fn around(cloud: Cloud, served: Served, sink: Sink, route: Route) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         if sink == Sink::LogsIngestion {
-            let place = Place { workspace: WORKSPACE, location: "westeurope" };
+            let workspace = Workspace { id: WORKSPACE, location: "westeurope" };
             let rule = rule::document(
                 "MDATPAlerts",
                 &table::stream("MDATPAlerts"),
-                &Ways::plain(columns(Shape::Native)),
-                place,
+                &Conversions::none(columns(Shape::Native)),
+                workspace,
             );
             cloud.deploy_rule(&rule.to_string()).expect("a rule that the service takes");
         }

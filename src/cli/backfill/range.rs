@@ -56,7 +56,7 @@ impl Past {
 
 /// A time, or a day in UTC. No duration: the same command has to mean the same when it is given again.
 pub fn time(text: &str) -> Result<OffsetDateTime, String> {
-    let read = timestamp::read(text).or_else(|| timestamp::read(&format!("{text}T00:00:00Z")));
+    let read = timestamp::parse(text).or_else(|| timestamp::parse(&format!("{text}T00:00:00Z")));
     let time = read.ok_or("must be an RFC 3339 time (2026-11-01T00:00:00Z) or a day (2026-11-01)")?;
     // As Defender writes times: in UTC, and no finer.
     Ok(floor(config::time::not_too_early(time)?))

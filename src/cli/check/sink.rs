@@ -17,7 +17,7 @@ use crate::{
         call::{CallError, ErrorResponse},
         service::Service,
     },
-    record::{json::object::Object, merge::merge},
+    record::{json::Object, merge::merge},
     schema::Shape,
     sink::Sent,
 };

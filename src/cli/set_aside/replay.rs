@@ -16,7 +16,7 @@ use crate::{
     record::{
         alert::Fingerprint,
         batch::{Ack, Batch, Packer, TooLarge},
-        json::object::Object,
+        json::Object,
         merge::merge,
         timestamp,
         writer::{RecordWriter, Written},
@@ -191,7 +191,7 @@ impl Attempt {
             Ok(document) => document,
             Err(error) => return Self::Stays(format!("the document cannot be read: {}", chain(&error))),
         };
-        let Some(object) = Object::of(document.record.get()) else {
+        let Some(object) = Object::from_valid(document.record.get()) else {
             return Self::Stays("its record is no JSON object, and the sink takes nothing else".to_owned());
         };
         match document.shape {

@@ -1,13 +1,13 @@
-//! JSON that is not quite JSON, made readable. Services put into texts what others chose, a command line for instance,
-//! and a reply is no use to anybody when one byte of one text is wrong. Pure.
+//! JSON that is not quite valid, made readable. Services put text that others have chosen into strings, such as a command
+//! line, and one invalid byte must not make a whole response unreadable.
 
 use std::borrow::Cow;
 
-use crate::record::json::plain::escape;
+use super::token::escape_end;
 
-/// `body` as valid UTF-8 whose strings have no raw control characters and no unknown escapes: bytes that are not UTF-8
-/// become U+FFFD, control characters are escaped, a backslash that begins no escape stands for itself, and control
-/// characters between tokens become blanks. What is wrong beyond that stays wrong.
+/// Returns `body` as valid UTF-8 whose strings have no raw control characters and no unknown escapes: bytes that are not
+/// UTF-8 become U+FFFD, control characters are escaped, a backslash that begins no known escape is escaped, and control
+/// characters between tokens become spaces. Any other error stays.
 pub fn repaired(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let mut out = String::with_capacity(text.len() + 64);
@@ -19,7 +19,7 @@ pub fn repaired(body: &[u8]) -> String {
                 is_string = !is_string;
                 out.push(c);
             }
-            '\\' if is_string => match escape(rest.as_bytes(), 0) {
+            '\\' if is_string => match escape_end(rest.as_bytes(), 0) {
                 Some(end) => {
                     taken = end;
                     out.push_str(&rest[..end]);
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wrong_inside_texts_is_made_right_and_all_else_stays() {
+    fn what_is_wrong_inside_strings_is_repaired_and_all_else_stays() {
         for (body, text) in [
             (&b"{\"a\":\"x\xff\xfey\"}"[..], "{\"a\":\"x\u{fffd}\u{fffd}y\"}"),
             (b"{\"a\":\"x\x01\ny\"}", r#"{"a":"x\u0001\u000ay"}"#),
@@ -71,7 +71,7 @@ mod tests {
         }
 
         #[test]
-        fn a_text_of_any_bytes_between_quotes_becomes_json(
+        fn a_string_of_any_bytes_becomes_json(
             bytes in prop::collection::vec(any::<u8>().prop_filter("a quote ends it", |byte| *byte != b'"'), 0..60),
         ) {
             // A backslash at the end would take the quote with it.

@@ -39,7 +39,7 @@ fn the_alert_comes_first_and_keeps_its_members_and_the_machine_adds_its_own() {
 }
 
 #[test]
-fn values_pass_untouched_but_for_the_blanks_between_tokens() {
+fn values_are_unchanged_except_for_whitespace_between_tokens() {
     let alert = "{ \"id\" : \"a\", \"big\": 123456789012345678901234567890, \"e\": 1.50E+400,\n \
                  \"s\": \" \\u00e9 \\ud83d\\ude00 \\ud800 \\/ \", \"l\": [ 1, { \"k\" : [] } ], \"wei\\\"rd name\": {} }";
     assert_eq!(
@@ -49,7 +49,7 @@ fn values_pass_untouched_but_for_the_blanks_between_tokens() {
 }
 
 #[test]
-fn equal_texts_count_as_equal_however_they_are_escaped() {
+fn equal_strings_count_as_equal_however_they_are_escaped() {
     let record = merged(r#"{"id":"a","t":"caf\u00e9","l":[1, 2]}"#, Some(r#"{"t":"café","l":[1,2]}"#));
     assert_eq!(record, r#"{"id":"a","t":"caf\u00e9","l":[1,2]}"#);
 }
@@ -70,7 +70,7 @@ fn the_time_stamp_comes_first() {
 }
 
 #[test]
-fn a_time_stamp_never_doubles_a_member_of_that_name() {
+fn a_time_stamp_never_repeats_a_member_of_that_name() {
     let stamp = Some("\"2026\"");
     let own = Object::parse(br#"{"id":"a","TimeGenerated":1}"#).expect("an object");
     assert_eq!(merge(own, None, stamp).to_json(), br#"{"id":"a","TimeGenerated":1}"#);
@@ -82,8 +82,7 @@ fn a_time_stamp_never_doubles_a_member_of_that_name() {
     );
 }
 
-/// The merge as it was first written, member by member: slow, and easy to believe. `Value` is not used, so
-/// that digits and escapes are compared too.
+/// The merge member by member: slow, and easy to verify. `Value` is not used, so that digits and escapes are compared too.
 fn oracle(alert: &str, machine: Option<&str>, stamp: Option<&str>) -> String {
     let compact = |text: &str| {
         let (mut compact, mut in_string, mut escaped) = (String::new(), false, false);
@@ -118,7 +117,7 @@ fn oracle(alert: &str, machine: Option<&str>, stamp: Option<&str>) -> String {
     }
     for (name, value) in machine.map_or(Vec::new(), members) {
         let mut name = if name == "id" { "machineId".to_owned() } else { name };
-        let is_said = loop {
+        let is_known = loop {
             let Some((_, known)) = record.iter().find(|(known, _)| *known == name) else { break false };
             if compact(known) == compact(&value)
                 || text_in(known).is_some() && text_in(known) == text_in(&value)
@@ -128,7 +127,7 @@ fn oracle(alert: &str, machine: Option<&str>, stamp: Option<&str>) -> String {
             let capital = name.chars().next().map_or(' ', |letter| letter.to_ascii_uppercase());
             name = format!("machine{capital}{}", name.chars().skip(1).collect::<String>());
         };
-        if !is_said {
+        if !is_known {
             record.push((name, value));
         }
     }
@@ -139,8 +138,8 @@ fn oracle(alert: &str, machine: Option<&str>, stamp: Option<&str>) -> String {
     format!("{{{}}}", members.join(","))
 }
 
-/// JSON as others write it, which is not always as nicely as `serde_json` does: doubled names, escapes that
-/// need not be, blanks in odd places or none at all.
+/// JSON as other programs may write it, unlike `serde_json`: repeated names, unnecessary escapes, whitespace in odd places or
+/// none at all.
 fn texts() -> impl Strategy<Value = String> {
     let string = "(\\\\[\\\\\"/bn]|\\\\u00e9|\\\\u0061|\\\\ud83d\\\\ude00|\\\\ud800|[a-c:,{}\\[\\] é]){0,20}";
     let leaf = prop_oneof![
@@ -168,7 +167,7 @@ fn members_of(value: impl Strategy<Value = String>) -> impl Strategy<Value = Str
     })
 }
 
-/// As a page brings it, and as a single answer does: the ways differ inside.
+/// As read from a page, and as read from a single response: they are parsed differently.
 fn both_ways(alert: &str, machine: Option<&str>, stamp: Option<&str>) -> [String; 2] {
     let machine = machine.map(|text| Machine::parse(&Bytes::copy_from_slice(text.as_bytes())).expect(text));
     let page = Bytes::from(format!("{{\"value\": [{alert} ,\n{alert}]}}"));
@@ -183,7 +182,7 @@ fn both_ways(alert: &str, machine: Option<&str>, stamp: Option<&str>) -> [String
 }
 
 #[test]
-fn what_stands_side_by_side_is_written_as_what_does_not() {
+fn adjacent_members_are_written_as_others_are() {
     let many: Vec<_> = (0..600).map(|number| format!("\"m{}\":{number}", number % 400)).collect();
     let many = format!("{{\"id\":\"a\",{}}}", many.join(","));
     for (alert, machine) in [
@@ -218,15 +217,15 @@ fn objects() -> impl Strategy<Value = BTreeMap<String, Value>> {
                 .prop_map(|members| Value::Object(members.into_iter().collect())),
         ]
     });
-    // Few names, so that the two sides meet often; `machine…` names among them.
+    // Few names, so that both sides often have the same; `machine…` names among them.
     prop::collection::btree_map("(id|machineId|machineA|[ab]|\\PC{1,3})", value, 0..8)
 }
 
 proptest! {
     #[test]
-    fn the_union_is_that_of_the_simple_way(alert in texts(), machine in texts(), is_stamped in any::<bool>()) {
+    fn the_record_is_that_of_the_oracle(alert in texts(), machine in texts(), is_stamped in any::<bool>()) {
         let alert = alert.replacen('{', if alert.len() > 2 { "{\"id\":\"a\"," } else { "{\"id\":\"a\"" }, 1);
-        // A later id may be no text, and then it is no alert.
+        // The last id counts: without one that is a string, it would not be an alert.
         let alert = format!("{},\"id\":\"z\"}}", &alert[..alert.len() - 1]);
         let stamp = is_stamped.then_some("\"2026-11-20T09:14:27Z\"");
         let expected = oracle(&alert, Some(&machine), stamp);
@@ -234,14 +233,14 @@ proptest! {
     }
 
     #[test]
-    fn nothing_of_either_side_is_lost_and_no_name_is_said_twice(alert in objects(), machine in objects()) {
+    fn nothing_of_either_side_is_lost_and_no_name_is_repeated(alert in objects(), machine in objects()) {
         let text = |members: &BTreeMap<String, Value>| serde_json::to_string_pretty(members).expect("JSON");
         let record = merged(&text(&alert), Some(&text(&machine)));
 
         let names: Vec<String> =
             Object::parse(record.as_bytes()).expect("a record is an object").members.iter().map(|m| m.name.to_string()).collect();
         let raw_names = record_names(&record);
-        prop_assert_eq!(&names, &raw_names, "a name is said twice");
+        prop_assert_eq!(&names, &raw_names, "a name is repeated");
 
         let record: BTreeMap<String, Value> = serde_json::from_str(&record).expect("JSON");
         for (name, value) in &alert {
@@ -257,12 +256,12 @@ proptest! {
     }
 }
 
-/// The names as the text has them, doubles included (which `Object` would fold).
+/// The names in the text, including repeated ones (which `Object` would merge).
 fn record_names(record: &str) -> Vec<String> {
     raw_members(record).into_iter().map(|(name, _)| name).collect()
 }
 
-/// The members as the text has them, doubles included, read by `serde_json`.
+/// The members in the text, including repeated ones, read by `serde_json`.
 fn raw_members(object: &str) -> Vec<(String, String)> {
     struct Members(Vec<(String, String)>);
     impl<'de> serde::Deserialize<'de> for Members {

@@ -1,21 +1,21 @@
-//! How the columns of a record begin: `,"severity_s":`. Put together once.
+//! How the columns of a record begin, such as `,"severity_s":`. The texts are made once per process.
 
 use std::sync::LazyLock;
 
-use crate::schema::{FIELDS, Kind, Shape, TIME_GENERATED, classic_name};
+use crate::schema::{FIELDS, GUID_SUFFIX, ObjectPart, Shape, TIME_GENERATED, ValueType, classic_name};
 
 /// The columns of one member.
 #[derive(Debug)]
 pub struct Keys {
     /// The column for its value.
     pub column: String,
-    /// The one for a value that is a GUID, where that is another.
+    /// The column for a value that is a GUID; the same one where the shape does not distinguish them.
     pub guid: String,
-    /// Those of its parts, when each has its own, in the order of the schema.
+    /// Those of its parts if each has its own, in the order of the schema.
     pub parts: Vec<Keys>,
 }
 
-/// The columns of all members of the schema, in its order.
+/// Returns the columns of all members of the schema, in its order.
 pub fn keys(shape: Shape) -> &'static [Keys] {
     static NATIVE: LazyLock<Vec<Keys>> =
         LazyLock::new(|| FIELDS.iter().map(|field| Keys::named(field.native)).collect());
@@ -33,7 +33,7 @@ pub fn keys(shape: Shape) -> &'static [Keys] {
     }
 }
 
-/// How a column called `name`, which needs no escapes, begins.
+/// Returns how a column called `name`, which needs no escapes, begins.
 pub fn key(name: &str) -> String {
     format!(",\"{name}\":")
 }
@@ -43,21 +43,15 @@ impl Keys {
         Self { column: key(name), guid: key(name), parts: Vec::new() }
     }
 
-    fn classic(path: &str, kind: Kind) -> Self {
-        let suffix = match kind {
-            Kind::Text | Kind::Guid | Kind::List | Kind::Object(_) => "s",
-            Kind::Whole => "d",
-            Kind::Boolean => "b",
-            Kind::Time => "t",
-        };
+    fn classic(path: &str, kind: ValueType) -> Self {
         let parts = match kind {
-            Kind::Object(parts) => parts,
+            ValueType::Object(parts) => parts,
             _ => &[],
         };
-        let part = |part: &crate::schema::Part| Self::classic(&format!("{path}_{}", part.name), part.kind);
+        let part = |part: &ObjectPart| Self::classic(&format!("{path}_{}", part.name), part.kind);
         Self {
-            column: key(&classic_name(path, suffix)),
-            guid: key(&classic_name(path, "g")),
+            column: key(&classic_name(path, kind.classic_suffix())),
+            guid: key(&classic_name(path, GUID_SUFFIX)),
             parts: parts.iter().map(part).collect(),
         }
     }

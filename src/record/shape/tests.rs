@@ -17,7 +17,8 @@ fn assert_shaped(shape: Shape, record: &str, expected: &str) {
     assert_eq!(shaped(shape, record).0, expected, "{record}");
 }
 
-/// The names and forms that the Data Collector API gives to what it is sent (facts about its typing).
+/// The names and forms that the Data Collector API gives to what it is sent (documentation page "Send log data to Azure
+/// Monitor by using the HTTP Data Collector API", "Record type and properties").
 #[test]
 fn classic_columns_are_those_that_the_data_collector_made() {
     for (member, column) in [
@@ -76,7 +77,7 @@ fn native_columns_have_clean_names_and_keep_lists_and_objects() {
 }
 
 #[test]
-fn what_has_no_column_or_does_not_fit_it_goes_with_all_the_rest() {
+fn what_has_no_column_or_does_not_fit_it_goes_to_the_extras() {
     let record = r#"{"id":"a","Severity":"x","severity":5,"osBuild":1.5,"firstSeen":"yesterday","new":{"b":[1]},"isExcluded":1,"evidence":"none","vmMetadata":{"vmId":7,"zone":"1"},"additionalFields":2}"#;
     let rest = r#"{"Severity":"x","severity":5,"osBuild":1.5,"firstSeen":"yesterday","new":{"b":[1]},"isExcluded":1,"evidence":"none","additionalFields":2}"#;
     let (text, type_mismatches) = shaped(Shape::Native, record);
@@ -98,7 +99,7 @@ fn what_has_no_column_or_does_not_fit_it_goes_with_all_the_rest() {
 }
 
 #[test]
-fn a_number_or_truth_in_a_text_is_taken_for_what_it_says() {
+fn a_number_or_boolean_in_a_string_is_taken_for_what_it_says() {
     for (value, column) in [
         ("\"43\"", Some("43")),
         ("\"-1\"", Some("-1")),
@@ -120,7 +121,7 @@ fn a_number_or_truth_in_a_text_is_taken_for_what_it_says() {
         ("-0.0e5", Some("0")),
         ("0e99999999999", Some("0")),
         ("0.000400e6", Some("400")),
-        // Digits beyond what a float holds stay what they are.
+        // Digits beyond the precision of a float stay what they are.
         ("9007199254740993.0", Some("9007199254740993")),
         ("9.223372036854775807e18", Some("9223372036854775807")),
         ("9.223372036854775808e18", None),
@@ -149,8 +150,8 @@ fn a_number_or_truth_in_a_text_is_taken_for_what_it_says() {
         };
         assert_eq!((text, type_mismatches.is_empty()), (expected, column.is_some()), "{value}");
     }
-    for truth in ["\"true\"", "\"True\"", "\"TRUE\"", "true"] {
-        assert_shaped(Shape::Native, &format!(r#"{{"isExcluded":{truth}}}"#), r#"{"IsExcluded":true}"#);
+    for boolean in ["\"true\"", "\"True\"", "\"TRUE\"", "true"] {
+        assert_shaped(Shape::Native, &format!(r#"{{"isExcluded":{boolean}}}"#), r#"{"IsExcluded":true}"#);
     }
     assert_shaped(Shape::Native, r#"{"isExcluded":"yes"}"#, r#"{"AdditionalFields":{"isExcluded":"yes"}}"#);
 }
@@ -199,7 +200,7 @@ fn a_time_is_one_that_a_datetime_holds() {
 const LIMITS: Limits = Limits { record: 400, field: 200 };
 
 #[test]
-fn a_classic_record_that_is_too_long_keeps_valid_json_in_its_texts() {
+fn a_classic_record_that_is_too_long_keeps_valid_json_in_its_strings() {
     let entry = r#"{"filePath":"C:\\Windows\\System32","fileName":"a.exe"}"#;
     let record = format!(r#"{{"id":"a","evidence":[{}],"machineTags":["x"]}}"#, [entry; 20].join(","));
     let record = Object::parse(record.as_bytes()).expect("an object");
@@ -283,14 +284,14 @@ fn values() -> impl Strategy<Value = Value> {
     })
 }
 
-/// What a scalar says, whatever its type; GUIDs with or without dashes say the same, and so do 400 and 400.0.
+/// What a scalar means, whatever its type: GUIDs with and without dashes mean the same, and so do 400 and 400.0.
 fn says(value: &Value) -> String {
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let text = text.strip_suffix(".0").unwrap_or(&text);
     text.to_ascii_lowercase().replace('-', "")
 }
 
-/// Takes a value out of `row` from whichever column may have it.
+/// Removes a value from whichever column of `row` has it.
 fn take(row: &mut Map<String, Value>, columns: &[String], wanted: &Value) -> bool {
     let holder = columns.iter().find(|column| {
         row.get(*column).is_some_and(|found| {

@@ -5,49 +5,51 @@ use std::borrow::Cow;
 use azure_core::time::{parse_rfc3339, to_rfc3339};
 
 use crate::{
-    record::{json::object::text_of, timestamp},
-    schema::Kind,
+    record::{json::text_of, timestamp},
+    schema::ValueType,
 };
 
-/// The value as a column of that kind takes it; none when it does not fit. A number or truth that comes as a
-/// text is taken for what it says, as the Data Collector API took it: the documents and the service disagree
-/// about some (`rbacGroupId` is said to be a text, and is a number). So is a whole number that is written as a
-/// fraction or a power of ten, which is how a program that knows only one kind of number writes one.
-pub fn fits(kind: Kind, value: &str) -> Option<Cow<'_, str>> {
-    let as_it_is = |fits: bool| fits.then_some(Cow::Borrowed(value));
+/// Returns the value as a column of that type takes it; `None` if it does not fit. A number or boolean in a string is
+/// taken for what it says, as by the Data Collector API: for some members the documentation and the service disagree
+/// (`rbacGroupId` is documented as a string, and is a number). So is a whole number that is written as a fraction or a power
+/// of ten, which is how a program with only one type of number writes it.
+pub fn fits(kind: ValueType, value: &str) -> Option<Cow<'_, str>> {
+    let unchanged = |fits: bool| fits.then_some(Cow::Borrowed(value));
     match kind {
-        Kind::Text | Kind::Guid => as_it_is(value.starts_with('"')),
-        Kind::List | Kind::Object(_) => as_it_is(is_container(value)),
-        Kind::Time => as_it_is(is_plain_time(value) || is_time(value)).or_else(|| time(value)),
-        Kind::Boolean => truth(&said(value)?).map(Cow::Borrowed),
-        Kind::Whole => said(value)
-            .and_then(|said| if is_whole(&said) { Some(said) } else { whole(&said).map(Cow::Owned) }),
+        ValueType::Text | ValueType::Guid => unchanged(value.starts_with('"')),
+        ValueType::List | ValueType::Object(_) => unchanged(is_container(value)),
+        ValueType::Time => unchanged(is_usual_time(value) || is_time(value)).or_else(|| time(value)),
+        ValueType::Boolean => boolean(&content(value)?).map(Cow::Borrowed),
+        ValueType::Whole => {
+            let number = content(value)?;
+            if is_whole(&number) { Some(number) } else { whole(&number).map(Cow::Owned) }
+        }
     }
 }
 
-/// True for lists and objects.
+/// True for arrays and objects.
 pub fn is_container(value: &str) -> bool {
     matches!(value.as_bytes(), [b'[' | b'{', ..])
 }
 
-/// What a text says; any other value is what it is.
-fn said(value: &str) -> Option<Cow<'_, str>> {
+/// Returns the content of a string; any other value as it is.
+fn content(value: &str) -> Option<Cow<'_, str>> {
     match value.starts_with('"') {
         true => text_of(value),
         false => Some(value.into()),
     }
 }
 
-/// A truth in whatever case: .NET writes `True`.
-fn truth(text: &str) -> Option<&'static str> {
-    ["true", "false"].into_iter().find(|truth| truth.eq_ignore_ascii_case(text))
+/// Reads a boolean in any case: .NET writes `True`.
+fn boolean(text: &str) -> Option<&'static str> {
+    ["true", "false"].into_iter().find(|boolean| boolean.eq_ignore_ascii_case(text))
 }
 
 /// The most digits of a `long`.
 const MOST_DIGITS: usize = 19;
 
-/// The digits of a whole number that a `long` holds and that JSON writes otherwise, such as `1.126093E6` or
-/// `400.0`; none for any other text. It goes by the digits, so that not one of them is rounded.
+/// Returns the digits of a whole number that fits a `long` and is not written as one, such as `1.126093E6` or `400.0`;
+/// `None` for any other text. It works on the digits, so that none of them is rounded.
 fn whole(text: &str) -> Option<String> {
     let (sign, number) = text.strip_prefix('-').map_or(("", text), |number| ("-", number));
     let (number, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
@@ -65,14 +67,14 @@ fn whole(text: &str) -> Option<String> {
     if significant.is_empty() {
         return Some("0".to_owned());
     }
-    // How many zeros follow the digits, or how many of the digits stand behind the point.
+    // The number of zeros after the digits or, if negative, of digits after the point.
     let shift = exponent.parse::<i32>().ok()?.checked_sub(fraction.len().try_into().ok()?)?;
     let whole = match usize::try_from(shift) {
         Ok(zeros) if zeros < MOST_DIGITS => [sign, significant, &"0".repeat(zeros)].concat(),
         Ok(_) => return None,
         Err(_) => {
-            let behind = usize::try_from(shift.unsigned_abs()).ok()?;
-            let (whole, rest) = significant.split_at(significant.len().checked_sub(behind)?);
+            let decimals = usize::try_from(shift.unsigned_abs()).ok()?;
+            let (whole, rest) = significant.split_at(significant.len().checked_sub(decimals)?);
             match rest.bytes().all(|digit| digit == b'0') {
                 true => [sign, whole].concat(),
                 false => return None,
@@ -82,7 +84,7 @@ fn whole(text: &str) -> Option<String> {
     whole.parse::<i64>().is_ok().then_some(whole)
 }
 
-/// A number of JSON that a `long` holds. Rust's reader also takes `+1` and `01`, which are no JSON.
+/// True for a JSON number that fits a `long`. Rust's parser also accepts `+1` and `01`, which are not JSON.
 fn is_whole(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     digits.bytes().all(|byte| byte.is_ascii_digit())
@@ -90,19 +92,19 @@ fn is_whole(text: &str) -> bool {
         && ((1..=18).contains(&digits.len()) || text.parse::<i64>().is_ok())
 }
 
-/// True when a `real` holds the whole number `text` to its last digit.
+/// True if a `real` represents the whole number `text` exactly.
 pub fn is_exact_real(text: &str) -> bool {
     const MOST: u64 = 1 << f64::MANTISSA_DIGITS;
-    // With fewer digits it is so for certain.
+    // Any number of so few digits is.
     text.len() <= f64::DIGITS as usize
         || text.parse::<i64>().is_ok_and(|number| number.unsigned_abs() <= MOST)
 }
 
-/// A time as the service nearly always writes it, which can be seen without reading the calendar: at most
-/// seven digits of a second, UTC, and a day that its month has every year.
-fn is_plain_time(value: &str) -> bool {
+/// True for a time in the form in which the service nearly always writes it, which can be checked without a calendar: UTC, at
+/// most seven digits of a second, and a day that its month has every year.
+fn is_usual_time(value: &str) -> bool {
     const FORM: [u8; 19] = *b"0000-00-00T00:00:00";
-    // What is the last day of February cannot be seen from its month alone.
+    // February may have a 29th, which is left to the parser.
     const DAYS: [u8; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let [b'"', time @ .., b'Z', b'"'] = value.as_bytes() else { return false };
     let Some((head, fraction)) = time.split_first_chunk::<19>() else { return false };
@@ -125,20 +127,20 @@ fn is_plain_time(value: &str) -> bool {
         }
 }
 
-/// True when all are. Every one is looked at: the compiler takes many at a time then.
+/// True if all are. Every one is tested, so that the compiler can test many at a time.
 fn all(are: impl Iterator<Item = bool>) -> bool {
     are.fold(true, |all, is| all & is)
 }
 
-/// A `datetime` counts in 100 ns, so more than seven digits of a second would be lost; a leap second and the
-/// year 0 are not known to it.
+/// True for an RFC 3339 time that a `datetime` represents exactly: that counts in 100 ns, so further digits of a second would
+/// be lost, and it has neither leap seconds nor a year 0.
 fn is_time(value: &str) -> bool {
     const MOST_DIGITS: usize = 7;
     let Some(text) = text_of(value).filter(|_| value.starts_with('"')) else { return false };
     let is_leap_second = text.get(17..19).is_none_or(|second| second == "60");
     let digits = text.get(20..).unwrap_or_default().bytes().take_while(u8::is_ascii_digit).count();
     let has_fraction = text.as_bytes().get(19) == Some(&b'.');
-    // The parser takes any separator between date and time, and times that in UTC are in no year of four digits.
+    // The parser accepts any separator between date and time, and times whose year in UTC does not have four digits.
     let in_utc = || parse_rfc3339(&text).ok()?.checked_to_utc();
     matches!(text.as_bytes().get(10), Some(b'T' | b't'))
         && !is_leap_second
@@ -146,23 +148,20 @@ fn is_time(value: &str) -> bool {
         && in_utc().is_some_and(|time| (1..=9999).contains(&time.year()))
 }
 
-/// A time in another spelling than RFC 3339, as far as a `datetime` holds all of it.
+/// Returns a time that is not written as RFC 3339, if a `datetime` represents it exactly.
 fn time(value: &str) -> Option<Cow<'_, str>> {
     let text = text_of(value).filter(|_| value.starts_with('"'))?;
     let is_rfc_3339 = matches!(text.as_bytes().get(10), Some(b'T' | b't')) && parse_rfc3339(&text).is_ok();
-    let time = timestamp::read(&text).filter(|_| !is_rfc_3339)?;
+    let time = timestamp::parse(&text).filter(|_| !is_rfc_3339)?;
     let is_kept = time == timestamp::floor(time) && (1..=9999).contains(&time.year());
     is_kept.then(|| format!("\"{}\"", to_rfc3339(&time)).into())
 }
 
-/// A GUID in the form in which the Data Collector API kept them: 32 hex digits with dashes, whether they came
-/// with dashes or without. None for any other text.
+/// Returns a GUID, with or without dashes, in the form in which the Data Collector API kept them: 32 hex digits with dashes.
+/// Returns `None` for any other string.
 pub fn dashed(value: &str) -> Option<Cow<'_, str>> {
     const FORM: &[u8; 36] = b"00000000-0000-0000-0000-000000000000";
-    let text = match value.contains('\\') {
-        true => text_of(value)?,
-        false => value.strip_prefix('"')?.strip_suffix('"')?.into(),
-    };
+    let text = text_of(value)?;
     let is_hex = |byte: u8| byte.is_ascii_digit() | matches!(byte | 0x20, b'a'..=b'f');
     let is_as_form = |(byte, form): (&u8, &u8)| if *form == b'-' { *byte == b'-' } else { is_hex(*byte) };
     match text.as_bytes() {

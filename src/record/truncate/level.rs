@@ -1,28 +1,28 @@
-//! How far to cut when several values together are too long: like water finding its level, the longest
-//! are cut to one length, and the shorter ones stay as they are.
+//! How far to cut if several values together are too long: the longest are cut to one length, and the shorter ones stay as
+//! they are.
 
 use super::LEAST;
 
-/// The length of a value, and what it costs to cut it (its name in a list).
+/// The length of a value, and what it costs to cut it.
 pub struct Length {
-    /// The bytes it has.
+    /// The bytes of the value.
     pub bytes: usize,
-    /// The bytes that are to be written elsewhere if it is cut.
+    /// The bytes that are written elsewhere if it is cut: its name in the list.
     pub cost: usize,
 }
 
-/// The length to which all longer values are to be cut, to be rid of `over` bytes. None when all of them
-/// cut to `LEAST` would not be enough.
-pub fn level(mut lengths: Vec<Length>, over: usize) -> Option<usize> {
+/// Returns the length to which all longer values have to be cut to save `excess` bytes. Returns `None` if that is not enough
+/// with all of them cut to `LEAST`.
+pub fn level(mut lengths: Vec<Length>, excess: usize) -> Option<usize> {
     lengths.sort_unstable_by_key(|length| std::cmp::Reverse(length.bytes));
-    // With the first `count` cut to nothing, `gain` bytes are won. What of them is not needed is shared
-    // out; if that leaves all of them at least as long as the next, no more of them need be cut.
+    // With the first `count` values cut to nothing, `gain` bytes are saved. What of them is not needed is distributed; if that
+    // leaves each at least as long as the next value, no more of them have to be cut.
     let mut gain = 0_usize;
     for (at, length) in lengths.iter().enumerate() {
         gain = (gain + length.bytes).saturating_sub(length.cost);
         let count = at + 1;
         let next = lengths.get(count).map_or(LEAST, |next| next.bytes.max(LEAST));
-        if let Some(level) = gain.checked_sub(over).map(|spare| spare / count)
+        if let Some(level) = gain.checked_sub(excess).map(|unused| unused / count)
             && level >= next
         {
             return Some(level);

@@ -3,24 +3,11 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::record::json::object::Object;
+use crate::record::json::Object;
 
-const NAMES: Names<'static> = Names {
-    list: "truncatedFields",
-    identifying: &[
-        "id",
-        "machineId",
-        "TimeGenerated",
-        "alertCreationTime",
-        "lastUpdateTime",
-        "title",
-        "severity",
-    ],
-};
-
-/// The record shrunk and what was cut, for limits that it does not fit.
-fn shrink(record: &str, limits: Limits) -> (String, Vec<String>) {
-    match fit(record.as_bytes(), limits, &NAMES) {
+/// The truncated record and what was cut, for limits that it does not fit.
+fn truncated(record: &str, limits: Limits) -> (String, Vec<String>) {
+    match fit(record.as_bytes(), limits, Shape::Union) {
         Fit::Truncated { record, fields } => (String::from_utf8(record).expect("text"), fields),
         other => panic!("{other:?} for {record:.200}"),
     }
@@ -29,7 +16,8 @@ fn shrink(record: &str, limits: Limits) -> (String, Vec<String>) {
 /// What is left of a value in at most `limit` bytes: its field alone is too long.
 #[track_caller]
 fn assert_cut(value: &str, limit: usize, left: &str) {
-    let (record, fields) = shrink(&format!(r#"{{"a":{value}}}"#), Limits { record: 1_000_000, field: limit });
+    let (record, fields) =
+        truncated(&format!(r#"{{"a":{value}}}"#), Limits { record: 1_000_000, field: limit });
     assert_eq!(record, format!(r#"{{"a":{left},"truncatedFields":["a"]}}"#), "{value} in {limit} bytes");
     assert_eq!(fields, ["a"]);
 }
@@ -41,16 +29,16 @@ fn a_record_within_the_limits_is_whole() {
         (r#"{"a":"bcd"}"#, 11, 5),
         (r#"{"a":"bcd","truncatedFields":["a"]}"#, 35, 17),
         ("{}", 2, 0),
-        // Nobody asks whether a short record is one.
+        // A short record is not checked.
         ("no object", 9, 9),
     ] {
         let limits = Limits { record: record_limit, field };
-        assert_eq!(fit(record.as_bytes(), limits, &NAMES), Fit::Whole, "{record}");
+        assert_eq!(fit(record.as_bytes(), limits, Shape::Union), Fit::Whole, "{record}");
     }
 }
 
 #[test]
-fn a_text_is_cut_between_characters() {
+fn a_string_is_cut_between_characters() {
     assert_cut(r#""abcdefghijklmnop""#, 12, r#""abcdefghij""#);
     assert_cut(r#""abcdefghiäklmnop""#, 12, r#""abcdefghi""#);
     assert_cut(r#""abcdefghiäklmnop""#, 13, r#""abcdefghiä""#);
@@ -59,7 +47,7 @@ fn a_text_is_cut_between_characters() {
 }
 
 #[test]
-fn a_text_is_cut_between_escapes() {
+fn a_string_is_cut_between_escapes() {
     assert_cut(r#""abcdefghi\nklmnop""#, 12, r#""abcdefghi""#);
     assert_cut(r#""abcdefghi\nklmnop""#, 13, r#""abcdefghi\n""#);
     assert_cut(r#""abcdefgh\\\"nop""#, 13, r#""abcdefgh\\""#);
@@ -104,7 +92,7 @@ fn of_an_object_the_longest_members_are_cut() {
         60,
         r#"{"file":"a.exe","line":"a.exe /s /q /x:abcdefgh","pid":4711}"#,
     );
-    // Two that are long give the same.
+    // Two long ones are cut to the same length.
     assert_cut(
         r#"{"a":"abcdefghijklmnopqrstuvw","b":[1,2],"c":"abcdefghijklmnopqrstuvwxyz"}"#,
         50,
@@ -116,7 +104,7 @@ fn of_an_object_the_longest_members_are_cut() {
 fn an_object_of_many_members_loses_the_last() {
     assert_cut(r#"{"a":10,"b":20,"c":30,"d":40}"#, 22, r#"{"a":10,"b":20,"c":30}"#);
     assert_cut(r#"{"a":10,"b":20,"c":30,"d":40}"#, 21, r#"{"a":10,"b":20}"#);
-    // Rather four with something to read in them than six with little.
+    // Four with something to read in them rather than six with little.
     let object = |names: &str, count: usize| {
         let text = "x".repeat(count);
         let members: Vec<_> = names.chars().map(|name| format!(r#""{name}":"{text}""#)).collect();
@@ -126,7 +114,7 @@ fn an_object_of_many_members_loses_the_last() {
 }
 
 #[test]
-fn a_member_inside_whose_name_is_too_long_goes_alone() {
+fn a_member_inside_whose_name_is_too_long_is_left_out_alone() {
     assert_cut(r#"{"a":1,"abcdefghijklmno":2,"b":3}"#, 20, r#"{"a":1,"b":3}"#);
 }
 
@@ -137,7 +125,7 @@ fn a_number_that_is_too_long_becomes_null() {
 }
 
 #[test]
-fn nesting_without_end_is_left_out_as_a_whole() {
+fn very_deep_nesting_is_left_out_as_a_whole() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     assert_cut(&deep, 32_768, &format!("{}null{}", "[".repeat(16), "]".repeat(16)));
     let deep = format!("{}1{}", r#"{"a":"#.repeat(100_000), "}".repeat(100_000));
@@ -148,61 +136,64 @@ fn nesting_without_end_is_left_out_as_a_whole() {
 fn what_is_not_cut_stays_as_it_was_written() {
     let record = r#"{"\u0061":1.50e+1,"long":"abcdefghijklmnopqrstuvwxyz","b":{"c":"\/","c":-0.0}}"#;
     assert_eq!(
-        shrink(record, Limits { record: 1_000, field: 25 }).0,
+        truncated(record, Limits { record: 1_000, field: 25 }).0,
         r#"{"\u0061":1.50e+1,"long":"abcdefghijklmnopqrstuvw","b":{"c":"\/","c":-0.0},"truncatedFields":["long"]}"#
     );
 }
 
 #[test]
-fn the_list_takes_the_place_of_one_that_came_along() {
+fn the_list_replaces_one_that_the_record_has() {
     let record = r#"{"b":1,"truncated\u0046ields":["b"],"z":"abcdefghijklmnopqrstuvwxyz","a":"abcdefghijklmnopqrstuvwxyz"}"#;
-    let (record, fields) = shrink(record, Limits { record: 1_000, field: 25 });
+    let (record, fields) = truncated(record, Limits { record: 1_000, field: 25 });
     let left = r#"{"b":1,"z":"abcdefghijklmnopqrstuvw","a":"abcdefghijklmnopqrstuvw","truncatedFields":["#;
     assert_eq!(record, format!(r#"{left}"truncated\u0046ields"]}}"#), "the list too must fit its field");
     assert_eq!(fields, ["truncatedFields", "z", "a"]);
 }
 
 #[test]
-fn a_name_too_long_for_a_field_goes_and_is_listed_in_short() {
+fn a_name_too_long_for_a_field_is_left_out_and_its_beginning_is_listed() {
     let fits = "f".repeat(998);
     let record = format!(r#"{{"{fits}":1,"{}":2,"b":3}}"#, "n".repeat(2_000));
     let short = "n".repeat(254);
-    let (record, fields) = shrink(&record, Limits { record: 1_500, field: 1_000 });
+    let (record, fields) = truncated(&record, Limits { record: 1_500, field: 1_000 });
     assert_eq!(record, format!(r#"{{"{fits}":1,"b":3,"truncatedFields":["{short}"]}}"#));
     assert_eq!(fields, [short]);
 }
 
 #[test]
-fn a_record_too_long_in_all_gives_up_its_longest_fields() {
+fn a_record_too_long_as_a_whole_loses_of_its_longest_fields() {
     let text = |count: usize| format!(r#""{}""#, "x".repeat(count));
     let record = |title: usize, a: usize, c: usize| {
         format!(r#"{{"title":{},"a":{},"b":{},"c":{}"#, text(title), text(a), text(200), text(c))
     };
     let limits = |record| Limits { record, field: 1_000 };
     let whole = record(900, 700, 500) + "}";
-    let cut = |limit| shrink(&whole, limits(limit)).0;
+    let cut = |limit| truncated(&whole, limits(limit)).0;
 
     assert_eq!(cut(whole.len() - 1), record(900, 674, 500) + r#","truncatedFields":["a"]}"#);
     assert_eq!(cut(1_900), record(900, 369, 369) + r#","truncatedFields":["a","c"]}"#);
-    // What was cut for its field need not be named again: all the room is used.
+    // What was cut for its field is listed already: all the room is used.
     let long = record(900, 1_200, 1_200) + "}";
-    assert_eq!(shrink(&long, limits(1_900)).0, record(900, 369, 369) + r#","truncatedFields":["a","c"]}"#);
-    // The title only when all others are gone.
+    assert_eq!(truncated(&long, limits(1_900)).0, record(900, 369, 369) + r#","truncatedFields":["a","c"]}"#);
+    // The title only after all others.
     let left = r#"","a":"xx","b":"xx","c":"xx","truncatedFields":["title","a","b","c"]}"#;
     assert_eq!(cut(900), format!(r#"{{"title":"{}{left}"#, "x".repeat(900 - 10 - left.len())));
-    assert_eq!(fit(whole.as_bytes(), limits(80), &NAMES), Fit::DoesNotFit);
+    assert_eq!(fit(whole.as_bytes(), limits(80), Shape::Union), Fit::DoesNotFit);
 }
 
 #[test]
-fn short_values_are_not_cut_when_it_costs_more_to_say_so() {
+fn short_values_are_not_cut_if_listing_them_costs_more() {
     let flags = r#""aNameThatIsRatherLong":false,"anotherNameThatIsRatherLong":false,"#;
     let record = format!(r#"{{{flags}"text":"{}"}}"#, "x".repeat(400));
     let left = format!(r#"{{{flags}"text":"xx","truncatedFields":["text"]}}"#);
-    assert_eq!(shrink(&record, Limits { record: left.len(), field: 1_000 }), (left, vec!["text".to_owned()]));
+    assert_eq!(
+        truncated(&record, Limits { record: left.len(), field: 1_000 }),
+        (left, vec!["text".to_owned()])
+    );
 }
 
 #[test]
-fn what_cannot_be_helped_is_hopeless() {
+fn what_cannot_be_cut_enough_does_not_fit() {
     let tiny = r#""a":1,"#.repeat(10_000);
     for (record, limits) in [
         (format!(r#"{{{tiny}"a":1}}"#), Limits { record: 50_000, field: 1_000 }),
@@ -212,14 +203,17 @@ fn what_cannot_be_helped_is_hopeless() {
         (r#"{"abcdefghijklm":"#.to_owned(), Limits { record: 1_000, field: 10 }),
         (String::new(), Limits { record: 0, field: 0 }),
     ] {
-        let hopes = fit(record.as_bytes(), limits, &NAMES);
+        let result = fit(record.as_bytes(), limits, Shape::Union);
         let expected = if record.is_empty() { Fit::Whole } else { Fit::DoesNotFit };
-        assert_eq!(hopes, expected, "{record:.40}");
+        assert_eq!(result, expected, "{record:.40}");
     }
-    assert_eq!(fit(b"{\"a\":\"abcdef\xff\"}", Limits { record: 99, field: 9 }, &NAMES), Fit::DoesNotFit);
+    assert_eq!(
+        fit(b"{\"a\":\"abcdef\xff\"}", Limits { record: 99, field: 9 }, Shape::Union),
+        Fit::DoesNotFit
+    );
 }
 
-/// Texts as no serializer would write them: escapes of every kind, lone surrogates.
+/// Strings as no serializer would write them: escapes of every kind, lone surrogates.
 fn texts() -> impl Strategy<Value = String> {
     let pieces = ["x", "[a, ", "}{:1,", "äß", "€", "🦀", r"\n", r"\\", r#"\""#, r"\u00e9"];
     let surrogates = [r"\ud83d\ude00", r"\uD83D", r"\ude00"];
@@ -243,7 +237,7 @@ fn values() -> impl Strategy<Value = String> {
 fn records() -> impl Strategy<Value = String> {
     let names = ["", "a", "é", "evidence", "comments", "id", "title", "severity", "truncatedFields"];
     let mut names = names.map(String::from).to_vec();
-    names.push("a name for which nobody has room".repeat(9));
+    names.push("a name that is too long to keep ".repeat(9));
     prop::collection::btree_map(prop::sample::select(names), values(), 0..8)
         .prop_map(|members| object(&members))
 }
@@ -253,7 +247,7 @@ fn object(members: &BTreeMap<String, String>) -> String {
     format!("{{{}}}", members.join(","))
 }
 
-/// Whether `left` is what may be left of `value`.
+/// True if `left` is what may be left of `value`.
 fn is_left_of(left: &str, value: &str) -> bool {
     let elements = |array: &str| -> Vec<String> {
         let raw: Vec<&RawValue> = serde_json::from_str(array).expect("an array");
@@ -276,7 +270,7 @@ fn is_left_of(left: &str, value: &str) -> bool {
     }
 }
 
-/// The members of an object, read by another reader than the one under test.
+/// The members of an object, read by another parser than the one under test.
 fn members_of(object: &str) -> Vec<(String, String)> {
     let object = Object::parse(object.as_bytes()).expect("an object");
     object.members.iter().map(|member| (member.name.to_string(), member.value.to_owned())).collect()
@@ -290,12 +284,12 @@ proptest! {
         record in records(), record_limit in 30_usize..1_500, field in 4_usize..200
     ) {
         let limits = Limits { record: record_limit, field };
-        let Fit::Truncated { record: shrunk, fields } = fit(record.as_bytes(), limits, &NAMES) else { return Ok(()) };
-        let text = String::from_utf8(shrunk.clone()).expect("text");
+        let Fit::Truncated { record: truncated, fields } = fit(record.as_bytes(), limits, Shape::Union) else { return Ok(()) };
+        let text = String::from_utf8(truncated.clone()).expect("text");
 
-        prop_assert!(shrunk.len() <= record_limit);
-        prop_assert_eq!(fit(&shrunk, limits, &NAMES), Fit::Whole);
-        // A long name is listed in short.
+        prop_assert!(truncated.len() <= record_limit);
+        prop_assert_eq!(fit(&truncated, limits, Shape::Union), Fit::Whole);
+        // Of a long name, the beginning is listed.
         let listed = |name: &str| fields.iter().any(|field| field == name.get(..254).unwrap_or(name));
         let before = members_of(&record);
         let mut after = members_of(&text);
@@ -321,9 +315,9 @@ proptest! {
     #[test]
     fn what_identifies_an_alert_is_cut_last(record in records(), record_limit in 30_usize..900) {
         let limits = Limits { record: record_limit, field: 100_000 };
-        let Fit::Truncated { record: shrunk, fields } = fit(record.as_bytes(), limits, &NAMES) else { return Ok(()) };
+        let Fit::Truncated { record: truncated, fields } = fit(record.as_bytes(), limits, Shape::Union) else { return Ok(()) };
         let is_identifying = |name: &str| ["id", "title", "severity", "machineId"].contains(&name);
-        let text = String::from_utf8(shrunk).expect("text");
+        let text = String::from_utf8(truncated).expect("text");
         if fields.iter().any(|name| is_identifying(name)) {
             for (name, left) in members_of(&text).iter().filter(|(name, _)| name != "truncatedFields") {
                 let cost = if fields.contains(name) { 0 } else { name.len() + 3 };
@@ -333,21 +327,21 @@ proptest! {
     }
 
     #[test]
-    fn no_more_of_a_text_goes_than_must(text in texts(), field in 4_usize..60) {
+    fn no_more_of_a_string_is_cut_than_necessary(text in texts(), field in 4_usize..60) {
         // Long enough not to fit, whatever was drawn.
         let value = format!("{}{}\"", &text[..text.len() - 1], "x".repeat(60));
         let record = format!(r#"{{"a":{value}}}"#);
-        let (text, _) = shrink(&record, Limits { record: 10_000, field });
+        let (text, _) = truncated(&record, Limits { record: 10_000, field });
         // No character has more than twelve bytes.
         prop_assert!(members_of(&text)[0].1.len() + 12 > field);
     }
 
     #[test]
-    fn whatever_the_bytes_it_ends(
+    fn any_bytes_are_handled(
         bytes in prop::collection::vec(any::<u8>(), 0..60), record in 0_usize..60, field in 0_usize..60
     ) {
-        if let Fit::Truncated { record: shrunk, .. } = fit(&bytes, Limits { record, field }, &NAMES) {
-            prop_assert!(shrunk.len() <= record && Object::parse(&shrunk).is_ok());
+        if let Fit::Truncated { record: truncated, .. } = fit(&bytes, Limits { record, field }, Shape::Union) {
+            prop_assert!(truncated.len() <= record && Object::parse(&truncated).is_ok());
         }
     }
 }

@@ -3,8 +3,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// An element of the list: its time in seconds from the start, and its number.
-type Element = (i64, u32);
+/// An alert of the list: its time in seconds from the start, and its number.
+type Listed = (i64, u32);
 
 fn time(seconds: i64) -> OffsetDateTime {
     parse_rfc3339("2026-11-24T00:00:00Z").expect("a time") + Duration::seconds(seconds)
@@ -16,20 +16,20 @@ fn fingerprint(number: u32) -> Fingerprint {
     Fingerprint(bytes)
 }
 
-/// How a server answers.
+/// How a server responds.
 #[derive(Debug, Clone, Copy)]
 struct Server {
     keeps_order: bool,
     keeps_skip: bool,
-    /// It gives no more than this on a page.
+    /// The most alerts that it returns on a page.
     most: usize,
 }
 
 const GOOD: Server = Server { keeps_order: true, keeps_skip: true, most: LARGEST_PAGE as usize };
 
 impl Server {
-    fn answer(self, list: &[Element], query: Query) -> Vec<Element> {
-        let mut hits: Vec<Element> = list
+    fn page(self, list: &[Listed], query: Query) -> Vec<Listed> {
+        let mut hits: Vec<Listed> = list
             .iter()
             .copied()
             .filter(|(at, _)| (query.window.from..query.window.to).contains(&time(*at)))
@@ -40,18 +40,18 @@ impl Server {
     }
 }
 
-/// Walks to the end: the numbers handed out in order, the count of pages, and how it ended.
-fn pagination(server: Server, list: &[Element], page_size: usize) -> (Vec<u32>, usize, Next) {
-    let (out, pages, end, _) = walk_after(server, list, page_size, &[], PageSizes::default());
+/// Reads the list to its end: the numbers that were returned, in order, the number of pages, and how it ended.
+fn read_all(server: Server, list: &[Listed], page_size: usize) -> (Vec<u32>, usize, Next) {
+    let (out, pages, end, _) = read_after(server, list, page_size, &[], PageSizes::default());
     (out, pages, end)
 }
 
-/// The same after runs that delivered `earlier` and learnt about the server's pages; and what is known of them then.
-fn walk_after(
+/// The same after runs that delivered `earlier` and observed `pages`; and what is known of the server's pages then.
+fn read_after(
     server: Server,
-    list: &[Element],
+    list: &[Listed],
     page_size: usize,
-    earlier: &[Element],
+    earlier: &[Listed],
     pages: PageSizes,
 ) -> (Vec<u32>, usize, Next, PageSizes) {
     let window = Window { from: time(0), to: time(20_000) };
@@ -72,7 +72,7 @@ fn walk_after(
         Pagination::new(window, u32::try_from(page_size).expect("a page size"), delivered, pages);
     let mut out = Vec::new();
     for pages in 1..10_000 {
-        let page = server.answer(list, pagination.query());
+        let page = server.page(list, pagination.query());
         let keys: Vec<_> = page.iter().map(|(at, number)| (Some(time(*at)), fingerprint(*number))).collect();
         let step = pagination.step(&keys, false);
         let fresh = step.fresh.iter().map(|place| page[*place].1);
@@ -84,16 +84,16 @@ fn walk_after(
     panic!("the pagination does not end");
 }
 
-/// A pagination without a past.
-fn first_walk(window: Window, page_size: u32) -> Pagination<'static> {
+/// A pagination without earlier runs.
+fn first_pagination(window: Window, page_size: u32) -> Pagination<'static> {
     static NOTHING: std::sync::LazyLock<HashSet<Fingerprint>> = std::sync::LazyLock::new(HashSet::new);
     let delivered = Delivered { fingerprints: &NOTHING, count: 0, earliest: &[], are_listed: true };
     Pagination::new(window, page_size, delivered, PageSizes::default())
 }
 
 #[test]
-fn a_short_page_is_no_proof_of_the_end() {
-    let mut one = first_walk(Window { from: time(0), to: time(9) }, 3);
+fn a_short_page_does_not_prove_the_end() {
+    let mut one = first_pagination(Window { from: time(0), to: time(9) }, 3);
     let page = [(Some(time(1)), fingerprint(1)), (Some(time(2)), fingerprint(2))];
     assert_eq!(one.step(&page, false), Step { fresh: vec![0, 1], left_out: 0, next: Next::Page });
     assert_eq!(
@@ -110,39 +110,39 @@ fn a_short_page_is_no_proof_of_the_end() {
 }
 
 #[test]
-fn a_server_that_caps_its_pages_and_says_nothing_is_read_to_its_end() {
-    let list: Vec<Element> = (0..1_300).map(|n| (n.into(), n)).collect();
+fn a_server_that_silently_caps_its_pages_is_read_to_its_end() {
+    let list: Vec<Listed> = (0..1_300).map(|n| (n.into(), n)).collect();
     for most in [1, 2, 3, 7, 499, 500, 650, 1_299, 1_300] {
         let server = Server { most, ..GOOD };
-        let (out, _, end, pages) = walk_after(server, &list, 1_000, &[], PageSizes::default());
+        let (out, _, end, pages) = read_after(server, &list, 1_000, &[], PageSizes::default());
         assert_eq!((out, end), ((0..1_300).collect(), Next::End), "{most}");
         assert_eq!(pages, PageSizes { longest: most.min(1_010), reduced: None });
     }
 }
 
 #[test]
-fn a_list_with_nothing_new_takes_one_page_also_where_it_is_as_long_as_the_longest_page() {
+fn a_list_with_nothing_new_takes_one_page_even_if_it_is_as_long_as_the_longest_page() {
     for (length, longest) in [(0, 0), (0, 50), (1, 50), (2, 2), (49, 50), (50, 50), (500, 500), (500, 1_010)]
     {
-        let list: Vec<Element> = (0..length).map(|n| (n.into(), n)).collect();
+        let list: Vec<Listed> = (0..length).map(|n| (n.into(), n)).collect();
         let pages = PageSizes { longest, reduced: None };
         let server = Server { most: longest.max(1), ..GOOD };
-        let (out, count, end, _) = walk_after(server, &list, 1_000, &list, pages);
+        let (out, count, end, _) = read_after(server, &list, 1_000, &list, pages);
         assert_eq!((out, count, end), (vec![], 1, Next::End), "{length} {longest}");
     }
 }
 
-/// Whatever is new where the list was as long as the server's pages: behind what is known, before it, within it.
+/// Whether it comes after the known alerts, before or among them.
 #[test]
 fn what_is_new_behind_a_full_page_of_known_alerts_is_found() {
-    let known: Vec<Element> = (1..=50).map(|n| (100 + i64::from(n), n)).collect();
+    let known: Vec<Listed> = (1..=50).map(|n| (100 + i64::from(n), n)).collect();
     for new in
         [vec![(500, 900)], vec![(1, 900)], vec![(120, 900)], vec![(101, 0)], vec![(1, 900), (600, 901)]]
     {
         for most in [50, 60, 1_000] {
             let list = [known.clone(), new.clone()].concat();
             let pages = PageSizes { longest: 50, reduced: None };
-            let (mut out, _, end, _) = walk_after(Server { most, ..GOOD }, &list, 1_000, &known, pages);
+            let (mut out, _, end, _) = read_after(Server { most, ..GOOD }, &list, 1_000, &known, pages);
             out.sort_unstable();
             assert_eq!((out, end), (new.iter().map(|(_, n)| *n).collect(), Next::End), "{new:?} {most}");
         }
@@ -150,15 +150,15 @@ fn what_is_new_behind_a_full_page_of_known_alerts_is_found() {
 }
 
 #[test]
-fn a_server_that_caps_its_pages_lower_than_before_is_not_believed_to_be_at_its_end() {
-    let list: Vec<Element> = (0..400).map(|n| (n.into(), n)).collect();
+fn a_server_that_caps_its_pages_lower_than_before_is_read_to_its_end() {
+    let list: Vec<Listed> = (0..400).map(|n| (n.into(), n)).collect();
     let pages = PageSizes { longest: 1_010, reduced: None };
     for known in [0, 100, 299, 300, 301, 399] {
         let server = Server { most: 300, ..GOOD };
-        let (out, _, end, _) = walk_after(server, &list, 1_000, &list[..known], pages);
+        let (out, _, end, _) = read_after(server, &list, 1_000, &list[..known], pages);
         let first = u32::try_from(known).expect("small");
         if known == 300 {
-            // As many as are known, and nothing else: what is behind them is found when some of them are too old.
+            // As many as are known, and nothing else: what follows them is found once some of them are too old.
             assert_eq!(end, Next::End);
         } else {
             assert_eq!((out, end), ((first..400).collect(), Next::End), "{known}");
@@ -167,21 +167,21 @@ fn a_server_that_caps_its_pages_lower_than_before_is_not_believed_to_be_at_its_e
 }
 
 #[test]
-fn a_page_that_fails_is_asked_for_smaller_and_larger_again_after_some_that_worked() {
-    let list: Vec<Element> = (0..6_000).map(|n| (n.into(), n)).collect();
+fn a_page_that_fails_is_requested_smaller_and_larger_again_after_some_that_worked() {
+    let list: Vec<Listed> = (0..6_000).map(|n| (n.into(), n)).collect();
     let window = Window { from: time(0), to: time(20_000) };
-    let mut pagination = first_walk(window, 1_000);
+    let mut pagination = first_pagination(window, 1_000);
     assert!(pagination.reduce(4) && pagination.pages().reduced == Some(250));
     let mut sizes = Vec::new();
     while sizes.last() != Some(&1_010) {
         sizes.push(pagination.query().top);
-        let page = GOOD.answer(&list, pagination.query());
+        let page = GOOD.page(&list, pagination.query());
         let keys: Vec<_> = page.iter().map(|(at, number)| (Some(time(*at)), fingerprint(*number))).collect();
         pagination.step(&keys, false);
     }
     assert_eq!(sizes, [252, 252, 252, 252, 505, 505, 505, 505, 1_010]);
     assert_eq!(pagination.pages().reduced, None);
-    // The next run goes on with the size that worked.
+    // The next run begins with the size that worked.
     let nothing = HashSet::new();
     let delivered = Delivered { fingerprints: &nothing, count: 0, earliest: &[], are_listed: true };
     let mut pagination =
@@ -190,23 +190,23 @@ fn a_page_that_fails_is_asked_for_smaller_and_larger_again_after_some_that_worke
     while pagination.reduce(4) {}
     assert_eq!((pagination.query().top, pagination.can_reduce()), (1, false));
     pagination.restore();
-    assert_eq!(pagination.query().top, 252, "an outage says nothing about the size");
+    assert_eq!(pagination.query().top, 252, "an outage does not count against the size");
 }
 
 #[test]
-fn one_that_cannot_be_read_is_passed_over_and_those_around_it_are_handed_out() {
-    let list: Vec<Element> = (0..40).map(|n| (i64::from(n / 3), n)).collect();
+fn an_alert_that_cannot_be_read_is_skipped_and_those_around_it_are_returned() {
+    let list: Vec<Listed> = (0..40).map(|n| (i64::from(n / 3), n)).collect();
     for bad in [0, 1, 19, 39] {
-        let mut pagination = first_walk(Window { from: time(0), to: time(20_000) }, 10);
-        let (mut out, mut passed, mut pages) = (Vec::new(), 0, 0);
+        let mut pagination = first_pagination(Window { from: time(0), to: time(20_000) }, 10);
+        let (mut out, mut skipped, mut pages) = (Vec::new(), 0, 0);
         loop {
             pages += 1;
             assert!(pages < 200, "it ends");
-            let page = GOOD.answer(&list, pagination.query());
+            let page = GOOD.page(&list, pagination.query());
             if page.iter().any(|(_, number)| *number == bad) {
                 if !pagination.reduce(4) {
-                    pagination.pass_over();
-                    passed += 1;
+                    pagination.skip_unreadable();
+                    skipped += 1;
                 }
                 continue;
             }
@@ -220,22 +220,22 @@ fn one_that_cannot_be_read_is_passed_over_and_those_around_it_are_handed_out() {
         }
         out.sort_unstable();
         assert_eq!(out, (0..40).filter(|n| *n != bad).collect::<Vec<_>>(), "{bad}");
-        assert!((1..4).contains(&passed), "{bad}: {passed} times");
+        assert!((1..4).contains(&skipped), "{bad}: {skipped} times");
     }
 }
 
 #[test]
 fn ten_thousand_alerts_take_ten_calls() {
-    let list = |at: fn(i64) -> i64| (0..10_000).map(|n| (at(n.into()), n)).collect::<Vec<Element>>();
-    assert_eq!(pagination(GOOD, &list(|n| n), 1_000), ((0..10_000).collect(), 10, Next::End));
+    let list = |at: fn(i64) -> i64| (0..10_000).map(|n| (at(n.into()), n)).collect::<Vec<Listed>>();
+    assert_eq!(read_all(GOOD, &list(|n| n), 1_000), ((0..10_000).collect(), 10, Next::End));
     // By offset too: a list of a single moment, and one in no order.
-    assert_eq!(pagination(GOOD, &list(|_| 5), 1_000), ((0..10_000).collect(), 10, Next::End));
+    assert_eq!(read_all(GOOD, &list(|_| 5), 1_000), ((0..10_000).collect(), 10, Next::End));
     let unordered = Server { keeps_order: false, ..GOOD };
-    assert_eq!(pagination(unordered, &list(|n| 10_000 - n), 1_000), ((0..10_000).collect(), 10, Next::End));
+    assert_eq!(read_all(unordered, &list(|n| 10_000 - n), 1_000), ((0..10_000).collect(), 10, Next::End));
 }
 
 #[test]
-fn a_page_is_asked_for_a_hundredth_more_and_never_for_more_than_the_largest() {
+fn a_hundredth_more_is_requested_and_never_more_than_the_largest_page() {
     for (page_size, first, later) in [
         (1, 1, 2),
         (99, 99, 100),
@@ -244,7 +244,7 @@ fn a_page_is_asked_for_a_hundredth_more_and_never_for_more_than_the_largest() {
         (9_950, 10_000, 10_000),
         (10_000, 10_000, 10_000),
     ] {
-        let mut pagination = first_walk(Window { from: time(0), to: time(9) }, page_size);
+        let mut pagination = first_pagination(Window { from: time(0), to: time(9) }, page_size);
         assert_eq!(pagination.query().top, first, "{page_size}");
         let page: Vec<_> = (0..page_size).map(|n| (Some(time(1)), fingerprint(n))).collect();
         assert_eq!(pagination.step(&page, false).next, Next::Page, "{page_size}");
@@ -253,52 +253,52 @@ fn a_page_is_asked_for_a_hundredth_more_and_never_for_more_than_the_largest() {
 }
 
 #[test]
-fn pages_of_one_alert_come_to_an_end() {
+fn pages_of_one_alert_end() {
     let list = [(5, 0), (5, 1), (6, 2)];
-    assert_eq!(pagination(GOOD, &list, 1), (vec![0, 1, 2], 4, Next::End));
+    assert_eq!(read_all(GOOD, &list, 1), (vec![0, 1, 2], 4, Next::End));
 }
 
 #[test]
-fn pages_go_by_time_and_what_was_seen_at_the_border_is_not_handed_out_again() {
-    let list: Vec<Element> = (0..40).map(|n| (i64::from(n / 2), n)).collect();
-    let (out, pages, end) = pagination(GOOD, &list, 26);
+fn pages_go_by_time_and_what_was_seen_at_the_boundary_is_not_returned_again() {
+    let list: Vec<Listed> = (0..40).map(|n| (i64::from(n / 2), n)).collect();
+    let (out, pages, end) = read_all(GOOD, &list, 26);
     assert_eq!((out, pages, end), ((0..40).collect(), 2, Next::End));
 }
 
 #[test]
 fn more_alerts_with_one_time_than_a_page_holds_are_reached_by_skip() {
-    let mut list: Vec<Element> = (0..30).map(|n| (i64::from(n), n)).collect();
+    let mut list: Vec<Listed> = (0..30).map(|n| (i64::from(n), n)).collect();
     list.extend((30..60).map(|n| (29, n)));
     list.extend((60..70).map(|n| (i64::from(n), n)));
-    let (mut out, _, end) = pagination(GOOD, &list, 13);
+    let (mut out, _, end) = read_all(GOOD, &list, 13);
     out.sort_unstable();
     assert_eq!((out, end), ((0..70).collect(), Next::End));
 }
 
 #[test]
-fn a_server_that_does_not_skip_is_asked_for_larger_pages() {
-    let mut list: Vec<Element> = (0..30).map(|n| (5, n)).collect();
+fn larger_pages_are_requested_of_a_server_that_does_not_skip() {
+    let mut list: Vec<Listed> = (0..30).map(|n| (5, n)).collect();
     list.extend((30..60).map(|n| (i64::from(n), n)));
-    let (mut out, pages, end) = pagination(Server { keeps_skip: false, ..GOOD }, &list, 10);
+    let (mut out, pages, end) = read_all(Server { keeps_skip: false, ..GOOD }, &list, 10);
     out.sort_unstable();
     assert_eq!((out, pages, end), ((0..60).collect(), 6, Next::End));
 }
 
 #[test]
-fn ties_beyond_the_largest_page_do_not_hold_up_what_comes_after_them() {
-    let mut list: Vec<Element> = (0..20).map(|n| (i64::from(n), n)).collect();
+fn more_ties_than_the_largest_page_holds_do_not_block_what_follows_them() {
+    let mut list: Vec<Listed> = (0..20).map(|n| (i64::from(n), n)).collect();
     list.extend((20..12_000).map(|n| (30, n)));
     list.extend((12_000..12_030).map(|n| (i64::from(n) - 11_900, n)));
-    let (out, _, end) = pagination(Server { keeps_skip: false, ..GOOD }, &list, 1_000);
-    assert_eq!(end, Next::Stalled, "the gap is told");
+    let (out, _, end) = read_all(Server { keeps_skip: false, ..GOOD }, &list, 1_000);
+    assert_eq!(end, Next::Stalled, "the gap is reported");
     let out: HashSet<u32> = out.into_iter().collect();
     assert!((12_000..12_030).all(|n| out.contains(&n)));
     assert!(out.len() > 10_000);
 }
 
 #[test]
-fn a_server_that_repeats_a_page_whatever_it_is_asked_does_not_hold_the_walk() {
-    let mut pagination = first_walk(Window { from: time(0), to: time(1_000) }, 10);
+fn a_server_that_repeats_one_page_for_ever_does_not_block_the_pagination() {
+    let mut pagination = first_pagination(Window { from: time(0), to: time(1_000) }, 10);
     let page: Vec<_> =
         (0..10).map(|n| (Some(time(n)), fingerprint(u32::try_from(n).expect("small")))).collect();
     assert_eq!(pagination.step(&page, false).fresh.len(), 10);
@@ -307,24 +307,24 @@ fn a_server_that_repeats_a_page_whatever_it_is_asked_does_not_hold_the_walk() {
 }
 
 #[test]
-fn a_page_that_is_too_large_is_asked_for_in_halves_down_to_one() {
-    let mut pagination = first_walk(Window { from: time(0), to: time(9) }, 5);
+fn a_page_that_is_too_large_is_requested_in_halves_down_to_one() {
+    let mut pagination = first_pagination(Window { from: time(0), to: time(9) }, 5);
     assert!(pagination.reduce(2) && pagination.query().top == 2);
     assert!(pagination.reduce(2) && pagination.query().top == 1);
     assert!(!pagination.reduce(2));
 }
 
 #[test]
-fn what_lies_outside_the_window_is_not_handed_out() {
-    let mut one = first_walk(Window { from: time(10), to: time(20) }, 9);
+fn what_is_outside_the_window_is_not_returned() {
+    let mut one = first_pagination(Window { from: time(10), to: time(20) }, 9);
     let page =
         [(Some(time(9)), fingerprint(1)), (Some(time(10)), fingerprint(2)), (Some(time(20)), fingerprint(3))];
     assert_eq!(one.step(&page, false).fresh, [1]);
 }
 
 #[test]
-fn the_order_is_believed_only_after_enough_rises() {
-    let mut one = first_walk(Window { from: time(0), to: time(99) }, 6);
+fn the_order_is_trusted_only_after_enough_rises() {
+    let mut one = first_pagination(Window { from: time(0), to: time(99) }, 6);
     // The second page begins with the last alert of the first.
     for times in [1..=6, 6..=12] {
         assert!(!one.is_in_order());
@@ -338,14 +338,14 @@ fn the_order_is_believed_only_after_enough_rises() {
 
 proptest! {
     #[test]
-    fn a_server_that_gives_no_more_than_it_likes_is_read_to_its_end(
+    fn a_server_with_any_cap_is_read_to_its_end(
         times in prop::collection::vec(0..200_i64, 0..700),
         page_size in 2..250_usize,
         most in 1..300_usize,
         keeps_order in any::<bool>(),
     ) {
-        let list: Vec<Element> = times.into_iter().zip(0..).collect();
-        let (mut out, _, end) = pagination(Server { keeps_order, most, ..GOOD }, &list, page_size);
+        let list: Vec<Listed> = times.into_iter().zip(0..).collect();
+        let (mut out, _, end) = read_all(Server { keeps_order, most, ..GOOD }, &list, page_size);
         out.sort_unstable();
         out.dedup();
         prop_assert_eq!(end, Next::End);
@@ -353,44 +353,44 @@ proptest! {
     }
 
     #[test]
-    fn run_after_run_brings_all_that_is_new_whatever_the_server_caps(
+    fn run_after_run_returns_all_that_is_new_whatever_the_cap(
         batches in prop::collection::vec(prop::collection::vec(0..2_000_i64, 0..120), 1..6),
         page_size in 2..150_usize,
         most in 1..150_usize,
-        // What the setting is later.
+        // By how much the setting is reduced after each run.
         smaller in 0..100_usize,
     ) {
         let server = Server { most, ..GOOD };
         let mut page_size = page_size;
-        let (mut list, mut delivered, mut pages): (Vec<Element>, Vec<Element>, _) =
+        let (mut list, mut delivered, mut pages): (Vec<Listed>, Vec<Listed>, _) =
             (Vec::new(), Vec::new(), PageSizes::default());
         for batch in batches {
             let next = u32::try_from(list.len()).expect("small");
             list.extend(batch.into_iter().zip(next..));
-            let (out, _, end, learnt) = walk_after(server, &list, page_size, &delivered, pages);
+            let (out, _, end, observed) = read_after(server, &list, page_size, &delivered, pages);
             prop_assert_eq!(end, Next::End);
             let mut out: Vec<u32> = out;
             out.sort_unstable();
             out.dedup();
             prop_assert_eq!(out, list[delivered.len()..].iter().map(|(_, n)| *n).collect::<Vec<_>>());
-            (delivered, pages) = (list.clone(), learnt);
-            // And with nothing new, one page is enough, unless the server needs several for what there is.
-            let (out, count, end, _) = walk_after(server, &list, page_size, &delivered, pages);
+            (delivered, pages) = (list.clone(), observed);
+            // With nothing new, one page is enough, unless the server needs several for the whole list.
+            let (out, count, end, _) = read_after(server, &list, page_size, &delivered, pages);
             prop_assert_eq!((out, end), (vec![], Next::End));
-            let is_plain = list.len() > 1 && list.len() < most.min(page_size);
-            prop_assert!(count == 1 || !is_plain, "{} pages", count);
+            let fits_page = list.len() > 1 && list.len() < most.min(page_size);
+            prop_assert!(count == 1 || !fits_page, "{} pages", count);
             page_size = (page_size - smaller.min(page_size - 1)).max(2);
         }
     }
 
     #[test]
-    fn every_alert_is_handed_out_and_once_only_when_the_order_holds(
+    fn every_alert_is_returned_and_only_once_if_the_order_is_kept(
         times in prop::collection::vec(0..60_i64, 0..120),
         page_size in 1..40_usize,
         keeps_order in any::<bool>(),
     ) {
-        let list: Vec<Element> = times.into_iter().zip(0..).collect();
-        let (mut out, _, end) = pagination(Server { keeps_order, ..GOOD }, &list, page_size);
+        let list: Vec<Listed> = times.into_iter().zip(0..).collect();
+        let (mut out, _, end) = read_all(Server { keeps_order, ..GOOD }, &list, page_size);
         out.sort_unstable();
         if !keeps_order {
             out.dedup();
@@ -400,15 +400,15 @@ proptest! {
     }
 
     #[test]
-    fn while_the_order_is_believed_nothing_earlier_is_missing(
+    fn while_the_order_is_trusted_nothing_earlier_is_missing(
         times in prop::collection::vec(0..400_i64, 0..200),
         page_size in 1..40_usize,
     ) {
-        let list: Vec<Element> = times.into_iter().zip(0..).collect();
-        let mut pagination = first_walk(Window { from: time(0), to: time(1_000) }, u32::try_from(page_size).expect("small"));
+        let list: Vec<Listed> = times.into_iter().zip(0..).collect();
+        let mut pagination = first_pagination(Window { from: time(0), to: time(1_000) }, u32::try_from(page_size).expect("small"));
         let mut out = HashSet::new();
         loop {
-            let page = GOOD.answer(&list, pagination.query());
+            let page = GOOD.page(&list, pagination.query());
             let keys: Vec<_> = page.iter().map(|(at, number)| (Some(time(*at)), fingerprint(*number))).collect();
             let step = pagination.step(&keys, false);
             for place in &step.fresh {
@@ -423,26 +423,26 @@ proptest! {
     }
 
     #[test]
-    fn what_stays_in_a_list_that_moves_is_handed_out_or_the_walk_says_that_it_is_not(
+    fn what_stays_in_a_list_that_changes_is_returned_or_the_pagination_says_that_it_is_not(
         times in prop::collection::vec(0..40_i64, 1..80),
         moves in prop::collection::vec((any::<prop::sample::Index>(), any::<bool>(), 0..40_i64), 0..40),
         page_size in 1..20_u32,
         keeps_order in any::<bool>(),
     ) {
-        let mut list: Vec<Element> = times.into_iter().zip(0..).collect();
+        let mut list: Vec<Listed> = times.into_iter().zip(0..).collect();
         let mut staying: HashSet<u32> = list.iter().map(|(_, number)| *number).collect();
         let server = Server { keeps_order, ..GOOD };
-        let mut pagination = first_walk(Window { from: time(0), to: time(1_000) }, page_size);
+        let mut pagination = first_pagination(Window { from: time(0), to: time(1_000) }, page_size);
         let mut out = HashSet::new();
         let mut moves = moves.into_iter();
         let end = loop {
-            let page = server.answer(&list, pagination.query());
+            let page = server.page(&list, pagination.query());
             let keys: Vec<_> = page.iter().map(|(at, number)| (Some(time(*at)), fingerprint(*number))).collect();
             let step = pagination.step(&keys, false);
             out.extend(step.fresh.iter().map(|place| page[*place].1));
             if step.next != Next::Page { break step.next }
             match moves.next() {
-                // An update takes an alert out of the window; a new one comes in anywhere.
+                // An update removes an alert from the window; a new one appears anywhere.
                 Some((index, true, _)) if !list.is_empty() => {
                     let (_, number) = list.remove(index.index(list.len()));
                     staying.remove(&number);

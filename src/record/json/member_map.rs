@@ -1,11 +1,11 @@
-//! Members of an object, each name once, found by name.
+//! The members of an object by name, each name once, in their order.
 
 use std::{borrow::Cow, collections::HashMap};
 
 use super::Member;
 
-/// So many members are found by the bucket of their name. Beyond, a table does it that no choice of names
-/// can make slow: an object of a hundred thousand members would take minutes.
+/// The number of members up to which a name is found by its bucket. Beyond that a hash table is used, which no choice of
+/// names can make slow: with buckets alone, an object of a hundred thousand members would take minutes.
 const FEW: usize = 255;
 
 /// Members in their order, each name once.
@@ -22,32 +22,12 @@ pub struct MemberMap<'a> {
 }
 
 impl<'a> MemberMap<'a> {
-    /// None yet, with room for `count`.
+    /// An empty map with room for `count` members.
     pub fn with_capacity(count: usize) -> Self {
         Self { list: Vec::with_capacity(count), last: [0; 256], before: [0; FEW], places: HashMap::new() }
     }
 
-    /// Of these members, of which the last one with a name counts.
-    pub fn of(mut members: Vec<Member<'a>>) -> Self {
-        let mut rest = members.split_off(members.len().min(FEW));
-        let mut folded = Self { list: members, ..Self::with_capacity(0) };
-        // Names nearly always differ: then the list stays as it is.
-        for place in 0..folded.list.len() {
-            if folded.find(&folded.list[place].name).is_some() {
-                let mut tail = folded.list.split_off(place);
-                tail.append(&mut rest);
-                rest = tail;
-                break;
-            }
-            folded.note(place);
-        }
-        for member in rest {
-            folded.put(member);
-        }
-        folded
-    }
-
-    /// Adds a member. One with a name that is there already takes the place of that.
+    /// Adds a member, or gives the one of the same name its value.
     pub fn put(&mut self, member: Member<'a>) {
         match self.find(&member.name) {
             Some(place) => self.list[place].value = member.value,
@@ -55,7 +35,7 @@ impl<'a> MemberMap<'a> {
         }
     }
 
-    /// The place of the member called `name`.
+    /// Returns the place of the member called `name`.
     pub fn find(&self, name: &str) -> Option<usize> {
         if self.list.len() > FEW {
             return self.places.get(name).copied();
@@ -71,14 +51,14 @@ impl<'a> MemberMap<'a> {
         None
     }
 
-    /// Adds a member with a name that is new.
+    /// Adds a member whose name is not in the map.
     pub fn push(&mut self, member: Member<'a>) {
         self.list.push(member);
-        self.note(self.list.len() - 1);
+        self.index(self.list.len() - 1);
     }
 
-    /// Makes the member at `place`, behind all that were noted before, one that is found.
-    fn note(&mut self, place: usize) {
+    /// Makes the member at `place` one that is found. All members before it have been indexed.
+    fn index(&mut self, place: usize) {
         let name = &self.list[place].name;
         match u8::try_from(place + 1) {
             Ok(number) => {
@@ -96,7 +76,29 @@ impl<'a> MemberMap<'a> {
     }
 }
 
-/// Names of one bucket are compared, so this need only tell most of them apart.
+impl<'a> From<Vec<Member<'a>>> for MemberMap<'a> {
+    /// Of members with the same name, the last one counts.
+    fn from(mut members: Vec<Member<'a>>) -> Self {
+        let mut rest = members.split_off(members.len().min(FEW));
+        let mut map = Self { list: members, ..Self::with_capacity(0) };
+        // Names nearly always differ: then the list stays as it is.
+        for place in 0..map.list.len() {
+            if map.find(&map.list[place].name).is_some() {
+                let mut tail = map.list.split_off(place);
+                tail.append(&mut rest);
+                rest = tail;
+                break;
+            }
+            map.index(place);
+        }
+        for member in rest {
+            map.put(member);
+        }
+        map
+    }
+}
+
+/// Names of one bucket are compared, so this need only distinguish most of them.
 fn bucket(name: &str) -> usize {
     let bytes = name.as_bytes();
     let at = |place: usize| bytes.get(place).map_or(0, |byte| usize::from(*byte));

@@ -2,7 +2,7 @@
 //! and says what it lacks.
 
 use mdatp_forward::testing::{
-    UNION,
+    Shape,
     truncate::{Fit, Limits, fit},
 };
 use serde_json::Value;
@@ -15,7 +15,7 @@ const LIST: &str = "truncatedFields";
 pub fn holds(input: &[u8]) {
     let [record, field, text @ ..] = input else { return };
     let limits = Limits { record: usize::from(*record) * 8, field: usize::from(*field) * 4 };
-    match fit(text, limits, &UNION) {
+    match fit(text, limits, Shape::Union) {
         Fit::Whole => {
             assert!(text.len() <= limits.record);
             let fits = |(_, value): &(String, &str)| value.len() <= limits.field;
@@ -25,7 +25,7 @@ pub fn holds(input: &[u8]) {
             assert!(is_json(text), "only JSON can be cut");
             assert!(is_json(&record), "{:?} is no JSON", String::from_utf8_lossy(&record));
             assert!(record.len() <= limits.record, "{} bytes for {limits:?}", record.len());
-            assert_eq!(fit(&record, limits, &UNION), Fit::Whole, "what is made to fit fits");
+            assert_eq!(fit(&record, limits, Shape::Union), Fit::Whole, "what is made to fit fits");
             is_less(text, &record);
             if let Some((told, said)) = Members::of(text).zip(Members::of(&record)) {
                 tells(&told, &said, &fields, limits);
