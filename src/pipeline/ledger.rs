@@ -190,9 +190,9 @@ impl<'a> Ledger<'a> {
     /// Marks an alert as delivered. One without a time is kept as long as one of the end of the window.
     fn deliver(&mut self, ack: &Ack) {
         let time = ack.time.unwrap_or(self.to);
-        self.checkpoint.deliver(ack.fingerprint, time);
+        self.checkpoint.mark_delivered(ack.fingerprint, time);
         if let Some((fingerprint, time)) = ack.newer {
-            self.checkpoint.deliver(fingerprint, time);
+            self.checkpoint.mark_delivered(fingerprint, time);
         }
     }
 

@@ -1,16 +1,18 @@
-//! How far delivery has come. Pure: where the document is kept is the business of `state.rs`. Pure.
+//! How far delivery has come. Where the document is kept is up to [`super::StateStore`]. Pure.
 //!
-//! The document is small JSON that a person can read: a watermark, up to which everything is
-//! delivered, and the fingerprints delivered since watermark minus look-back, by minute.
+//! The document is small JSON that people can read: a watermark, before which everything is delivered, and the
+//! fingerprints of the alerts that were delivered since watermark minus look-back, by minute.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+mod damage;
+mod document;
 
-use azure_core::time::{OffsetDateTime, parse_rfc3339, to_rfc3339};
-use base64::prelude::{BASE64_STANDARD, Engine};
-use serde::{Deserialize, Serialize, Serializer};
+use std::time::Duration;
+
+use azure_core::time::OffsetDateTime;
+
+pub use damage::Damage;
 
 use crate::{
-    config::time::FIRST_YEAR,
     http::quota::Quota,
     record::{
         alert::Fingerprint,
@@ -21,36 +23,36 @@ use crate::{
     state::history::History,
 };
 
-/// The version of the document's form.
-const VERSION: u32 = 1;
+/// The version of the document's format.
+const FORMAT_VERSION: u32 = 1;
 
-/// A watermark may be later than this machine's time by so much: the clocks of two machines differ.
+/// How far a watermark may be in this machine's future: the clocks of two machines differ.
 pub const FUTURE: Duration = Duration::from_secs(300);
 
 /// What has been delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// Everything that was listed with a time before this is delivered or set aside.
+    /// Everything that was listed with an earlier time is delivered or set aside.
     pub watermark: OffsetDateTime,
-    /// Of everything delivered from here on the fingerprint is known. Nothing before is looked at again.
+    /// The fingerprints of everything delivered from here on are known. Nothing earlier is listed again.
     pub known_from: OffsetDateTime,
-    /// Where everything began that this checkpoint stands for; none in a document from before this was
-    /// noted. What lies before it is a backfill's.
+    /// Where the range of this checkpoint begins; `None` in a document from before this was written. What lies before is
+    /// a backfill's.
     pub start: Option<OffsetDateTime>,
-    /// Where it ends; none for the timer's, which has no end. Only a backfill's has one.
+    /// Where the range ends; `None` for the timer's, which has no end. Only a backfill's has one.
     pub until: Option<OffsetDateTime>,
     /// The calls of the last hour, which count against the quotas.
     pub quota: Quota,
-    /// What is known of the pages that Defender gives.
+    /// What is known about the sizes of Defender's pages.
     pub pages: PageSizes,
-    /// What the last runs came to.
+    /// The last runs.
     pub history: History,
     /// What was delivered from [`Checkpoint::known_from`] on.
     delivered: Fingerprints,
 }
 
 impl Checkpoint {
-    /// The state before the first run: nothing delivered, and nothing before `start` wanted.
+    /// Returns the state before the first run: nothing is delivered, and nothing before `start` is wanted.
     pub fn starting_at(start: OffsetDateTime) -> Self {
         Self {
             watermark: start,
@@ -64,193 +66,34 @@ impl Checkpoint {
         }
     }
 
-    /// The window of a run until `to` that looks `lookback` behind the watermark for late alerts.
+    /// Returns the window of a run until `to`, which lists late alerts again from `lookback` before the watermark.
     pub fn window(&self, lookback: Duration, to: OffsetDateTime) -> Window {
         let from = start_of_minute(self.watermark - lookback).max(self.known_from);
         Window { from, to: to.max(from) }
     }
 
-    /// The alerts that are remembered as delivered.
+    /// Returns the fingerprints of what is known to be delivered.
     pub fn delivered(&self) -> &Fingerprints {
         &self.delivered
     }
 
-    /// Remembers `fingerprint`, an alert of `time`, as delivered.
-    pub fn deliver(&mut self, fingerprint: Fingerprint, time: OffsetDateTime) {
+    /// Marks the alert `fingerprint` of `time` as delivered.
+    pub fn mark_delivered(&mut self, fingerprint: Fingerprint, time: OffsetDateTime) {
         self.delivered.insert(fingerprint, time);
     }
 
-    /// Moves the watermark forward, and forgets what no run will ask for again: whole minutes, so that what is
-    /// remembered is what a window from there on lists.
+    /// Moves the watermark forward, and forgets what no run will list again: whole minutes, as a window lists them.
     pub fn advance(&mut self, watermark: OffsetDateTime, lookback: Duration) {
         self.watermark = self.watermark.max(watermark);
         self.known_from = self.known_from.max(start_of_minute(self.watermark - lookback));
         self.delivered.remove_before(self.known_from);
     }
-
-    /// The document's text.
-    pub fn to_json(&self) -> Vec<u8> {
-        let document = Document {
-            version: VERSION,
-            watermark: to_rfc3339(&self.watermark),
-            known_from: to_rfc3339(&self.known_from),
-            start: self.start.as_ref().map(to_rfc3339),
-            until: self.until.as_ref().map(to_rfc3339),
-            quota: self.quota.clone(),
-            pages: self.pages,
-            history: self.history.clone(),
-            delivered: ByMinute(self.delivered.by_minute()),
-        };
-        // Room for all: a text of megabytes that grows by doubling is the most memory that a run takes.
-        let runs = self.history.entries().len();
-        let room =
-            self.delivered.len() * PACKED + self.delivered.by_minute().len() * 32 + runs * 512 + (16 << 10);
-        let mut text = Vec::with_capacity(room);
-        serde_json::to_writer_pretty(&mut text, &document).expect("numbers and texts can be written as JSON");
-        text
-    }
-
-    /// Reads a document back at `now`.
-    pub fn from_json(text: &[u8], now: OffsetDateTime) -> Result<Self, Damage> {
-        let FormatVersion { version } = serde_json::from_slice(text).map_err(Damage::NotReadable)?;
-        if version != VERSION {
-            return Err(Damage::UnknownVersion(version));
-        }
-        let document: Document<BTreeMap<String, String>> =
-            serde_json::from_slice(text).map_err(Damage::NotReadable)?;
-        let time = |text: &str| parse_rfc3339(text).map_err(|_| Damage::NoTime(text.to_owned()));
-        let mut checkpoint = Self::starting_at(time(&document.known_from)?);
-        checkpoint.watermark = time(&document.watermark)?;
-        checkpoint.start = document.start.as_deref().map(time).transpose()?;
-        checkpoint.until = document.until.as_deref().map(time).transpose()?;
-        checkpoint.quota = document.quota;
-        checkpoint.pages = document.pages;
-        checkpoint.history = document.history;
-        let begins_late = checkpoint.start.is_some_and(|start| start > checkpoint.known_from);
-        if checkpoint.watermark < checkpoint.known_from || begins_late {
-            return Err(Damage::Inverted);
-        }
-        if checkpoint.known_from.year() < FIRST_YEAR {
-            return Err(Damage::Absurd(document.known_from));
-        }
-        if checkpoint.watermark > now + FUTURE {
-            return Err(Damage::FromTheFuture(document.watermark));
-        }
-        for (minute, packed) in &document.delivered {
-            let at = time(&format!("{minute}:00Z"))?;
-            for fingerprint in unpack(packed).ok_or_else(|| Damage::NoIdentities(minute.clone()))? {
-                checkpoint.deliver(fingerprint, at);
-            }
-        }
-        Ok(checkpoint)
-    }
-}
-
-/// Why a document cannot be used. Starting over instead would send or lose alerts unseen.
-#[derive(Debug)]
-pub enum Damage {
-    /// It is not the JSON it should be.
-    NotReadable(serde_json::Error),
-    /// It was written by another version of this program.
-    UnknownVersion(u32),
-    /// A time in it is none.
-    NoTime(String),
-    /// The fingerprints of a minute cannot be read.
-    NoIdentities(String),
-    /// The watermark lies before what is known.
-    Inverted,
-    /// It begins before there was anything to forward.
-    Absurd(String),
-    /// Its watermark is later than now: either it or this machine's clock is wrong.
-    FromTheFuture(String),
-}
-
-impl fmt::Display for Damage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotReadable(_) => f.write_str("it is not the JSON it should be"),
-            Self::UnknownVersion(version) => {
-                write!(f, "its version is {version}, and this program knows version {VERSION}")
-            }
-            Self::NoTime(text) => write!(f, "{text:?} is no time"),
-            Self::NoIdentities(minute) => write!(f, "the fingerprints of {minute:?} cannot be read"),
-            Self::Inverted => f.write_str("its watermark lies before its beginning"),
-            Self::Absurd(time) => write!(f, "it begins at {time:?}, before Defender for Endpoint had alerts"),
-            Self::FromTheFuture(time) => {
-                write!(f, "its watermark {time:?} is later than now: it is wrong, or this machine's clock is")
-            }
-        }
-    }
-}
-
-impl std::error::Error for Damage {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::NotReadable(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct FormatVersion {
-    version: u32,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Document<D> {
-    version: u32,
-    watermark: String,
-    known_from: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    start: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    until: Option<String>,
-    #[serde(default)]
-    quota: Quota,
-    #[serde(default, skip_serializing_if = "is_default")]
-    pages: PageSizes,
-    #[serde(default)]
-    history: History,
-    /// By minute (`2026-11-24T05:55`), base64 of the fingerprints one after the other: 1.6 MB for 100,000
-    /// alerts an hour.
-    delivered: D,
-}
-
-fn is_default(pages: &PageSizes) -> bool {
-    *pages == PageSizes::default()
-}
-
-/// The characters of base64 that a fingerprint takes.
-const PACKED: usize = Fingerprint::BYTES / 3 * 4;
-
-/// Identities as the document has them, put together minute by minute.
-struct ByMinute<'a>(&'a BTreeMap<i64, Vec<Fingerprint>>);
-
-impl Serialize for ByMinute<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(minute, ids)| (minute_name(*minute), pack(ids))))
-    }
-}
-
-fn minute_name(minute: i64) -> String {
-    let time = OffsetDateTime::from_unix_timestamp(minute * 60).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    to_rfc3339(&time).trim_end_matches(":00Z").to_owned()
-}
-
-fn pack(fingerprints: &[Fingerprint]) -> String {
-    BASE64_STANDARD.encode(fingerprints.iter().flat_map(|fingerprint| fingerprint.0).collect::<Vec<u8>>())
-}
-
-fn unpack(packed: &str) -> Option<Vec<Fingerprint>> {
-    let bytes = BASE64_STANDARD.decode(packed).ok()?;
-    let chunks = bytes.chunks_exact(Fingerprint::BYTES);
-    chunks.remainder().is_empty().then(|| chunks.filter_map(|c| c.try_into().ok().map(Fingerprint)).collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use azure_core::time::parse_rfc3339;
+
     use super::*;
 
     fn at(text: &str) -> OffsetDateTime {
@@ -276,13 +119,13 @@ mod tests {
     }
 
     #[test]
-    fn identities_are_remembered_as_long_as_the_look_back_and_survive_the_document() {
+    fn fingerprints_are_kept_as_long_as_the_look_back_and_survive_the_document() {
         let mut checkpoint = Checkpoint::starting_at(at("2026-11-24T00:00:00Z"));
         let [old, kept, late] = [1, 2, 3].map(|n| Fingerprint([n; Fingerprint::BYTES]));
-        checkpoint.deliver(old, at("2026-11-24T01:59:59.9Z"));
-        checkpoint.deliver(kept, at("2026-11-24T02:00:59.9Z"));
+        checkpoint.mark_delivered(old, at("2026-11-24T01:59:59.9Z"));
+        checkpoint.mark_delivered(kept, at("2026-11-24T02:00:59.9Z"));
         checkpoint.advance(at("2026-11-24T03:00:30.0000001Z"), HOUR);
-        checkpoint.deliver(late, at("2026-11-24T03:00:00Z"));
+        checkpoint.mark_delivered(late, at("2026-11-24T03:00:00Z"));
         assert_eq!(
             [old, kept, late].map(|fingerprint| checkpoint.delivered().contains(fingerprint)),
             [false, true, true]
@@ -309,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_that_does_not_say_where_it_began_is_read_all_the_same() {
+    fn a_document_without_a_start_is_read() {
         let text = r#"{"version":1,"watermark":"2026-11-24T05:00:00Z","knownFrom":"2026-11-24T04:00:00Z","delivered":{}}"#;
         let checkpoint =
             Checkpoint::from_json(text.as_bytes(), at("2026-11-24T06:00:00Z")).expect("a document");
@@ -325,7 +168,7 @@ mod tests {
             let mut fingerprint = [0; Fingerprint::BYTES];
             fingerprint[..8].copy_from_slice(&number.to_be_bytes());
             let time = start + Duration::from_millis(36 * number);
-            checkpoint.deliver(Fingerprint(fingerprint), time);
+            checkpoint.mark_delivered(Fingerprint(fingerprint), time);
             if number % 1_000 == 0 {
                 checkpoint.advance(time, HOUR);
             }
@@ -343,16 +186,16 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_document_is_refused_with_the_reason() {
+    fn a_damaged_document_is_rejected_with_the_reason() {
         for (text, reason) in [
-            ("", "not the JSON"),
-            ("{}", "not the JSON"),
-            ("{\"version\":1", "not the JSON"),
-            ("{\"version\":1}", "not the JSON"),
+            ("", "not the expected JSON"),
+            ("{}", "not the expected JSON"),
+            ("{\"version\":1", "not the expected JSON"),
+            ("{\"version\":1}", "not the expected JSON"),
             ("{\"version\":2,\"somethingNew\":1}", "version is 2"),
             (
                 r#"{"version":1,"watermark":"x","knownFrom":"2026-11-24T00:00:00Z","delivered":{}}"#,
-                "\"x\" is no time",
+                "\"x\" is not a valid time",
             ),
             (
                 r#"{"version":1,"watermark":"2026-11-23T00:00:00Z","knownFrom":"2026-11-24T00:00:00Z","delivered":{}}"#,

@@ -1,11 +1,11 @@
-//! The documents that are set aside, as the store lists them.
+//! The documents that are set aside, in the store.
 
 use azure_core::time::OffsetDateTime;
 use bytes::Bytes;
 use object_store::ObjectMeta;
 
 use super::{StateError, StateStore};
-use crate::state::set_aside::FOLDER;
+use crate::state::set_aside::{FOLDER, SetAside, SetAsideDocument};
 
 /// A document that is set aside, as it is listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,19 @@ impl StateStore {
     /// Returns the folder of the documents in words, for messages.
     pub fn set_aside_place(&self) -> String {
         self.place_of(FOLDER)
+    }
+
+    /// Writes a record that cannot be delivered, whole and with the reason. A document that exists keeps its record and
+    /// gets the new reason: what is rejected may be what truncation left of the record.
+    pub async fn set_aside(&self, record: &SetAside<'_>) -> Result<(), StateError> {
+        let (name, kept) = (record.name(), self.read(&record.name()).await?);
+        let text = match kept.as_deref().map(SetAsideDocument::from_json) {
+            Some(Ok(whole)) => {
+                SetAsideDocument { kind: record.kind, reason: record.reason.into(), ..whole }.to_json()
+            }
+            _ => record.to_json(),
+        };
+        self.overwrite(&name, text).await
     }
 
     /// Lists the documents, the oldest first.

@@ -20,7 +20,6 @@ use crate::{
     config::StateConfig,
     error_chain::find_cause,
     http::{Http, credential::Credential},
-    state::set_aside::{SetAside, SetAsideDocument},
 };
 
 /// The name of the timer's checkpoint, without `.json`.
@@ -173,19 +172,6 @@ impl StateStore {
         }
         self.save(text, before.map(|(_, tag)| tag)).await?;
         Ok(kept)
-    }
-
-    /// Writes a record that cannot be delivered, whole and with the reason. A document that exists keeps its record and
-    /// gets the new reason: what is rejected may be what truncation left of the record.
-    pub async fn set_aside(&self, record: &SetAside<'_>) -> Result<(), StateError> {
-        let (name, kept) = (record.name(), self.read(&record.name()).await?);
-        let text = match kept.as_deref().map(SetAsideDocument::from_json) {
-            Some(Ok(whole)) => {
-                SetAsideDocument { kind: record.kind, reason: record.reason.into(), ..whole }.to_json()
-            }
-            _ => record.to_json(),
-        };
-        self.overwrite(&name, text).await
     }
 
     /// Compares the tag of a document in a folder, which has no compare-and-swap: the rename is atomic, and another

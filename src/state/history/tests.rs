@@ -1,6 +1,7 @@
-use azure_core::time::Duration;
+use azure_core::time::{Duration, OffsetDateTime, parse_rfc3339};
 
 use super::*;
+use crate::report::RunReport;
 
 fn at(minute: i64) -> OffsetDateTime {
     parse_rfc3339("2026-11-24T00:00:00Z").expect("a time") + Duration::minutes(minute)
@@ -49,7 +50,7 @@ fn quiet_runs_in_a_row_are_one_entry_with_the_values_of_the_last() {
 }
 
 #[test]
-fn what_sent_nothing_but_did_not_go_well_is_not_quiet() {
+fn a_run_that_sent_nothing_but_did_not_succeed_is_not_quiet() {
     let incomplete = HistoryEntry::of(at(0), &RunReport::default());
     let aside = HistoryEntry { set_aside: 1, ..quiet(0) };
     let skipped = RunReport { skipped: Some("alreadyRunning"), ..RunReport::default() };
@@ -61,7 +62,7 @@ fn what_sent_nothing_but_did_not_go_well_is_not_quiet() {
 }
 
 #[test]
-fn the_oldest_of_more_than_two_hundred_gives_way() {
+fn the_oldest_of_more_than_two_hundred_is_dropped() {
     let runs = history((0..203).map(busy));
     assert_eq!(runs.entries().len(), 200);
     assert_eq!(shape(&runs)[0], (3, 3, 1));
@@ -69,10 +70,10 @@ fn the_oldest_of_more_than_two_hundred_gives_way() {
 }
 
 #[test]
-fn what_is_saved_already_is_not_added_a_second_time() {
+fn a_saved_entry_is_not_added_a_second_time() {
     let mut stored = history([busy(0), quiet(5), quiet(10), failed(15, "no")]);
     let before = stored.clone();
-    // A save whose reply was lost: all of them are in the store, and still at hand.
+    // A save whose response was lost: all of them are in the store, and still unsaved here.
     let mut unsaved = history([quiet(10), failed(15, "no"), quiet(20)]);
     unsaved.forget(&stored);
     assert_eq!(shape(&unsaved), [(20, 20, 1)]);
@@ -85,7 +86,7 @@ fn what_is_saved_already_is_not_added_a_second_time() {
 }
 
 #[test]
-fn what_there_is_no_room_for_is_not_kept_for_ever() {
+fn an_entry_too_old_for_a_full_history_is_dropped() {
     let stored = history((1_000..1_200).map(busy));
     let mut unsaved = history([busy(1), busy(2_000)]);
     unsaved.forget(&stored);
@@ -100,7 +101,7 @@ fn an_entry_of_another_process_takes_its_place_in_time() {
 }
 
 #[test]
-fn an_entry_is_a_line_with_what_there_is_to_say() {
+fn an_entry_is_one_line_with_the_members_that_apply() {
     let sent = HistoryEntry::of(
         at(5) + Duration::microseconds(12_345),
         &RunReport {
@@ -127,7 +128,7 @@ fn an_entry_is_a_line_with_what_there_is_to_say() {
 }
 
 #[test]
-fn what_cannot_be_read_is_left_out() {
+fn an_entry_that_cannot_be_read_is_dropped() {
     let text = r#"[{"start":"x"},7,{"start":"2026-11-24T00:05:00Z","ms":1,"result":"odd","read":0,"sent":0,"setAside":0},
         {"start":"2026-11-24T00:05:00Z","ms":1,"result":"ok","read":0,"sent":0,"setAside":0,"new":"member"}]"#;
     let runs: History = serde_json::from_str(text).expect("a history");
