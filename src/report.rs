@@ -4,6 +4,7 @@ use std::fmt;
 
 use azure_core::time::{OffsetDateTime, to_rfc3339};
 use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
 
 /// The report of one run. The names are part of the contract with whoever reads it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -64,6 +65,15 @@ impl RunReport {
             (.., true) => RunResult::Ok,
             (.., false) => RunResult::Incomplete,
         }
+    }
+
+    /// Returns the members of the run's log line in JSON form: those of the report, how the run ended (`result`), and
+    /// the name of its error's kind (`errorKind`). The names are part of the contract with those who query the log.
+    pub fn log_members(&self, error_kind: Option<&str>) -> Value {
+        let mut members = serde_json::to_value(self).expect("numbers and texts can be written as JSON");
+        members["result"] = self.result().to_string().into();
+        members["errorKind"] = error_kind.into();
+        members
     }
 }
 

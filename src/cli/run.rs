@@ -7,7 +7,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tracing::{error, info};
 
 use super::{print_line, warn_of_sink};
-use crate::{app::App, clock::Clock, config::Config, pipeline::Purpose, report::RunReport, telemetry};
+use crate::{
+    app::App,
+    clock::Clock,
+    config::Config,
+    pipeline::{Purpose, RunError},
+    report::RunReport,
+    telemetry,
+};
 
 /// The options of `run`.
 #[derive(Debug, Args)]
@@ -33,9 +40,10 @@ pub async fn run(args: &RunArgs, config: Config, clock: Clock) -> ExitCode {
         false => app.run_once(Purpose::Send(&|report, _| show_progress(&bar, report))).await,
     };
     bar.finish_and_clear();
+    let members = report.log_members(result.as_ref().err().map(RunError::kind));
     match &result {
-        Ok(()) => info!("{report}"),
-        Err(_) => error!("{report}"),
+        Ok(()) => info!(%members, "{report}"),
+        Err(_) => error!(%members, "{report}"),
     }
     if args.json {
         print_line(

@@ -6,7 +6,7 @@ use crate::{
     config::SettingsError,
     http::call::CallError,
     services::BuildError,
-    state::{StateError, checkpoint::Damage},
+    state::{Problem, StateError, checkpoint::Damage},
 };
 
 /// Why a run failed.
@@ -46,6 +46,32 @@ impl RunError {
             Self::State(error) => error.problem.is_transient(),
             Self::Waiting { .. } => true,
             Self::Settings(_) | Self::Client(_) | Self::Damaged { .. } | Self::Panicked => false,
+        }
+    }
+}
+
+impl RunError {
+    /// Returns the name of the error's kind, as log lines have it (`errorKind`). The names are part of the contract with
+    /// those who query the log.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Settings(_) => "settings",
+            Self::Client(_) => "httpClient",
+            Self::Call(CallError::OutOfTime) => "outOfTime",
+            Self::Call(CallError::Token(_)) => "token",
+            Self::Call(CallError::Unreachable { .. }) => "serviceUnreachable",
+            Self::Call(CallError::Refused(_)) => "requestRejected",
+            Self::Call(CallError::Unreadable { .. }) => "responseUnreadable",
+            Self::Waiting { .. } => "alertsHeldBack",
+            Self::State(error) => match &error.problem {
+                Problem::Folder(_) => "stateFolder",
+                Problem::Contended => "stateConflict",
+                Problem::Rejected(_) => "stateRejected",
+                Problem::Unfit(_) => "stateUnsuitable",
+                Problem::Failed(_) => "stateUnavailable",
+            },
+            Self::Damaged { .. } => "checkpointDamaged",
+            Self::Panicked => "panic",
         }
     }
 }
