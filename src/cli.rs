@@ -60,7 +60,7 @@ pub struct Cli {
 pub enum Command {
     /// What needs all settings.
     #[command(flatten)]
-    Work(Work),
+    ServiceCommand(ServiceCommand),
     /// Go through settings, credentials and services, and say what to mend.
     ///
     /// Tokens, one alert, one machine, a post without records, a document in the state store, the clocks, the
@@ -79,7 +79,7 @@ pub enum Command {
 
 /// A command that works on the services.
 #[derive(Debug, Subcommand)]
-pub enum Work {
+pub enum ServiceCommand {
     /// Forward what is new, without a Functions host.
     Run(RunArgs),
     /// Show how far delivery has come, what the last runs came to, and what is set aside.
@@ -112,12 +112,12 @@ pub async fn execute(command: &Command, settings: &Settings, clock: Clock) -> Ex
         Command::Migrate(args) => migrate::migrate(args),
         Command::Completions(args) => completions::completions(args),
         Command::Man => manual::manual(),
-        Command::Work(work) => self::work(work, settings, clock).await,
+        Command::ServiceCommand(work) => self::work(work, settings, clock).await,
     }
 }
 
 /// Does what needs all settings.
-async fn work(command: &Work, settings: &Settings, clock: Clock) -> ExitCode {
+async fn work(command: &ServiceCommand, settings: &Settings, clock: Clock) -> ExitCode {
     let config = match Config::parse(settings) {
         Ok(config) => config,
         Err(error) => {
@@ -128,13 +128,13 @@ async fn work(command: &Work, settings: &Settings, clock: Clock) -> ExitCode {
     let open = || Services::build(&config, clock);
     let done: Result<ExitCode, RunError> = async {
         match command {
-            Work::Run(args) => Ok(run::run(args, config.clone(), clock).await),
-            Work::Status(args) => status::status(args, &open()?).await,
-            Work::Backfill(args) => backfill::backfill(args, &config, clock).await,
-            Work::State(StateCommand::Reset(args)) => state::reset(args, &open()?).await,
-            Work::SetAside(SetAsideCommand::List(args)) => set_aside::list(args, &open()?).await,
-            Work::SetAside(SetAsideCommand::Show(args)) => set_aside::show(args, &open()?).await,
-            Work::SetAside(SetAsideCommand::Replay(args)) => {
+            ServiceCommand::Run(args) => Ok(run::run(args, config.clone(), clock).await),
+            ServiceCommand::Status(args) => status::status(args, &open()?).await,
+            ServiceCommand::Backfill(args) => backfill::backfill(args, &config, clock).await,
+            ServiceCommand::State(StateCommand::Reset(args)) => state::reset(args, &open()?).await,
+            ServiceCommand::SetAside(SetAsideCommand::List(args)) => set_aside::list(args, &open()?).await,
+            ServiceCommand::SetAside(SetAsideCommand::Show(args)) => set_aside::show(args, &open()?).await,
+            ServiceCommand::SetAside(SetAsideCommand::Replay(args)) => {
                 warn_of_sink(&config);
                 set_aside::replay(args, &open()?, &config).await
             }

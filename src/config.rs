@@ -5,7 +5,7 @@ pub mod cloud;
 pub mod endpoint;
 mod identity;
 pub mod local_settings;
-pub mod parts;
+pub mod partial;
 mod problem;
 pub mod reference;
 pub mod settings;
@@ -19,8 +19,8 @@ use crate::{record::alert::Mode, schema::Shape};
 use cloud::Cloud;
 use endpoint::Endpoint;
 pub use identity::{Identity, IdentitySettings, Owner, SourceIdentity};
-use parts::Parts;
-pub use problem::{Problem, SettingsError};
+use partial::PartialConfig;
+pub use problem::{SettingProblem, SettingsError};
 use settings::Settings;
 pub use sink::SinkConfig;
 use storage::BlobAccount;
@@ -101,10 +101,10 @@ pub enum StateConfig {
 impl Config {
     /// Reads and checks every setting.
     pub fn parse(settings: &Settings) -> Result<Self, SettingsError> {
-        let mut read = Reader::of(settings);
+        let mut read = SettingsReader::of(settings);
 
-        let Parts { cloud: _, identity, source, authority, api_url, api_scope, sink, shape, state } =
-            Parts::of(&mut read);
+        let PartialConfig { cloud: _, identity, source, authority, api_url, api_scope, sink, shape, state } =
+            PartialConfig::of(&mut read);
         let fetch = read.one_of(
             "MDATP_ALERT_FETCH",
             "list",
@@ -166,15 +166,15 @@ impl Config {
 }
 
 /// Reads setting after setting and remembers what was wrong.
-struct Reader<'a> {
+struct SettingsReader<'a> {
     settings: &'a Settings,
-    problems: Vec<Problem>,
+    problems: Vec<SettingProblem>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> SettingsReader<'a> {
     /// A reader that knows of the references that nobody has resolved, whether or not it comes to read them.
     fn of(settings: &'a Settings) -> Self {
-        Self { settings, problems: settings.unresolved().into_iter().map(Problem::from).collect() }
+        Self { settings, problems: settings.unresolved().into_iter().map(SettingProblem::from).collect() }
     }
 
     fn get(&mut self, name: &str) -> Option<String> {
@@ -190,7 +190,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Remembers a problem, once.
-    fn tell<T>(&mut self, problem: Problem) -> Option<T> {
+    fn tell<T>(&mut self, problem: SettingProblem) -> Option<T> {
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
@@ -198,7 +198,7 @@ impl<'a> Reader<'a> {
     }
 
     fn problem<T>(&mut self, name: &str, what: impl Into<String>) -> Option<T> {
-        self.tell(Problem::with(name, what))
+        self.tell(SettingProblem::with(name, what))
     }
 
     fn required(&mut self, name: &str, why: &str) -> Option<String> {

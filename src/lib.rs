@@ -57,7 +57,7 @@ pub mod testing {
             AlertFetch, Config, Identity, SinkConfig, SourceIdentity, StateConfig,
             cloud::Cloud,
             endpoint::Endpoint,
-            reference::Vault,
+            reference::ReferenceTarget,
             settings::Settings,
             storage::{BlobAccess, BlobAccount},
         },

@@ -59,17 +59,17 @@ pub struct Status {
     #[serde(serialize_with = "rfc3339")]
     pub last_success: Option<OffsetDateTime>,
     /// The calls that count against the quotas.
-    pub quota: BTreeMap<Api, Calls>,
+    pub quota: BTreeMap<Api, CallCounts>,
     /// What is set aside.
-    pub set_aside: Aside,
+    pub set_aside: SetAsideSummary,
     /// The last runs, the oldest first.
     pub runs: History,
 }
 
-/// Calls of an API.
+/// CallCounts of an API.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Calls {
+pub struct CallCounts {
     /// In the last minute.
     pub last_minute: u64,
     /// In the last hour.
@@ -78,16 +78,16 @@ pub struct Calls {
 
 /// What is set aside.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Aside {
+pub struct SetAsideSummary {
     /// How many documents.
     pub count: usize,
     /// The newest of them, the newest first, as far as they were read.
-    pub newest: Vec<AsideDocument>,
+    pub newest: Vec<SetAsideRow>,
 }
 
 /// A document that is set aside.
 #[derive(Debug, Clone, Serialize)]
-pub struct AsideDocument {
+pub struct SetAsideRow {
     /// Its name, as `set-aside show` takes it.
     pub name: String,
     /// The alert's id, as far as it has one.
@@ -102,7 +102,7 @@ pub struct AsideDocument {
 
 impl Status {
     /// What the checkpoint's document says at `now`; there is none before the first run.
-    pub fn of(place: String, text: Option<&[u8]>, set_aside: Aside, now: OffsetDateTime) -> Self {
+    pub fn of(place: String, text: Option<&[u8]>, set_aside: SetAsideSummary, now: OffsetDateTime) -> Self {
         let read = text.map(|text| Checkpoint::from_json(text, now)).transpose();
         let checkpoint = read.as_ref().ok().and_then(Option::as_ref);
         let runs = checkpoint.map(|checkpoint| checkpoint.history.clone()).unwrap_or_default();
@@ -113,7 +113,7 @@ impl Status {
             let seen = newest(|entry| entry.result == RunResult::Ok).and_then(reached);
             seen.map_or(checkpoint.watermark, |seen| seen.max(checkpoint.watermark))
         });
-        let calls = |(api, last_minute, last_hour)| (api, Calls { last_minute, last_hour });
+        let calls = |(api, last_minute, last_hour)| (api, CallCounts { last_minute, last_hour });
         Self {
             problems: problems(&read, last_run, last_success, now),
             now: Some(now),

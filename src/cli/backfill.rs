@@ -24,7 +24,7 @@ use crate::{
     cli::backfill::{
         notice::notices,
         progress::Progress,
-        range::{Past, Refusal, Wish},
+        range::{BackfillPlan, BackfillRequest, EarlierBackfill, InvalidRange},
         report::BackfillReport,
         slices::{Slices, lookback},
     },
@@ -85,7 +85,7 @@ pub async fn backfill(args: &BackfillArgs, config: &Config, clock: Clock) -> Res
     };
     warn_of_sink(config);
     announce(&plan, config, clock.now());
-    let work = Work {
+    let work = Backfill {
         services: &services,
         store: services.store.clone().with_checkpoint(&range::name(plan.range.from)),
         range: plan.range,
@@ -97,14 +97,17 @@ pub async fn backfill(args: &BackfillArgs, config: &Config, clock: Clock) -> Res
         resumed_at: plan.checkpoint.watermark,
         stop: StopFlag::default(),
         display: Display::new(),
-        tally: Mutex::new(Tally { report: BackfillReport::default(), position: plan.checkpoint.watermark }),
+        tally: Mutex::new(BackfillTotals {
+            report: BackfillReport::default(),
+            position: plan.checkpoint.watermark,
+        }),
     };
     let result = work.until_done_or_stopped().await;
     Ok(work.conclude(args.json, result.err().map(|error| chain(&error))))
 }
 
 /// Reads what the state store says, and decides by it.
-async fn plan(args: &BackfillArgs, services: &Services) -> Result<Result<range::Plan, String>, RunError> {
+async fn plan(args: &BackfillArgs, services: &Services) -> Result<Result<BackfillPlan, String>, RunError> {
     let (store, now) = (&services.store, services.clock.now());
     let read = |name: &str, text: &[u8]| {
         Checkpoint::from_json(text, now).map_err(|damage| {
@@ -114,18 +117,18 @@ async fn plan(args: &BackfillArgs, services: &Services) -> Result<Result<range::
     let timer = store.load().await?.map(|(text, _)| read("checkpoint", &text)).transpose();
     let mut backfills = Vec::new();
     for (name, text) in store.list_backfills().await? {
-        backfills.push(read(&name, &text).map(|checkpoint| Past { name, checkpoint }));
+        backfills.push(read(&name, &text).map(|checkpoint| EarlierBackfill { name, checkpoint }));
     }
     let decide = || {
         let backfills = backfills.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let wish = Wish { from: args.from, to: args.to };
-        range::plan(wish, timer?.as_ref(), &backfills).map_err(|refusal: Refusal| refusal.to_string())
+        let wish = BackfillRequest { from: args.from, to: args.to };
+        range::plan(wish, timer?.as_ref(), &backfills).map_err(|refusal: InvalidRange| refusal.to_string())
     };
     Ok(decide())
 }
 
 /// Says what is going to be done, and what the sink makes of it.
-fn announce(plan: &range::Plan, config: &Config, now: OffsetDateTime) {
+fn announce(plan: &BackfillPlan, config: &Config, now: OffsetDateTime) {
     let (from, to) = (to_rfc3339(&plan.range.from), to_rfc3339(&plan.range.to));
     match plan.checkpoint.watermark {
         position if position > plan.range.from => {
@@ -155,7 +158,7 @@ fn share(args: &BackfillArgs, timer: f64) -> f64 {
 }
 
 /// A backfill under way.
-struct Work<'a> {
+struct Backfill<'a> {
     services: &'a Services,
     /// Where its own checkpoint is.
     store: StateStore,
@@ -168,18 +171,18 @@ struct Work<'a> {
     resumed_at: OffsetDateTime,
     stop: StopFlag,
     display: Display,
-    tally: Mutex<Tally>,
+    tally: Mutex<BackfillTotals>,
 }
 
 /// What has been done so far.
-struct Tally {
+struct BackfillTotals {
     /// The sum of the runs that have ended.
     report: BackfillReport,
     /// Everything before this is sent.
     position: OffsetDateTime,
 }
 
-impl Work<'_> {
+impl Backfill<'_> {
     async fn until_done_or_stopped(&self) -> Result<(), RunError> {
         // Without ears for signals, being stopped is being killed, which does no harm either.
         let Ok(mut stop) = Stop::listen() else { return self.do_all().await };
@@ -312,14 +315,15 @@ impl Work<'_> {
         }
     }
 
-    fn tally(&self) -> MutexGuard<'_, Tally> {
+    fn tally(&self) -> MutexGuard<'_, BackfillTotals> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The last lines, and the exit code.
     fn conclude(self, is_json: bool, error: Option<String>) -> ExitCode {
         self.display.end();
-        let Tally { mut report, position } = self.tally.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let BackfillTotals { mut report, position } =
+            self.tally.into_inner().unwrap_or_else(PoisonError::into_inner);
         report.finish(self.range, position, self.begun.elapsed(), error);
         match &report.error {
             Some(_) => error!("{report}"),

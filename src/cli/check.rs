@@ -29,7 +29,7 @@ use super::{EXIT_USAGE, print_line};
 use crate::{
     cli::check::{
         checks::check as check_all,
-        finding::{Finding, Findings, Outcome},
+        finding::{CheckResult, Finding, Findings},
     },
     clock::Clock,
     config::{local_settings, settings::Settings},
@@ -70,9 +70,9 @@ pub async fn check(args: &CheckArgs, settings: &Settings, clock: Clock) -> ExitC
         print_line(&serde_json::to_vec(&findings).expect("texts can be written as JSON"));
     }
     match findings.result {
-        Outcome::Ok => ExitCode::SUCCESS,
-        Outcome::Warning => ExitCode::from(1),
-        Outcome::Failure => ExitCode::from(2),
+        CheckResult::Ok => ExitCode::SUCCESS,
+        CheckResult::Warning => ExitCode::from(1),
+        CheckResult::Failure => ExitCode::from(2),
     }
 }
 

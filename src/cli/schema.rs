@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 
 use super::{EXIT_USAGE, document, print_line};
 use crate::{
-    config::{Problem, log_name, settings::Settings},
+    config::{SettingProblem, log_name, settings::Settings},
     schema::{
         Column, Shape, asim,
         check::{Difference, Document},
@@ -105,7 +105,7 @@ fn prepared(args: &SchemaArgs, settings: &Settings) -> Result<Prepared, String> 
         Some(file) => Some(document::read_table(file)?),
         None => None,
     };
-    let read = |name| settings.read(name).map_err(|unresolved| Problem::from(unresolved).to_string());
+    let read = |name| settings.read(name).map_err(|unresolved| SettingProblem::from(unresolved).to_string());
     let name = match (&table, &args.log_name) {
         (Some(table), _) => Some(table.log_name()?.to_owned()),
         (None, Some(name)) => Some(name.clone()),

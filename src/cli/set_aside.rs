@@ -22,7 +22,7 @@ use crate::{
         set_aside::{SetAsideDocument, may_be_of},
         set_asides::Entry,
     },
-    status::AsideDocument,
+    status::SetAsideRow,
 };
 use replay::Replay;
 
@@ -187,16 +187,10 @@ fn id_in(text: &[u8]) -> Option<String> {
 }
 
 /// A line of the list.
-pub(super) fn row(entry: &Entry, text: &[u8]) -> AsideDocument {
+pub(super) fn row(entry: &Entry, text: &[u8]) -> SetAsideRow {
     let (id, reason) = match SetAsideDocument::from_json(text) {
         Ok(document) => (document.id.map(String::from), document.reason.into_owned()),
         Err(error) => (None, format!("the document cannot be read: {}", chain(&error))),
     };
-    AsideDocument {
-        name: entry.name.clone(),
-        id,
-        when: to_rfc3339(&entry.modified),
-        bytes: entry.size,
-        reason,
-    }
+    SetAsideRow { name: entry.name.clone(), id, when: to_rfc3339(&entry.modified), bytes: entry.size, reason }
 }

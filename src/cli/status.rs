@@ -11,7 +11,7 @@ use crate::{
     pipeline::RunError,
     services::Services,
     state::{StateError, StateStore},
-    status::{Aside, Status, page::Page},
+    status::{SetAsideSummary, Status, page::StatusPage},
 };
 
 /// So many documents that are set aside are read, the newest ones; `set-aside list` reads all.
@@ -40,7 +40,7 @@ pub async fn status(args: &StatusArgs, services: &Services) -> Result<ExitCode, 
         false => print_line(status.to_string().as_bytes()),
     }
     if let Some(file) = &args.html {
-        if let Err(problem) = fs::write(file, Page(&status).to_string()) {
+        if let Err(problem) = fs::write(file, StatusPage(&status).to_string()) {
             error!("the page {} cannot be written: {problem}", file.display());
             return Ok(ExitCode::FAILURE);
         }
@@ -49,12 +49,12 @@ pub async fn status(args: &StatusArgs, services: &Services) -> Result<ExitCode, 
     Ok(if status.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn aside(store: &StateStore, with_documents: bool) -> Result<Aside, StateError> {
+async fn aside(store: &StateStore, with_documents: bool) -> Result<SetAsideSummary, StateError> {
     let mut entries = store.list_set_aside().await?;
     let count = entries.len();
     entries.reverse();
     entries.truncate(if with_documents { DOCUMENTS } else { 0 });
     let rows = set_aside::read(store, entries);
     let newest = rows.map_ok(|(entry, text)| set_aside::row(&entry, &text)).try_collect().await?;
-    Ok(Aside { count, newest })
+    Ok(SetAsideSummary { count, newest })
 }

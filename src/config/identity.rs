@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use azure_core::credentials::Secret;
 
-use super::{Reader, cloud::Cloud, endpoint::Endpoint};
+use super::{SettingsReader, cloud::Cloud, endpoint::Endpoint};
 
 /// Which credential is used. There is no blind fallback to the virtual machine's metadata address:
 /// off Azure that is a wait of more than a minute.
@@ -135,7 +135,7 @@ fn assertion_audience(authority: Option<&Endpoint>, cloud: &Cloud) -> &'static s
     }
 }
 
-impl Reader<'_> {
+impl SettingsReader<'_> {
     /// The app's own identity.
     pub(super) fn identity(&mut self) -> Option<Identity> {
         if self.is_set("AZURE_CLIENT_SECRET") {

@@ -18,7 +18,7 @@ const DEEPEST: usize = 64;
 pub fn values(text: &[u8]) -> Result<BTreeMap<String, String>, Error> {
     let text = String::from_utf8_lossy(text);
     // Some editors begin the file with a byte order mark.
-    let mut reader = Reader { text: text.trim_start_matches('\u{feff}'), at: 0 };
+    let mut reader = Parser { text: text.trim_start_matches('\u{feff}'), at: 0 };
     let document = reader.document()?;
     let is_plain = document.get("IsEncrypted").is_some_and(|(_, value)| value.is_false());
     let (line, members) = match document.get("Values") {
@@ -83,12 +83,12 @@ impl Value {
     }
 }
 
-struct Reader<'a> {
+struct Parser<'a> {
     text: &'a str,
     at: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> Parser<'a> {
     fn document(&mut self) -> Result<Members, Error> {
         self.blanks()?;
         if self.peek() != Some('{') {

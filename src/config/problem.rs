@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use super::reference::Unresolved;
+use super::reference::UnresolvedReference;
 
 /// Something that is wrong with a setting, or missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct SettingProblem {
     /// The setting; `None` when there is a choice of several, which `what` names then.
     pub setting: Option<String>,
     /// What is wrong.
@@ -15,21 +15,21 @@ pub struct Problem {
     pub fix: Option<String>,
 }
 
-impl Problem {
+impl SettingProblem {
     /// `what` is wrong with `setting`.
     pub fn with(setting: &str, what: impl Into<String>) -> Self {
         Self { setting: Some(setting.to_owned()), what: what.into(), fix: None }
     }
 }
 
-impl From<Unresolved> for Problem {
-    fn from(unresolved: Unresolved) -> Self {
+impl From<UnresolvedReference> for SettingProblem {
+    fn from(unresolved: UnresolvedReference) -> Self {
         let (what, fix) = (unresolved.to_string(), Some(unresolved.fix()));
         Self { setting: Some(unresolved.name), what, fix }
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for SettingProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(setting) = &self.setting {
             write!(f, "{setting} ")?;
@@ -41,7 +41,7 @@ impl fmt::Display for Problem {
 
 /// All settings that are wrong or missing, each with its name and the mend.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SettingsError(pub Vec<Problem>);
+pub struct SettingsError(pub Vec<SettingProblem>);
 
 impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

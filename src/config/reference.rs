@@ -6,14 +6,14 @@ use std::fmt;
 
 /// Where a reference leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Vault {
+pub enum ReferenceTarget {
     /// `@Microsoft.KeyVault(…)`
     KeyVault,
     /// `@Microsoft.AppConfiguration(…)`
     AppConfiguration,
 }
 
-impl Vault {
+impl ReferenceTarget {
     /// Where the reference in `value` leads, if there is one. App Service follows one that is the whole value
     /// only: within a connection string it is text like any other, so it is looked for anywhere.
     pub fn referred_to_by(value: &str) -> Option<Self> {
@@ -32,24 +32,26 @@ impl Vault {
 
 /// A setting whose value is a reference that the platform has not resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unresolved {
+pub struct UnresolvedReference {
     /// The setting.
     pub name: String,
     /// Where it leads.
-    pub vault: Vault,
+    pub vault: ReferenceTarget,
 }
 
-impl Unresolved {
+impl UnresolvedReference {
     /// What to do about it.
     pub fn fix(&self) -> String {
         let Self { name, vault } = self;
         let (role, scope, subject) = match vault {
-            Vault::KeyVault => {
+            ReferenceTarget::KeyVault => {
                 ("Key Vault Secrets User", "az keyvault show --name VAULT", "the secret's name and version")
             }
-            Vault::AppConfiguration => {
-                ("App Configuration Data Reader", "az appconfig show --name STORE", "the key and its label")
-            }
+            ReferenceTarget::AppConfiguration => (
+                "App Configuration Data SettingsReader",
+                "az appconfig show --name STORE",
+                "the key and its label",
+            ),
         };
         format!(
             "give the app's identity the role {role} (az role assignment create --role \"{role}\" --assignee \
@@ -60,11 +62,11 @@ impl Unresolved {
     }
 }
 
-impl fmt::Display for Unresolved {
+impl fmt::Display for UnresolvedReference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let vault = match self.vault {
-            Vault::KeyVault => "a Key Vault",
-            Vault::AppConfiguration => "an App Configuration",
+            ReferenceTarget::KeyVault => "a Key Vault",
+            ReferenceTarget::AppConfiguration => "an App Configuration",
         };
         write!(f, "is {vault} reference that App Service has not resolved")
     }
@@ -83,12 +85,12 @@ mod tests {
             "\"@Microsoft.KeyVault(VaultName=acme;SecretName=one)\"",
             "AccountName=a;AccountKey=@Microsoft.KeyVault(VaultName=acme;SecretName=one)",
         ] {
-            assert_eq!(Vault::referred_to_by(value), Some(Vault::KeyVault), "{value}");
+            assert_eq!(ReferenceTarget::referred_to_by(value), Some(ReferenceTarget::KeyVault), "{value}");
         }
         let other = "@MICROSOFT.AppConfiguration(Endpoint=https://acme.azconfig.io; Key=a)";
-        assert_eq!(Vault::referred_to_by(other), Some(Vault::AppConfiguration));
+        assert_eq!(ReferenceTarget::referred_to_by(other), Some(ReferenceTarget::AppConfiguration));
         for value in ["", "secret", "Microsoft.KeyVault(", "user@example.com", "@Microsoft.Storage(a)"] {
-            assert_eq!(Vault::referred_to_by(value), None, "{value}");
+            assert_eq!(ReferenceTarget::referred_to_by(value), None, "{value}");
         }
     }
 }

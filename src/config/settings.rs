@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::reference::{Unresolved, Vault};
+use super::reference::{ReferenceTarget, UnresolvedReference};
 
 /// What the names of the settings begin with that this program, its libraries and the Functions host go by.
 const PREFIXES: [&str; 7] =
@@ -30,14 +30,14 @@ impl Settings {
     /// The platform has left a reference to a secret in the place of the secret. That text is of no use to
     /// anybody, and is given to nobody.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-    pub fn read(&self, name: &str) -> Result<Option<String>, Unresolved> {
+    pub fn read(&self, name: &str) -> Result<Option<String>, UnresolvedReference> {
         let value = match self {
             Settings::Process => std::env::var(name).ok(),
             Settings::Map(values) => values.get(name).cloned(),
         };
         let Some(value) = value else { return Ok(None) };
-        match Vault::referred_to_by(&value) {
-            Some(vault) => Err(Unresolved { name: name.to_owned(), vault }),
+        match ReferenceTarget::referred_to_by(&value) {
+            Some(vault) => Err(UnresolvedReference { name: name.to_owned(), vault }),
             None => Ok(Some(value.trim()).filter(|value| !value.is_empty()).map(str::to_owned)),
         }
     }
@@ -53,7 +53,7 @@ impl Settings {
     }
 
     /// Every setting that the program goes by and whose value is still a reference to a secret.
-    pub fn unresolved(&self) -> Vec<Unresolved> {
+    pub fn unresolved(&self) -> Vec<UnresolvedReference> {
         let is_ours = |name: &str| {
             PREFIXES.iter().any(|prefix| name.starts_with(prefix))
                 || NAMES.iter().any(|ours| ours.eq_ignore_ascii_case(name))

@@ -1,6 +1,6 @@
 //! The settings of the sink: where records go, and in which shape. Pure.
 
-use super::{Problem, Reader, cloud::Cloud, endpoint::Endpoint, log_name};
+use super::{SettingProblem, SettingsReader, cloud::Cloud, endpoint::Endpoint, log_name};
 use crate::{
     schema::{Shape, health},
     sink::shared_key::SigningKey,
@@ -47,7 +47,7 @@ impl SinkConfig {
     }
 }
 
-impl Reader<'_> {
+impl SettingsReader<'_> {
     pub(super) fn sink(&mut self, cloud: &Cloud) -> Option<SinkConfig> {
         let log_name = self.parsed("MDATP_LOG_NAME", "MDATPAlerts", log_name)?;
         let collector = self.is_set("MDATP_WORKSPACE_ID") || self.is_set("MDATP_WORKSPACE_KEY");
@@ -65,7 +65,7 @@ impl Reader<'_> {
                 );
             }
             (false, false, false) => {
-                return self.tell(Problem {
+                return self.tell(SettingProblem {
                     setting: None,
                     what: "no sink is configured".to_owned(),
                     fix: Some(

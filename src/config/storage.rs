@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use azure_core::credentials::Secret;
 
-use super::{Identity, Problem, cloud::Cloud, endpoint::Endpoint, settings::Settings};
+use super::{Identity, SettingProblem, cloud::Cloud, endpoint::Endpoint, settings::Settings};
 
 /// The setting, and what the names of its identity forms begin with.
 const STORAGE: &str = "AzureWebJobsStorage";
@@ -60,22 +60,23 @@ pub enum BlobAccess {
 impl BlobAccount {
     /// Reads the setting in whichever form is there, in the order of the host: what stands below the setting
     /// counts only where the setting itself is not there.
-    pub fn read(settings: &Settings, cloud: &Cloud) -> Result<Self, Problem> {
+    pub fn read(settings: &Settings, cloud: &Cloud) -> Result<Self, SettingProblem> {
         if let Some(text) = settings.read(STORAGE)? {
-            return Self::from_connection_string(&text, cloud).map_err(|what| Problem::with(STORAGE, what));
+            return Self::from_connection_string(&text, cloud)
+                .map_err(|what| SettingProblem::with(STORAGE, what));
         }
         let below = Below { settings, names: settings.below(STORAGE) };
         if let Some((setting, name)) = below.get("accountName")? {
             let endpoint = Endpoint::parse(&format!("https://{name}.{}", cloud.blob_suffix))
-                .map_err(|_| Problem::with(setting, "is not an account name"))?;
+                .map_err(|_| SettingProblem::with(setting, "is not an account name"))?;
             return Ok(Self { name, endpoint, access: below.access()? });
         }
         if let Some((setting, uri)) = below.get("blobServiceUri")? {
-            let endpoint = Endpoint::parse(&uri).map_err(|problem| Problem::with(setting, problem))?;
+            let endpoint = Endpoint::parse(&uri).map_err(|problem| SettingProblem::with(setting, problem))?;
             return Ok(Self { name: account_in(&endpoint), endpoint, access: below.access()? });
         }
         below.none_but_taken()?;
-        Err(Problem::with(
+        Err(SettingProblem::with(
             STORAGE,
             "is not set, and MDATP_STATE keeps the checkpoint there: set it (a connection string, \
              UseDevelopmentStorage=true, or the __accountName form), or set MDATP_STATE to file:FOLDER",
@@ -128,40 +129,40 @@ struct Below<'a> {
 
 impl Below<'_> {
     /// A setting's name and value.
-    fn get(&self, key: &str) -> Result<Option<(&str, String)>, Problem> {
+    fn get(&self, key: &str) -> Result<Option<(&str, String)>, SettingProblem> {
         let Some(name) = self.names.get(&key.to_ascii_lowercase()) else { return Ok(None) };
         Ok(self.settings.read(name)?.map(|value| (name.as_str(), value)))
     }
 
-    fn value(&self, key: &str) -> Result<Option<String>, Problem> {
+    fn value(&self, key: &str) -> Result<Option<String>, SettingProblem> {
         Ok(self.get(key)?.map(|(_, value)| value))
     }
 
     /// The value, or that of a variable of the process which the host takes in its place.
-    fn value_or(&self, key: &str, variable: &str) -> Result<String, Problem> {
+    fn value_or(&self, key: &str, variable: &str) -> Result<String, SettingProblem> {
         let value = match self.value(key)? {
             None => self.settings.read(variable)?,
             value => value,
         };
         value.ok_or_else(|| {
             let what = format!("is workloadidentity, which needs {STORAGE}__{key} or {variable}");
-            Problem::with("AzureWebJobsStorage__credential", what)
+            SettingProblem::with("AzureWebJobsStorage__credential", what)
         })
     }
 
     /// Refuses what the host would open its storage with and this program does not.
-    fn none_but_taken(&self) -> Result<(), Problem> {
+    fn none_but_taken(&self) -> Result<(), SettingProblem> {
         for (key, instead) in NOT_TAKEN {
             if let Some((name, _)) = self.get(key)? {
                 let what = format!("is nothing that mdatp-forward can open the storage with: {instead}");
-                return Err(Problem::with(name, what));
+                return Err(SettingProblem::with(name, what));
             }
         }
         Ok(())
     }
 
     /// Who opens the storage, chosen as the host's library does.
-    fn access(&self) -> Result<BlobAccess, Problem> {
+    fn access(&self) -> Result<BlobAccess, SettingProblem> {
         self.none_but_taken()?;
         let (tenant, client) = (self.get("tenantId")?, self.value("clientId")?);
         let kind = self.get("credential")?.map(|(name, kind)| (name, kind.to_ascii_lowercase()));
@@ -174,7 +175,7 @@ impl Below<'_> {
             }),
             Some((name, _)) => {
                 let what = "must be managedidentity or workloadidentity, or not set";
-                return Err(Problem::with(name, what));
+                return Err(SettingProblem::with(name, what));
             }
             None => match (self.get("clientSecret")?, tenant, client) {
                 (Some((_, secret)), Some((_, tenant)), Some(client)) => {
@@ -182,11 +183,11 @@ impl Below<'_> {
                 }
                 (Some((name, _)), ..) => {
                     let what = format!("needs {STORAGE}__tenantId and {STORAGE}__clientId beside it");
-                    return Err(Problem::with(name, what));
+                    return Err(SettingProblem::with(name, what));
                 }
                 (None, Some((name, _)), _) => {
                     let what = format!("is for an app registration, and {STORAGE}__clientSecret is not set");
-                    return Err(Problem::with(name, what));
+                    return Err(SettingProblem::with(name, what));
                 }
                 (None, None, Some(client)) => Some(Identity::ManagedIdentity { client: Some(client) }),
                 (None, None, None) => None,

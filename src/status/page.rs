@@ -17,9 +17,9 @@ use escaped::Escaped;
 const STYLE: &str = include_str!("page/style.css");
 
 /// The status as a page.
-pub struct Page<'a>(pub &'a Status);
+pub struct StatusPage<'a>(pub &'a Status);
 
-impl fmt::Display for Page<'_> {
+impl fmt::Display for StatusPage<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(status) = self;
         let now = status.now.unwrap_or(OffsetDateTime::UNIX_EPOCH);
@@ -56,7 +56,7 @@ impl fmt::Display for Page<'_> {
     }
 }
 
-impl Page<'_> {
+impl StatusPage<'_> {
     fn write_head(&self, f: &mut fmt::Formatter<'_>, now: OffsetDateTime) -> fmt::Result {
         let Self(status) = self;
         writeln!(f, "<header>\n<p class=\"name\">mdatp-forward</p>")?;

@@ -42,7 +42,7 @@ fn status(watermark: i64, runs: Vec<Entry>) -> Status {
         checkpoint.history.add(run);
     }
     let text = checkpoint.to_json();
-    Status::of("checkpoint.json in a folder".to_owned(), Some(&text), Aside::default(), now())
+    Status::of("checkpoint.json in a folder".to_owned(), Some(&text), SetAsideSummary::default(), now())
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn problems_are_a_failed_last_run_and_no_success_for_two_hours() {
 
 #[test]
 fn no_checkpoint_and_a_damaged_one_are_told_apart() {
-    let of = |text| Status::of("here".to_owned(), text, Aside::default(), now());
+    let of = |text| Status::of("here".to_owned(), text, SetAsideSummary::default(), now());
     let none = of(None);
     assert!(none.problems[0].contains("no run yet") && none.damage.is_none(), "{none:?}");
     assert!(none.to_string().contains("MDATP_START"), "{none}");
@@ -144,8 +144,8 @@ fn absurd_runs_do_no_harm() {
         r#"{{"version":1,"watermark":"2026-11-24T05:00:00Z","knownFrom":"2026-11-24T04:00:00Z","delivered":{{}},"history":[{}]}}"#,
         runs.join(",")
     );
-    let status = Status::of("here".to_owned(), Some(text.as_bytes()), Aside::default(), now());
+    let status = Status::of("here".to_owned(), Some(text.as_bytes()), SetAsideSummary::default(), now());
     assert_eq!((status.lag_seconds, status.runs.entries().len()), (Some(3_600), 4));
     assert_eq!(status.to_string().lines().filter(|line| line.contains("18446744073709551615")).count(), 4);
-    assert!(page::Page(&status).to_string().ends_with("</html>\n"));
+    assert!(page::StatusPage(&status).to_string().ends_with("</html>\n"));
 }

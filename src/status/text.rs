@@ -4,7 +4,7 @@ use std::fmt;
 
 use azure_core::time::to_rfc3339;
 
-use super::{Calls, Status, ago, span};
+use super::{CallCounts, Status, ago, span};
 
 /// More runs than this are on the page and in the JSON.
 const RUNS: usize = 10;
@@ -36,7 +36,7 @@ impl fmt::Display for Status {
             0 => write!(f, "\nset aside     nothing")?,
             count => write!(f, "\nset aside     {count}: see mdatp-forward set-aside list")?,
         }
-        for (api, Calls { last_minute, last_hour }) in &self.quota {
+        for (api, CallCounts { last_minute, last_hour }) in &self.quota {
             write!(
                 f,
                 "\ncalls         {api}: {last_minute} in the last minute, {last_hour} in the last hour"

@@ -20,7 +20,7 @@ use crate::{
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
-pub struct Wish {
+pub struct BackfillRequest {
     /// Where to begin.
     pub from: OffsetDateTime,
     /// Where to end; none for where the timer began.
@@ -29,7 +29,7 @@ pub struct Wish {
 
 /// What is going to be done.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Plan {
+pub struct BackfillPlan {
     /// The times to send.
     pub range: Window,
     /// How far that has come.
@@ -40,14 +40,14 @@ pub struct Plan {
 
 /// A backfill there has been, finished or not.
 #[derive(Debug, Clone)]
-pub struct Past {
+pub struct EarlierBackfill {
     /// The name of its checkpoint's document.
     pub name: String,
     /// How far it has come.
     pub checkpoint: Checkpoint,
 }
 
-impl Past {
+impl EarlierBackfill {
     fn range(&self) -> Window {
         let Checkpoint { start, until, known_from, watermark, .. } = &self.checkpoint;
         Window { from: start.unwrap_or(*known_from), to: until.unwrap_or(*watermark) }
@@ -80,35 +80,39 @@ pub fn name(from: OffsetDateTime) -> String {
 }
 
 /// Decides what to do for a wish beside the timer, whose checkpoint is `timer`, and after `backfills`.
-pub fn plan(wish: Wish, timer: Option<&Checkpoint>, backfills: &[Past]) -> Result<Plan, Refusal> {
-    let timer = timer.ok_or(Refusal::NoTimer)?;
+pub fn plan(
+    wish: BackfillRequest,
+    timer: Option<&Checkpoint>,
+    backfills: &[EarlierBackfill],
+) -> Result<BackfillPlan, InvalidRange> {
+    let timer = timer.ok_or(InvalidRange::NoTimer)?;
     // Before `start` was noted nobody knows where the timer began, except that it was not after this.
     let limit = timer.start.unwrap_or(timer.known_from);
-    let to = wish.to.or(timer.start).ok_or(Refusal::UnknownStart(limit))?;
+    let to = wish.to.or(timer.start).ok_or(InvalidRange::UnknownStart(limit))?;
     let own = backfills.iter().find(|past| past.range().from == wish.from);
     if let Some(until) = own.map(|own| own.range().to).filter(|until| to < *until && *until <= limit) {
-        return Err(Refusal::Shorter { from: wish.from, until });
+        return Err(InvalidRange::Shorter { from: wish.from, until });
     }
     // What has been sent stays sent, wherever the timer is told to begin.
     let end = to.min(limit).max(own.map_or(wish.from, |own| own.checkpoint.watermark));
     let range = Window { from: wish.from, to: end };
     if range.from == range.to {
-        return Err(Refusal::Nothing { limit, is_limit: to >= limit });
+        return Err(InvalidRange::Nothing { limit, is_limit: to >= limit });
     }
-    let is_other = |past: &&Past| past.range().from != wish.from;
-    let overlaps = |past: &&Past| past.range().from < range.to && range.from < past.range().to;
+    let is_other = |past: &&EarlierBackfill| past.range().from != wish.from;
+    let overlaps = |past: &&EarlierBackfill| past.range().from < range.to && range.from < past.range().to;
     if let Some(past) = backfills.iter().filter(is_other).find(overlaps) {
-        return Err(Refusal::Overlap { past: Box::new(past.clone()), range });
+        return Err(InvalidRange::Overlap { past: Box::new(past.clone()), range });
     }
     let mut checkpoint =
         own.map_or_else(|| Checkpoint::starting_at(range.from), |own| own.checkpoint.clone());
     checkpoint.until = Some(range.to);
-    Ok(Plan { range, checkpoint, is_cut: wish.to.is_some_and(|to| to > limit) })
+    Ok(BackfillPlan { range, checkpoint, is_cut: wish.to.is_some_and(|to| to > limit) })
 }
 
 /// Why nothing is sent.
 #[derive(Debug)]
-pub enum Refusal {
+pub enum InvalidRange {
     /// Without the timer's checkpoint nobody can tell its alerts from those of the past.
     NoTimer,
     /// The timer's checkpoint does not say where it began, only that it was not after this.
@@ -130,13 +134,13 @@ pub enum Refusal {
     /// Another backfill has sent some of it, or is to send it.
     Overlap {
         /// The other one.
-        past: Box<Past>,
+        past: Box<EarlierBackfill>,
         /// What was asked for.
         range: Window,
     },
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for InvalidRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("nothing is sent: ")?;
         match self {
@@ -165,7 +169,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-fn overlap(f: &mut fmt::Formatter<'_>, past: &Past, range: Window) -> fmt::Result {
+fn overlap(f: &mut fmt::Formatter<'_>, past: &EarlierBackfill, range: Window) -> fmt::Result {
     let command = |window: Window| {
         let (from, to) = (to_rfc3339(&window.from), to_rfc3339(&window.to));
         format!("mdatp-forward backfill --from {from} --to {to}")

@@ -75,7 +75,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        cli::check::finding::Outcome,
+        cli::check::finding::CheckResult,
         http::{
             ExchangeError,
             advice::{Reason, Service},
@@ -114,6 +114,6 @@ mod tests {
             "the Data Collector API gave no whole reply to POST /api/logs: no whole reply in time"
         );
         assert!(finding.mend.is_some_and(|mend| mend.starts_with("check MDATP_COLLECTOR_URL")));
-        assert_eq!(of_call("sink", &CallError::OutOfTime, |_| None).result, Outcome::Warning);
+        assert_eq!(of_call("sink", &CallError::OutOfTime, |_| None).result, CheckResult::Warning);
     }
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::{
     call_failure,
-    credentials::{self, Surroundings},
+    credentials::{self, CredentialEnvironment},
     defender::{self, ALERTS, MACHINES},
     finding::Finding,
     fix::Principal,
@@ -16,13 +16,13 @@ use super::{
     sink::{self, TestRecord},
     skew::{self, SkewProbe},
     state, support,
-    token::{self, Api},
+    token::{self, TokenCheck},
 };
 use crate::{
     clock::Clock,
     config::{
         Config, Identity, Owner, SinkConfig, SourceIdentity, StateConfig, cloud::Cloud, endpoint::Endpoint,
-        parts::Parts, settings::Settings, storage::BlobAccess,
+        partial::PartialConfig, settings::Settings, storage::BlobAccess,
     },
     error_chain::chain,
     http::{
@@ -52,10 +52,10 @@ const NO_TOKEN: &str = "no token";
 /// is posted to the sink; nothing else is left behind.
 pub async fn check(settings: &Settings, clock: Clock, send: bool, tell: &mut dyn FnMut(Finding)) {
     settings::judge(Config::parse(settings)).into_iter().for_each(&mut *tell);
-    let parts = Parts::read(settings);
+    let parts = PartialConfig::read(settings);
     match (&parts.source, &parts.identity) {
         (Some(source), Some(own)) => {
-            let around = Surroundings::of(&[source.or(own).0, own], settings);
+            let around = CredentialEnvironment::of(&[source.or(own).0, own], settings);
             let findings = credentials::judge_both(source, own, needs_own_identity(&parts), &around);
             findings.into_iter().for_each(&mut *tell);
         }
@@ -64,7 +64,7 @@ pub async fn check(settings: &Settings, clock: Clock, send: bool, tell: &mut dyn
     let app = settings.get("WEBSITE_SITE_NAME");
     let is_azure = app.is_some();
     match Http::new() {
-        Ok(http) => Checkup::new(&parts, clock, http, app.as_deref(), tell).check(send).await,
+        Ok(http) => ServiceChecks::new(&parts, clock, http, app.as_deref(), tell).check(send).await,
         Err(error) => {
             tell(Finding::failure(
                 "client",
@@ -88,7 +88,7 @@ pub async fn check(settings: &Settings, clock: Clock, send: bool, tell: &mut dyn
 }
 
 /// True unless it is certain that neither sink nor state asks for a token of the app's own identity.
-fn needs_own_identity(parts: &Parts) -> bool {
+fn needs_own_identity(parts: &PartialConfig) -> bool {
     let by_sink = !matches!(parts.sink, Some(SinkConfig::DataCollector { .. }));
     by_sink || parts.state.as_ref().is_none_or(is_opened_by_own_identity)
 }
@@ -98,8 +98,8 @@ fn is_opened_by_own_identity(state: &StateConfig) -> bool {
 }
 
 /// What is asked, and whom the findings are told.
-struct Checkup<'a> {
-    parts: &'a Parts,
+struct ServiceChecks<'a> {
+    parts: &'a PartialConfig,
     clock: Clock,
     http: Http,
     watch: Arc<SkewProbe>,
@@ -119,9 +119,9 @@ struct TokenSource {
     principal: Principal,
 }
 
-impl<'a> Checkup<'a> {
+impl<'a> ServiceChecks<'a> {
     fn new(
-        parts: &'a Parts,
+        parts: &'a PartialConfig,
         clock: Clock,
         http: Http,
         app: Option<&str>,
@@ -175,10 +175,10 @@ impl<'a> Checkup<'a> {
     }
 
     /// True when there is a token, whatever it is worth: what it opens, its API knows best.
-    async fn token(&mut self, api: Api, scope: &str) -> bool {
+    async fn token(&mut self, api: TokenCheck, scope: &str) -> bool {
         let principal = match api {
-            Api::Defender => self.source.as_mut().unwrap_or(&mut self.app),
-            Api::LogsIngestion => &mut self.app,
+            TokenCheck::Defender => self.source.as_mut().unwrap_or(&mut self.app),
+            TokenCheck::LogsIngestion => &mut self.app,
         };
         if !principal.is_known || self.parts.authority.is_none() {
             self.not_checked(&[api.check()], BAD_SETTINGS);
@@ -202,10 +202,10 @@ impl<'a> Checkup<'a> {
 
     /// One alert, and one machine.
     async fn defender(&mut self) {
-        let Parts { api_url: Some(url), api_scope: scope, .. } = self.parts else {
-            return self.not_checked(&[Api::Defender.check(), ALERTS, MACHINES], BAD_SETTINGS);
+        let PartialConfig { api_url: Some(url), api_scope: scope, .. } = self.parts else {
+            return self.not_checked(&[TokenCheck::Defender.check(), ALERTS, MACHINES], BAD_SETTINGS);
         };
-        if !self.token(Api::Defender, scope).await {
+        if !self.token(TokenCheck::Defender, scope).await {
             return self.not_checked(&[ALERTS, MACHINES], NO_TOKEN);
         }
         let api = Defender::at(url.clone(), scope.clone(), self.source().credential.clone());
@@ -232,7 +232,7 @@ impl<'a> Checkup<'a> {
             return self.not_checked(&[sink::CHECK], BAD_SETTINGS);
         };
         if let SinkConfig::LogsIngestion { scope, .. } = config
-            && !self.token(Api::LogsIngestion, scope).await
+            && !self.token(TokenCheck::LogsIngestion, scope).await
         {
             return self.not_checked(&[sink::CHECK], NO_TOKEN);
         }

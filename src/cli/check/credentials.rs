@@ -8,7 +8,7 @@ pub const CHECK: &str = "credentials";
 
 /// What the settings tell beyond the identities themselves.
 #[derive(Debug)]
-pub struct Surroundings {
+pub struct CredentialEnvironment {
     /// The Function App this runs in, by `WEBSITE_SITE_NAME`.
     pub app: Option<String>,
     /// True when `IDENTITY_HEADER` is there, without which the managed identity's endpoint gives nothing.
@@ -17,7 +17,7 @@ pub struct Surroundings {
     pub file_problem: Option<String>,
 }
 
-impl Surroundings {
+impl CredentialEnvironment {
     /// Looks around for what `identities` need.
     pub fn of(identities: &[&Identity], settings: &Settings) -> Self {
         let file = identities.iter().find_map(|identity| match identity {
@@ -38,7 +38,7 @@ pub fn judge_both(
     source: &SourceIdentity,
     own: &Identity,
     is_own_needed: bool,
-    around: &Surroundings,
+    around: &CredentialEnvironment,
 ) -> Vec<Finding> {
     match source {
         SourceIdentity::Own => vec![judge(own, "", around)],
@@ -51,7 +51,7 @@ pub fn judge_both(
 }
 
 /// What the identity is that is used `for_what`, and whether it can work here.
-fn judge(identity: &Identity, for_what: &str, around: &Surroundings) -> Finding {
+fn judge(identity: &Identity, for_what: &str, around: &CredentialEnvironment) -> Finding {
     let ok = |what: String| Finding::ok(CHECK, format!("{for_what}{what}"));
     match identity {
         Identity::ClientSecret { tenant, client, .. } => {
@@ -122,9 +122,10 @@ mod tests {
     use azure_core::credentials::Secret;
 
     use super::*;
-    use crate::cli::check::finding::Outcome;
+    use crate::cli::check::finding::CheckResult;
 
-    const HERE: Surroundings = Surroundings { app: None, has_identity_header: true, file_problem: None };
+    const HERE: CredentialEnvironment =
+        CredentialEnvironment { app: None, has_identity_header: true, file_problem: None };
 
     fn secret(secret: &str) -> Identity {
         let (tenant, client) = ("t1".to_owned(), "c1".to_owned());
@@ -139,22 +140,27 @@ mod tests {
     fn each_identity_is_named_and_its_usual_mistake_told() {
         let own = Identity::ManagedIdentity { client: None };
         let cli = Identity::AzureCli { tenant: None };
-        let headless = Surroundings { has_identity_header: false, ..HERE };
-        let lost = Surroundings { file_problem: Some("no such file".to_owned()), ..HERE };
-        let azure = Surroundings { app: Some("forward".to_owned()), ..HERE };
+        let headless = CredentialEnvironment { has_identity_header: false, ..HERE };
+        let lost = CredentialEnvironment { file_problem: Some("no such file".to_owned()), ..HERE };
+        let azure = CredentialEnvironment { app: Some("forward".to_owned()), ..HERE };
         for (identity, around, result, part) in [
-            (secret("s3cret"), &HERE, Outcome::Ok, "the app c1 in the tenant t1"),
-            (file(), &HERE, Outcome::Ok, "/var/token"),
-            (file(), &lost, Outcome::Failure, "no such file"),
-            (Identity::ManagedIdentity { client: Some("c2".into()) }, &HERE, Outcome::Ok, "user-assigned"),
-            (own.clone(), &HERE, Outcome::Ok, "system-assigned"),
-            (own, &headless, Outcome::Failure, "IDENTITY_HEADER"),
-            (cli.clone(), &HERE, Outcome::Warning, "az login"),
-            (cli, &azure, Outcome::Failure, "forward has no identity"),
+            (secret("s3cret"), &HERE, CheckResult::Ok, "the app c1 in the tenant t1"),
+            (file(), &HERE, CheckResult::Ok, "/var/token"),
+            (file(), &lost, CheckResult::Failure, "no such file"),
+            (
+                Identity::ManagedIdentity { client: Some("c2".into()) },
+                &HERE,
+                CheckResult::Ok,
+                "user-assigned",
+            ),
+            (own.clone(), &HERE, CheckResult::Ok, "system-assigned"),
+            (own, &headless, CheckResult::Failure, "IDENTITY_HEADER"),
+            (cli.clone(), &HERE, CheckResult::Warning, "az login"),
+            (cli, &azure, CheckResult::Failure, "forward has no identity"),
         ] {
             let finding = judge(&identity, "", around);
             assert!(finding.result == result && finding.message.contains(part), "{finding}");
-            assert_eq!(finding.mend.is_some(), result != Outcome::Ok, "{finding}");
+            assert_eq!(finding.mend.is_some(), result != CheckResult::Ok, "{finding}");
             assert!(!finding.message.contains("s3cret"), "{finding}");
         }
     }
@@ -178,11 +184,11 @@ mod tests {
             "Defender: the app c2 in the tenant t2, by the token of the user-assigned managed identity c3"
         );
         assert_eq!(sink.message, "sink and state: the app's own (system-assigned) managed identity");
-        assert_eq!((defender.result, sink.result), (Outcome::Ok, Outcome::Ok));
+        assert_eq!((defender.result, sink.result), (CheckResult::Ok, CheckResult::Ok));
 
         let cli = Identity::AzureCli { tenant: None };
         let [system] = &judge_both(&trusts(None), &cli, false, &HERE)[..] else { panic!("one finding") };
-        assert_eq!(system.result, Outcome::Warning);
+        assert_eq!(system.result, CheckResult::Warning);
         let mend = system.mend.as_deref().unwrap_or_default();
         assert!(mend.contains("MDATP_MANAGED_IDENTITY_CLIENT_ID"), "{system}");
         assert_eq!(judge_both(&SourceIdentity::Own, &cli, false, &HERE).len(), 1);

@@ -9,7 +9,7 @@ use crate::error_chain::one_line;
 /// How a check ended. The names are part of the contract with whoever reads the JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Outcome {
+pub enum CheckResult {
     /// It works.
     Ok,
     /// It works, or may work, but somebody should look.
@@ -24,7 +24,7 @@ pub struct Finding {
     /// What was checked.
     pub check: &'static str,
     /// How that ended.
-    pub result: Outcome,
+    pub result: CheckResult,
     /// What was found.
     pub message: String,
     /// What to do about it: the setting, role or command.
@@ -37,31 +37,31 @@ pub struct Findings {
     /// In the order of the checks.
     pub findings: Vec<Finding>,
     /// The worst of them.
-    pub result: Outcome,
+    pub result: CheckResult,
 }
 
 impl Finding {
     /// It works.
     pub fn ok(check: &'static str, message: impl AsRef<str>) -> Self {
-        Self::new(check, Outcome::Ok, message.as_ref(), "")
+        Self::new(check, CheckResult::Ok, message.as_ref(), "")
     }
 
     /// Somebody should look.
     pub fn warning(check: &'static str, message: impl AsRef<str>, mend: impl AsRef<str>) -> Self {
-        Self::new(check, Outcome::Warning, message.as_ref(), mend.as_ref())
+        Self::new(check, CheckResult::Warning, message.as_ref(), mend.as_ref())
     }
 
     /// It does not work.
     pub fn failure(check: &'static str, message: impl AsRef<str>, mend: impl AsRef<str>) -> Self {
-        Self::new(check, Outcome::Failure, message.as_ref(), mend.as_ref())
+        Self::new(check, CheckResult::Failure, message.as_ref(), mend.as_ref())
     }
 
     /// Nobody knows, because something before it does not work.
     pub fn not_checked(check: &'static str, why: &str) -> Self {
-        Self::new(check, Outcome::Warning, &format!("not checked: {why}"), "")
+        Self::new(check, CheckResult::Warning, &format!("not checked: {why}"), "")
     }
 
-    fn new(check: &'static str, result: Outcome, message: &str, mend: &str) -> Self {
+    fn new(check: &'static str, result: CheckResult, message: &str, mend: &str) -> Self {
         const LONGEST: usize = 1_000;
         // Some of it are a server's words, which must not forge a line.
         let mend = Some(one_line(mend, LONGEST)).filter(|mend| !mend.is_empty());
@@ -71,12 +71,12 @@ impl Finding {
 
 impl From<Vec<Finding>> for Findings {
     fn from(findings: Vec<Finding>) -> Self {
-        let result = findings.iter().map(|finding| finding.result).max().unwrap_or(Outcome::Ok);
+        let result = findings.iter().map(|finding| finding.result).max().unwrap_or(CheckResult::Ok);
         Self { findings, result }
     }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for CheckResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Ok => "ok",
@@ -118,6 +118,6 @@ mod tests {
             json,
             r#"{"findings":[{"check":"settings","result":"ok","message":"all read","mend":null},{"check":"sink","result":"failure","message":"it said: no","mend":"MDATP_WORKSPACE_KEY"}],"result":"failure"}"#
         );
-        assert_eq!(Findings::from(findings[2..].to_vec()).result, Outcome::Warning);
+        assert_eq!(Findings::from(findings[2..].to_vec()).result, CheckResult::Warning);
     }
 }

@@ -57,26 +57,42 @@ fn covers(names: &[&str], host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::check::finding::Outcome;
+    use crate::cli::check::finding::CheckResult;
 
     #[test]
     fn a_proxy_for_http_that_takes_loopback_addresses_too_is_told() {
         const PROXY: &str = "http://user:s3cret@proxy.example:3128";
         for (variables, result, part) in [
-            (&[][..], Outcome::Ok, "none is set"),
-            (&[("HTTPS_PROXY", PROXY)], Outcome::Ok, "HTTPS_PROXY"),
-            (&[("https_proxy", PROXY)], Outcome::Ok, "HTTPS_PROXY"),
-            (&[("HTTP_PROXY", PROXY)], Outcome::Failure, "HTTP_PROXY is set"),
-            (&[("http_proxy", PROXY)], Outcome::Failure, "HTTP_PROXY is set"),
-            (&[("all_proxy", PROXY)], Outcome::Failure, "ALL_PROXY is set"),
-            (&[("ALL_PROXY", PROXY), ("HTTPS_PROXY", PROXY)], Outcome::Failure, "ALL_PROXY is set"),
-            (&[("HTTP_PROXY", PROXY), ("NO_PROXY", "127.0.0.1,localhost")], Outcome::Ok, "NO_PROXY has"),
-            (&[("ALL_PROXY", PROXY), ("no_proxy", " LocalHost , 127.0.0.1,")], Outcome::Ok, "NO_PROXY has"),
-            (&[("HTTP_PROXY", PROXY), ("NO_PROXY", ".localhost,127.0.0.1")], Outcome::Ok, "NO_PROXY has"),
-            (&[("HTTP_PROXY", PROXY), ("NO_PROXY", "localhost")], Outcome::Failure, "not have 127.0.0.1:"),
-            (&[("HTTP_PROXY", PROXY), ("NO_PROXY", "127.0.0.1")], Outcome::Warning, "not have localhost:"),
-            (&[("HTTP_PROXY", PROXY), ("NO_PROXY", "*")], Outcome::Failure, "127.0.0.1 and localhost"),
-            (&[("HTTP_PROXY", PROXY), ("NO_PROXY", "127.0.0.0/8,localhost")], Outcome::Failure, "127.0.0.1"),
+            (&[][..], CheckResult::Ok, "none is set"),
+            (&[("HTTPS_PROXY", PROXY)], CheckResult::Ok, "HTTPS_PROXY"),
+            (&[("https_proxy", PROXY)], CheckResult::Ok, "HTTPS_PROXY"),
+            (&[("HTTP_PROXY", PROXY)], CheckResult::Failure, "HTTP_PROXY is set"),
+            (&[("http_proxy", PROXY)], CheckResult::Failure, "HTTP_PROXY is set"),
+            (&[("all_proxy", PROXY)], CheckResult::Failure, "ALL_PROXY is set"),
+            (&[("ALL_PROXY", PROXY), ("HTTPS_PROXY", PROXY)], CheckResult::Failure, "ALL_PROXY is set"),
+            (&[("HTTP_PROXY", PROXY), ("NO_PROXY", "127.0.0.1,localhost")], CheckResult::Ok, "NO_PROXY has"),
+            (
+                &[("ALL_PROXY", PROXY), ("no_proxy", " LocalHost , 127.0.0.1,")],
+                CheckResult::Ok,
+                "NO_PROXY has",
+            ),
+            (&[("HTTP_PROXY", PROXY), ("NO_PROXY", ".localhost,127.0.0.1")], CheckResult::Ok, "NO_PROXY has"),
+            (
+                &[("HTTP_PROXY", PROXY), ("NO_PROXY", "localhost")],
+                CheckResult::Failure,
+                "not have 127.0.0.1:",
+            ),
+            (
+                &[("HTTP_PROXY", PROXY), ("NO_PROXY", "127.0.0.1")],
+                CheckResult::Warning,
+                "not have localhost:",
+            ),
+            (&[("HTTP_PROXY", PROXY), ("NO_PROXY", "*")], CheckResult::Failure, "127.0.0.1 and localhost"),
+            (
+                &[("HTTP_PROXY", PROXY), ("NO_PROXY", "127.0.0.0/8,localhost")],
+                CheckResult::Failure,
+                "127.0.0.1",
+            ),
         ] {
             let get = |name: &str| {
                 let found = variables.iter().find(|(other, _)| *other == name);
@@ -85,7 +101,7 @@ mod tests {
             let finding = judge(get, true);
             assert!(finding.result == result && finding.message.contains(part), "{variables:?}: {finding}");
             assert!(!finding.to_string().contains("s3cret"), "{finding}");
-            let without_host = if result == Outcome::Ok { Outcome::Ok } else { Outcome::Warning };
+            let without_host = if result == CheckResult::Ok { CheckResult::Ok } else { CheckResult::Warning };
             assert_eq!(judge(get, false).result, without_host, "{variables:?}");
         }
     }

@@ -121,7 +121,7 @@ fn interval(text: &str) -> Option<u64> {
 }
 
 /// One of the six.
-struct Field {
+struct CronField {
     name: &'static str,
     least: u32,
     most: u32,
@@ -129,12 +129,12 @@ struct Field {
     names: &'static [&'static str],
 }
 
-const FIELDS: [Field; 6] = [
-    Field { name: "second", least: 0, most: 59, names: &[] },
-    Field { name: "minute", least: 0, most: 59, names: &[] },
-    Field { name: "hour", least: 0, most: 23, names: &[] },
-    Field { name: "day of the month", least: 1, most: 31, names: &[] },
-    Field {
+const FIELDS: [CronField; 6] = [
+    CronField { name: "second", least: 0, most: 59, names: &[] },
+    CronField { name: "minute", least: 0, most: 59, names: &[] },
+    CronField { name: "hour", least: 0, most: 23, names: &[] },
+    CronField { name: "day of the month", least: 1, most: 31, names: &[] },
+    CronField {
         name: "month",
         least: 1,
         most: 12,
@@ -153,7 +153,7 @@ const FIELDS: [Field; 6] = [
             "december",
         ],
     },
-    Field {
+    CronField {
         name: "day of the week",
         least: 0,
         most: 6,
@@ -161,7 +161,7 @@ const FIELDS: [Field; 6] = [
     },
 ];
 
-impl Field {
+impl CronField {
     /// The values that `text` names, a bit each; or what it is not.
     fn values(&self, text: &str) -> Result<u64, String> {
         let Self { name, least, most, .. } = self;
@@ -210,7 +210,7 @@ impl Field {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::check::finding::Outcome;
+    use crate::cli::check::finding::CheckResult;
 
     #[test]
     fn every_form_the_host_takes_is_understood_and_counted() {
@@ -224,7 +224,7 @@ mod tests {
             ("15,45 0-59/2 0 * DECEMBER s", 60),
         ] {
             let finding = judge(Some(text), true);
-            assert_eq!(finding.result, Outcome::Ok, "{finding}");
+            assert_eq!(finding.result, CheckResult::Ok, "{finding}");
             assert!(finding.message.ends_with(&format!("fires {times} times an hour")), "{finding}");
         }
     }
@@ -260,7 +260,7 @@ mod tests {
             ("1.24:00:00", "has 1 field"),
         ] {
             let finding = judge(Some(text), true);
-            assert_eq!(finding.result, Outcome::Failure, "{finding}");
+            assert_eq!(finding.result, CheckResult::Failure, "{finding}");
             assert!(finding.message.contains(part) && finding.mend.is_some(), "{finding}");
         }
     }
@@ -277,7 +277,7 @@ mod tests {
             ("*/10 * * * * *", "360 times an hour"),
         ] {
             let finding = judge(Some(text), true);
-            assert!(finding.result == Outcome::Warning && finding.message.contains(part), "{finding}");
+            assert!(finding.result == CheckResult::Warning && finding.message.contains(part), "{finding}");
         }
         let five = judge(Some("*/5 * * * *"), true);
         assert_eq!(five.mend.as_deref(), Some("set MDATP_SCHEDULE to 0 */5 * * * *"));
@@ -295,20 +295,20 @@ mod tests {
         ] {
             let finding = judge(Some(text), true);
             assert!(
-                finding.result == Outcome::Warning && finding.message.contains("never fires"),
+                finding.result == CheckResult::Warning && finding.message.contains("never fires"),
                 "{finding}"
             );
             assert!(finding.mend.is_some(), "{finding}");
         }
         for text in ["0 0 0 29 2 *", "0 0 0 28-31 2 *", "0 0 0 31 4,5 *", "0 0 0 30 11 *", "0 0 0 1 2 *"] {
             let finding = judge(Some(text), true);
-            assert_eq!(finding.result, Outcome::Ok, "{finding}");
+            assert_eq!(finding.result, CheckResult::Ok, "{finding}");
         }
     }
 
     #[test]
     fn only_a_host_needs_one() {
-        assert_eq!(judge(None, true).result, Outcome::Failure);
-        assert_eq!(judge(None, false).result, Outcome::Ok);
+        assert_eq!(judge(None, true).result, CheckResult::Failure);
+        assert_eq!(judge(None, false).result, CheckResult::Ok);
     }
 }

@@ -1,7 +1,7 @@
 //! What is wrong with the settings, one finding each. Pure.
 
 use super::finding::Finding;
-use crate::config::{Config, Problem, SettingsError, SinkConfig};
+use crate::config::{Config, SettingProblem, SettingsError, SinkConfig};
 
 /// The name of the check.
 pub const CHECK: &str = "settings";
@@ -22,7 +22,7 @@ pub fn judge(config: Result<Config, SettingsError>) -> Vec<Finding> {
     }
 }
 
-fn of(problem: &Problem) -> Finding {
+fn of(problem: &SettingProblem) -> Finding {
     let mend = match (&problem.fix, &problem.setting) {
         (Some(fix), _) => fix.clone(),
         (None, Some(name)) => format!(
@@ -31,13 +31,13 @@ fn of(problem: &Problem) -> Finding {
         ),
         (None, None) => String::new(),
     };
-    Finding::failure(CHECK, Problem { fix: None, ..problem.clone() }.to_string(), mend)
+    Finding::failure(CHECK, SettingProblem { fix: None, ..problem.clone() }.to_string(), mend)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::check::finding::Outcome;
+    use crate::cli::check::finding::CheckResult;
 
     #[test]
     fn each_problem_is_a_failure_with_its_setting() {
@@ -50,7 +50,7 @@ mod tests {
             mode.mend.as_ref().is_some_and(|mend| mend.ends_with("--settings MDATP_MODE=VALUE")),
             "{mode}"
         );
-        assert!(findings.iter().all(|finding| finding.result == Outcome::Failure));
+        assert!(findings.iter().all(|finding| finding.result == CheckResult::Failure));
         assert!(findings.iter().all(|finding| finding.mend.is_some()), "{findings:?}");
     }
 

@@ -79,17 +79,17 @@ pub fn judge(ahead: Option<Duration>) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::check::finding::Outcome;
+    use crate::cli::check::finding::CheckResult;
 
     #[test]
     fn a_minute_is_nothing_a_quarter_of_an_hour_is_too_much() {
         for (seconds, result, part) in [
-            (0, Outcome::Ok, "agrees"),
-            (60, Outcome::Ok, "agrees"),
-            (-61, Outcome::Warning, "61 s behind"),
-            (900, Outcome::Warning, "900 s ahead of"),
-            (901, Outcome::Failure, "901 s ahead of"),
-            (-7200, Outcome::Failure, "7200 s behind"),
+            (0, CheckResult::Ok, "agrees"),
+            (60, CheckResult::Ok, "agrees"),
+            (-61, CheckResult::Warning, "61 s behind"),
+            (900, CheckResult::Warning, "900 s ahead of"),
+            (901, CheckResult::Failure, "901 s ahead of"),
+            (-7200, CheckResult::Failure, "7200 s behind"),
         ] {
             let finding = judge(Some(Duration::seconds(seconds)));
             assert!(finding.result == result && finding.message.contains(part), "{finding}");

@@ -107,7 +107,7 @@ mod tests {
     use azure_core::time::parse_rfc3339;
 
     use super::*;
-    use crate::cli::check::finding::Outcome;
+    use crate::cli::check::finding::CheckResult;
 
     #[test]
     fn the_checkpoint_tells_how_far_delivery_has_come() {
@@ -115,9 +115,9 @@ mod tests {
         let before = parse_rfc3339("2026-11-24T05:58:30Z").expect("a time");
         let text = Checkpoint::starting_at(before).to_json();
         for (text, result, part) in [
-            (None, Outcome::Ok, "none yet"),
-            (Some(&text[..]), Outcome::Ok, "before 2026-11-24T05:58:30Z is delivered, 1m 30s ago"),
-            (Some(&b"{"[..]), Outcome::Failure, "cannot be used"),
+            (None, CheckResult::Ok, "none yet"),
+            (Some(&text[..]), CheckResult::Ok, "before 2026-11-24T05:58:30Z is delivered, 1m 30s ago"),
+            (Some(&b"{"[..]), CheckResult::Failure, "cannot be used"),
         ] {
             let finding = judge_text(text, now);
             assert!(finding.result == result && finding.message.contains(part), "{finding}");

@@ -15,14 +15,14 @@ const SHORT: i64 = 5 * 60;
 
 /// An API that takes tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Api {
+pub enum TokenCheck {
     /// Defender for Endpoint, whose application roles are in the token.
     Defender,
     /// The Logs Ingestion API, whose roles are not.
     LogsIngestion,
 }
 
-impl Api {
+impl TokenCheck {
     /// The name of the check of its token.
     pub fn check(self) -> &'static str {
         match self {
@@ -41,7 +41,7 @@ impl Api {
 
 /// What a token for `scope` that makes these claims is worth. The worst is told.
 pub fn judge(
-    api: Api,
+    api: TokenCheck,
     scope: &str,
     claims: Option<&Claims>,
     principal: &Principal,
@@ -58,7 +58,7 @@ pub fn judge(
         let message = format!("the token for {aud} expired {} ago as it came", time(-ago));
         return Finding::failure(check, message, "set this machine's clock right: timedatectl set-ntp true");
     }
-    if api == Api::Defender && aud == XDR {
+    if api == TokenCheck::Defender && aud == XDR {
         return Finding::failure(
             check,
             format!("the token is for {aud}, another API whose roles do not open Defender for Endpoint's"),
@@ -66,7 +66,7 @@ pub fn judge(
         );
     }
     let lacking = claims.lacking_roles();
-    if api == Api::Defender && !lacking.is_empty() {
+    if api == TokenCheck::Defender && !lacking.is_empty() {
         let message = format!("{}, not {}", claims.explain(), lacking.join(" and "));
         if claims.is_a_users() {
             return Finding::warning(
@@ -82,8 +82,8 @@ pub fn judge(
         return Finding::failure(check, message, mend);
     }
     let what = match api {
-        Api::Defender => claims.explain(),
-        Api::LogsIngestion => format!("there is a token for {aud}"),
+        TokenCheck::Defender => claims.explain(),
+        TokenCheck::LogsIngestion => format!("there is a token for {aud}"),
     };
     let message = left.map_or(what.clone(), |left| format!("{what}, for {}", time(left)));
     if aud != scope.trim_end_matches("/.default").trim_end_matches('/') && aud.contains("://") {
@@ -105,7 +105,7 @@ fn time(seconds: i64) -> String {
 mod tests {
     use super::*;
     use crate::{
-        cli::check::finding::Outcome,
+        cli::check::finding::CheckResult,
         config::{Identity, Owner},
     };
 
@@ -122,10 +122,10 @@ mod tests {
     }
 
     /// The finding of a token at the second 1,000.
-    fn at(api: Api, claims: &Claims) -> Finding {
+    fn at(api: TokenCheck, claims: &Claims) -> Finding {
         let now = OffsetDateTime::from_unix_timestamp(1_000).expect("a time");
         let principal = managed();
-        let scope = if api == Api::Defender { DEFENDER } else { MONITOR };
+        let scope = if api == TokenCheck::Defender { DEFENDER } else { MONITOR };
         judge(api, scope, Some(claims), &principal, now)
     }
 
@@ -136,44 +136,48 @@ mod tests {
         for (claims, result, part) in [
             (
                 claims(AUD, &BOTH, 4_600),
-                Outcome::Ok,
+                CheckResult::Ok,
                 "holds the roles Alert.Read.All, Machine.Read.All, for 1h",
             ),
-            (claims(AUD, &["Alert.ReadWrite.All", "Machine.ReadWrite.All"], 4_600), Outcome::Ok, "ReadWrite"),
-            (claims(AUD, &BOTH[..1], 4_600), Outcome::Failure, "not Machine.Read.All"),
+            (
+                claims(AUD, &["Alert.ReadWrite.All", "Machine.ReadWrite.All"], 4_600),
+                CheckResult::Ok,
+                "ReadWrite",
+            ),
+            (claims(AUD, &BOTH[..1], 4_600), CheckResult::Failure, "not Machine.Read.All"),
             (
                 claims(AUD, &[], 4_600),
-                Outcome::Failure,
+                CheckResult::Failure,
                 "no application roles, not Alert.Read.All and Machine",
             ),
-            (claims(AUD, &BOTH, 1_299), Outcome::Warning, "for 4m 59s"),
-            (claims(AUD, &BOTH, 1_300), Outcome::Ok, "for 5m"),
-            (claims(AUD, &[], 940), Outcome::Failure, "expired 1m ago"),
-            (claims(XDR, &[], 4_600), Outcome::Failure, "another API"),
-            (claims("https://other.example/", &BOTH, 4_600), Outcome::Warning, "it was asked for"),
+            (claims(AUD, &BOTH, 1_299), CheckResult::Warning, "for 4m 59s"),
+            (claims(AUD, &BOTH, 1_300), CheckResult::Ok, "for 5m"),
+            (claims(AUD, &[], 940), CheckResult::Failure, "expired 1m ago"),
+            (claims(XDR, &[], 4_600), CheckResult::Failure, "another API"),
+            (claims("https://other.example/", &BOTH, 4_600), CheckResult::Warning, "it was asked for"),
             // Some tokens name their resource by its id.
-            (claims("fc780465-2017-40d4-a0c5-307022471b92", &BOTH, 4_600), Outcome::Ok, "fc780465"),
+            (claims("fc780465-2017-40d4-a0c5-307022471b92", &BOTH, 4_600), CheckResult::Ok, "fc780465"),
         ] {
-            let finding = at(Api::Defender, &claims);
+            let finding = at(TokenCheck::Defender, &claims);
             assert!(finding.result == result && finding.message.contains(part), "{finding}");
-            assert_eq!(finding.mend.is_some(), result != Outcome::Ok, "{finding}");
+            assert_eq!(finding.mend.is_some(), result != CheckResult::Ok, "{finding}");
         }
     }
 
     #[test]
     fn a_user_needs_no_application_roles() {
         let user = Claims { scp: Some("user_impersonation".to_owned()), ..claims("https://a", &[], 4_600) };
-        assert_eq!(at(Api::Defender, &user).result, Outcome::Warning);
+        assert_eq!(at(TokenCheck::Defender, &user).result, CheckResult::Warning);
     }
 
     #[test]
     fn the_sinks_token_needs_no_roles_in_it() {
-        let finding = at(Api::LogsIngestion, &claims("https://monitor.azure.com/", &[], 4_600));
+        let finding = at(TokenCheck::LogsIngestion, &claims("https://monitor.azure.com/", &[], 4_600));
         assert_eq!(
             finding,
             Finding::ok("sink-token", "there is a token for https://monitor.azure.com, for 1h")
         );
-        let opaque = judge(Api::LogsIngestion, MONITOR, None, &managed(), OffsetDateTime::UNIX_EPOCH);
-        assert_eq!(opaque.result, Outcome::Ok);
+        let opaque = judge(TokenCheck::LogsIngestion, MONITOR, None, &managed(), OffsetDateTime::UNIX_EPOCH);
+        assert_eq!(opaque.result, CheckResult::Ok);
     }
 }

@@ -32,7 +32,7 @@ use crate::{
 
 /// What became of the documents.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct ReplayCounts {
     /// Accepted.
     pub accepted: usize,
     /// Accepted before with less in them, which this sink would do again.
@@ -41,7 +41,7 @@ pub struct Tally {
     pub refused: usize,
 }
 
-impl fmt::Display for Tally {
+impl fmt::Display for ReplayCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { accepted, as_before, refused } = self;
         write!(f, "accepted {accepted} records, {refused} are still not delivered")?;
@@ -61,7 +61,7 @@ pub struct Replay<'a> {
     /// The documents whose records are in the batch that is being packed or sent, in its order.
     in_hand: VecDeque<InHand>,
     /// What became of the documents so far.
-    pub tally: Tally,
+    pub tally: ReplayCounts,
 }
 
 struct InHand {
@@ -75,7 +75,14 @@ impl<'a> Replay<'a> {
     pub fn new(services: &'a Services, config: &Config) -> Self {
         let Config { run_budget: budget, quota_share, .. } = *config;
         let packer = services.packer();
-        Self { services, quota_share, budget, packer, in_hand: VecDeque::new(), tally: Tally::default() }
+        Self {
+            services,
+            quota_share,
+            budget,
+            packer,
+            in_hand: VecDeque::new(),
+            tally: ReplayCounts::default(),
+        }
     }
 
     /// Sends the records of `entries`.

@@ -4,7 +4,7 @@ use super::{Status, element, escaped::Escaped, grouped};
 use crate::{
     report::RunResult,
     state::history::Entry,
-    status::{Aside, Calls, span},
+    status::{CallCounts, SetAsideSummary, span},
 };
 use azure_core::time::to_rfc3339;
 
@@ -84,7 +84,7 @@ fn number(count: u64) -> String {
 }
 
 /// What is set aside.
-pub fn set_aside(Aside { count, newest }: &Aside) -> String {
+pub fn set_aside(SetAsideSummary { count, newest }: &SetAsideSummary) -> String {
     if newest.is_empty() {
         return "<section><h2>Set aside</h2>\n<p>Nothing is set aside.</p></section>\n".to_owned();
     }
@@ -135,7 +135,7 @@ pub fn state(status: &Status) -> String {
     if let Some(remembered) = status.remembered {
         row("Remembered", &format!("{remembered} alerts"));
     }
-    for (api, Calls { last_minute, last_hour }) in &status.quota {
+    for (api, CallCounts { last_minute, last_hour }) in &status.quota {
         row(
             &api.to_string(),
             &format!("{last_minute} calls in the last minute, {last_hour} in the last hour"),

@@ -11,25 +11,25 @@ fn timer() -> Checkpoint {
     timer
 }
 
-fn past(from: &str, until: &str, watermark: &str) -> Past {
+fn past(from: &str, until: &str, watermark: &str) -> EarlierBackfill {
     let mut checkpoint = Checkpoint::starting_at(at(from));
     checkpoint.until = Some(at(until));
     checkpoint.watermark = at(watermark);
-    Past { name: name(at(from)), checkpoint }
+    EarlierBackfill { name: name(at(from)), checkpoint }
 }
 
-fn wish(from: &str, to: Option<&str>) -> Wish {
-    Wish { from: at(from), to: to.map(at) }
+fn wish(from: &str, to: Option<&str>) -> BackfillRequest {
+    BackfillRequest { from: at(from), to: to.map(at) }
 }
 
-fn planned(wish: Wish, backfills: &[Past]) -> (Window, OffsetDateTime, bool) {
+fn planned(wish: BackfillRequest, backfills: &[EarlierBackfill]) -> (Window, OffsetDateTime, bool) {
     let plan = plan(wish, Some(&timer()), backfills).expect("a plan");
     assert_eq!((plan.checkpoint.start, plan.checkpoint.until), (Some(plan.range.from), Some(plan.range.to)));
     (plan.range, plan.checkpoint.watermark, plan.is_cut)
 }
 
 #[track_caller]
-fn refused(wish: Wish, timer: Option<&Checkpoint>, backfills: &[Past]) -> String {
+fn refused(wish: BackfillRequest, timer: Option<&Checkpoint>, backfills: &[EarlierBackfill]) -> String {
     plan(wish, timer, backfills).expect_err("refused").to_string()
 }
 

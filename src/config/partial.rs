@@ -1,10 +1,12 @@
 //! The settings of each part of the program for itself: what is wrong with one leaves the others readable.
 
-use super::{Cloud, Endpoint, Identity, Reader, Settings, Shape, SinkConfig, SourceIdentity, StateConfig};
+use super::{
+    Cloud, Endpoint, Identity, Settings, SettingsReader, Shape, SinkConfig, SourceIdentity, StateConfig,
+};
 
 /// The parts that could be read.
 #[derive(Debug)]
-pub struct Parts {
+pub struct PartialConfig {
     /// `MDATP_CLOUD`
     pub cloud: Option<Cloud>,
     /// The app's own identity.
@@ -25,11 +27,11 @@ pub struct Parts {
     pub state: Option<StateConfig>,
 }
 
-impl Parts {
+impl PartialConfig {
     /// Reads what can be read. In a cloud that is not known, nothing is where it is by default, so nothing is
     /// taken to be anywhere but on this disk.
     pub fn read(settings: &Settings) -> Self {
-        let parts = Self::of(&mut Reader::of(settings));
+        let parts = Self::of(&mut SettingsReader::of(settings));
         if parts.cloud.is_some() {
             return parts;
         }
@@ -37,7 +39,7 @@ impl Parts {
         Self { authority: None, api_url: None, sink: None, state, ..parts }
     }
 
-    pub(super) fn of(read: &mut Reader<'_>) -> Self {
+    pub(super) fn of(read: &mut SettingsReader<'_>) -> Self {
         let known = read.one_of("MDATP_CLOUD", "public", &Cloud::ALL.map(|cloud| (cloud.name, cloud)));
         let cloud = known.unwrap_or(Cloud::ALL[0]);
         let identity = read.identity();
@@ -65,7 +67,7 @@ mod tests {
         ];
         let readable = |name: &str, value: &str| {
             let values = GOOD.into_iter().filter(|(good, _)| *good != name).chain([(name, value)]);
-            let parts = Parts::read(&values.collect());
+            let parts = PartialConfig::read(&values.collect());
             [
                 parts.identity.is_some(),
                 parts.source.is_some(),
