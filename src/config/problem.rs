@@ -1,22 +1,22 @@
-//! What is wrong with the settings. Pure.
+//! Problems with settings. Pure.
 
 use std::fmt;
 
 use super::reference::UnresolvedReference;
 
-/// Something that is wrong with a setting, or missing.
+/// A setting that is missing or has a value that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingProblem {
-    /// The setting; `None` when there is a choice of several, which `what` names then.
+    /// The setting; `None` if one of several must be set, which `fix` names.
     pub setting: Option<String>,
-    /// What is wrong.
+    /// What is wrong. Follows the setting's name.
     pub what: String,
-    /// What to do, where that is more than to set another value.
+    /// What to do, if that is more than to set another value.
     pub fix: Option<String>,
 }
 
 impl SettingProblem {
-    /// `what` is wrong with `setting`.
+    /// Creates the problem `what` of `setting`.
     pub fn with(setting: &str, what: impl Into<String>) -> Self {
         Self { setting: Some(setting.to_owned()), what: what.into(), fix: None }
     }
@@ -39,13 +39,13 @@ impl fmt::Display for SettingProblem {
     }
 }
 
-/// All settings that are wrong or missing, each with its name and the mend.
+/// All settings that are missing or cannot be used, each with its name and the fix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingsError(pub Vec<SettingProblem>);
 
 impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the settings need mending: ")?;
+        f.write_str("invalid settings: ")?;
         for (place, problem) in self.0.iter().enumerate() {
             write!(f, "{}{problem}", if place == 0 { "" } else { "; " })?;
         }

@@ -1,10 +1,10 @@
-//! References to secrets, which App Service puts the secrets in the place of (documentation page "Use Key Vault
-//! references as app settings in Azure App Service and Azure Functions"). One that it cannot follow stays in the
-//! setting as it is, and would be sent to services as if it were the secret. Pure.
+//! References to secrets, which App Service replaces by the secrets (documentation page "Use Key Vault references as app
+//! settings in Azure App Service and Azure Functions"). A reference that it cannot resolve stays in the setting, and
+//! would be sent to services as if it were the secret. Pure.
 
 use std::fmt;
 
-/// Where a reference leads.
+/// The store that a reference points to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReferenceTarget {
     /// `@Microsoft.KeyVault(…)`
@@ -14,10 +14,12 @@ pub enum ReferenceTarget {
 }
 
 impl ReferenceTarget {
-    /// Where the reference in `value` leads, if there is one. App Service follows one that is the whole value
-    /// only: within a connection string it is text like any other, so it is looked for anywhere.
+    /// Returns the store that the reference in `value` points to, if there is a reference.
+    ///
+    /// App Service resolves a reference only if it is the whole value. Within a connection string it stays text, so it is
+    /// looked for anywhere.
     pub fn referred_to_by(value: &str) -> Option<Self> {
-        // Most values have no such character, and need no second look.
+        // Most values have no such character, so no copy is made of them.
         let reference = value.split_once('@')?.1.to_ascii_lowercase();
         let has = |name| reference.contains(name);
         if has("microsoft.keyvault(") {
@@ -35,12 +37,12 @@ impl ReferenceTarget {
 pub struct UnresolvedReference {
     /// The setting.
     pub name: String,
-    /// Where it leads.
+    /// The store that the reference points to.
     pub vault: ReferenceTarget,
 }
 
 impl UnresolvedReference {
-    /// What to do about it.
+    /// Returns what to do about it.
     pub fn fix(&self) -> String {
         let Self { name, vault } = self;
         let (role, scope, subject) = match vault {
@@ -55,9 +57,9 @@ impl UnresolvedReference {
         };
         format!(
             "give the app's identity the role {role} (az role assignment create --role \"{role}\" --assignee \
-             OBJECT_ID --scope \"$({scope} --query id --output tsv)\"), check {subject} and that the network of \
+             OBJECT_ID --scope \"$({scope} --query id --output tsv)\"), check {subject}, that the network of \
              the store lets the app in, and that the reference is all of {name}; the app's page Environment \
-             variables in the portal says which it is"
+             variables in the portal shows the cause"
         )
     }
 }
@@ -77,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reference_is_found_in_whatever_spelling_and_whatever_stands_around_it() {
+    fn a_reference_is_found_in_any_spelling_and_within_any_text() {
         for value in [
             "@Microsoft.KeyVault(SecretUri=https://acme.vault.azure.net/secrets/one)",
             "  @Microsoft.KeyVault(VaultName=acme;SecretName=one)",
