@@ -1,4 +1,4 @@
-//! The base URL of a service. Pure.
+//! The base URL of a service.
 
 use std::fmt;
 

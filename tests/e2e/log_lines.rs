@@ -42,21 +42,13 @@ const MEMBERS: [&str; 22] = [
     "valuesMisfit",
 ];
 
-/// The queries of the documents: each run of a day, and why runs failed. The evaluator of the tests has neither `ago` nor
-/// aggregates, so what it runs begins after the first line and ends before `summarize`.
-const RUNS: &str = "traces
-| where timestamp > ago(1d) and message has \"alertsRead\"
-| extend run = parse_json(message)
-| project timestamp, result = tostring(run.result), read = tolong(run.alertsRead), sent = tolong(run.alertsSent),
-    setAside = tolong(run.alertsSetAside), lagSeconds = tolong(run.lagSeconds), errorKind = tostring(run.errorKind),
-    error = tostring(run.error), invocationId = tostring(run.invocationId)
-| order by timestamp desc";
-const FAILURES: &str = "traces
-| where timestamp > ago(7d) and message has \"errorKind\"
-| extend run = parse_json(message)
-| where run.result == \"failed\"
-| summarize runs = count(), lastRun = max(timestamp), example = take_any(tostring(run.error)) by errorKind = tostring(run.errorKind)
-| order by runs desc";
+/// The queries of docs/operate.md that read JSON lines: each run, and why runs failed.
+fn documented() -> [String; 2] {
+    let blocks = include_str!("../../docs/operate.md").split("```kusto\n").skip(1);
+    let queries = blocks.filter_map(|rest| Some(rest.split_once("```")?.0.to_owned()));
+    let reading: Vec<_> = queries.filter(|query| query.contains("parse_json")).collect();
+    reading.try_into().expect("two queries")
+}
 
 async fn stage(sink: Sink) -> Stage {
     let mut stage = Stage::with_alerts(sink, 40, 3).await;
@@ -223,13 +215,15 @@ async fn the_documents_queries_read_the_members() {
     let native = columns("native");
     let workspace = Workspace::new(&[("MDATPAlerts_CL", &native)])
         .with_table("traces", &[("timestamp", "datetime"), ("message", "string")]);
-    let text = |query: &str| QueryText { file: "a document".to_owned(), text: query.to_owned() };
-    for query in workspace.check(&[text(RUNS), text(FAILURES)]).queries {
+    let [runs, failures] = documented();
+    let text = |query: &String| QueryText { file: "docs/operate.md".to_owned(), text: query.clone() };
+    for query in workspace.check(&[text(&runs), text(&failures)]).queries {
         assert!(query.diagnostics.is_empty() && !query.open, "{:#?}", query.diagnostics);
     }
 
-    let runs = RUNS.replace("timestamp > ago(1d) and message has", "message contains");
-    let failures = FAILURES.replace("timestamp > ago(7d) and message has", "message contains");
+    // The evaluator has neither `ago` nor aggregates.
+    let runs = runs.replace("timestamp > ago(1d) and message has", "message contains");
+    let failures = failures.replace("timestamp > ago(7d) and message has", "message contains");
     let (failures, _) = failures.split_once("| summarize").expect("an aggregate");
     let failures =
         format!("{failures}| project errorKind = tostring(run.errorKind), error = tostring(run.error)");
