@@ -22,6 +22,7 @@ mod buffers;
 mod cli;
 mod clock;
 mod config;
+mod count;
 mod error_chain;
 mod host;
 mod http;

@@ -34,7 +34,7 @@ pub async fn status(args: &StatusArgs, services: &Services) -> Result<ExitCode, 
     let loaded = store.load().await?;
     let aside = aside(store, args.json || args.html.is_some()).await?;
     let text = loaded.as_ref().map(|(text, _)| &text[..]);
-    let status = Status::of(store.checkpoint_place(), text, aside, services.clock.now());
+    let status = Status::new(store.checkpoint_place(), text, aside, services.clock.now());
     match args.json {
         true => print_line(&serde_json::to_vec(&status).expect("numbers and texts can be written as JSON")),
         false => print_line(status.to_string().as_bytes()),
