@@ -8,10 +8,20 @@ const LONGEST: usize = 1_000;
 /// `error` and its causes, joined by colons, each said once. Line breaks and other control characters
 /// become blanks, so that nothing a server says can forge a line of the log.
 pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
+    joined(error, |error| error.to_string())
+}
+
+/// Returns the same without the advice of these errors, for a message that has the fix elsewhere: errors with advice leave it
+/// out in their alternate form, `{:#}`.
+pub fn chain_without_advice(error: &dyn Error) -> String {
+    joined(error, |error| format!("{error:#}"))
+}
+
+fn joined(error: &dyn Error, words: impl Fn(&dyn Error) -> String) -> String {
+    let mut text = words(error);
     let mut next = error.source();
     while let Some(cause) = next {
-        let words = cause.to_string();
+        let words = words(cause);
         if !text.contains(&words) {
             text.push_str(": ");
             text.push_str(&words);

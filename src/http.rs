@@ -145,6 +145,7 @@ impl fmt::Display for ExchangeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoConnection(_) => f.write_str("no connection"),
+            Self::Untrusted(_) if f.alternate() => f.write_str("the certificate is not trusted"),
             Self::Untrusted(problem) => {
                 write!(f, "the certificate is not trusted ({})", trust_advice(problem))
             }

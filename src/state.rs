@@ -312,9 +312,10 @@ impl fmt::Display for StateError {
             }
             Problem::Rejected(rejection) => match rejection.reason().advice() {
                 "" => return write!(f, ": {rejection}"),
+                _ if f.alternate() => return write!(f, ": {rejection}"),
                 advice => return write!(f, ": {rejection}; {advice}"),
             },
-            Problem::Failed(error) if blob::is_unreachable(error) => {
+            Problem::Failed(error) if !f.alternate() && blob::is_unreachable(error) => {
                 " (check the account in AzureWebJobsStorage, and that the network lets its address through)"
             }
             Problem::Failed(_) => "",

@@ -20,6 +20,14 @@ impl SettingProblem {
     pub fn with(setting: &str, what: impl Into<String>) -> Self {
         Self { setting: Some(setting.to_owned()), what: what.into(), fix: None }
     }
+
+    /// Returns the problem in words, without the fix.
+    pub fn without_fix(&self) -> String {
+        match &self.setting {
+            Some(setting) => format!("{setting} {}", self.what),
+            None => self.what.clone(),
+        }
+    }
 }
 
 impl From<UnresolvedReference> for SettingProblem {
@@ -31,10 +39,7 @@ impl From<UnresolvedReference> for SettingProblem {
 
 impl fmt::Display for SettingProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(setting) = &self.setting {
-            write!(f, "{setting} ")?;
-        }
-        f.write_str(&self.what)?;
+        f.write_str(&self.without_fix())?;
         self.fix.iter().try_for_each(|fix| write!(f, ": {fix}"))
     }
 }

@@ -49,11 +49,9 @@ impl UnresolvedReference {
             ReferenceTarget::KeyVault => {
                 ("Key Vault Secrets User", "az keyvault show --name VAULT", "the secret's name and version")
             }
-            ReferenceTarget::AppConfiguration => (
-                "App Configuration Data SettingsReader",
-                "az appconfig show --name STORE",
-                "the key and its label",
-            ),
+            ReferenceTarget::AppConfiguration => {
+                ("App Configuration Data Reader", "az appconfig show --name STORE", "the key and its label")
+            }
         };
         format!(
             "give the app's identity the role {role} (az role assignment create --role \"{role}\" --assignee \

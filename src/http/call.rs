@@ -167,6 +167,7 @@ impl fmt::Display for CallError {
                 match error {
                     // It says itself what to do.
                     ExchangeError::Untrusted(_) => Ok(()),
+                    _ if f.alternate() => Ok(()),
                     _ => write!(f, " (if this lasts, check {})", service.address_setting()),
                 }
             }
@@ -194,6 +195,7 @@ impl fmt::Display for Refusal {
         }
         match self.advice() {
             "" => Ok(()),
+            _ if f.alternate() => Ok(()),
             advice => write!(f, "; {advice}"),
         }
     }

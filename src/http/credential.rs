@@ -89,6 +89,7 @@ impl fmt::Display for TokenError {
             }
             TokenFailure::Refused(error) => match self.advice().as_str() {
                 "" => Ok(()),
+                _ if f.alternate() => Ok(()),
                 // An error of the network says itself what to do.
                 _ if behind::<ExchangeError>(error).is_some() => Ok(()),
                 advice => write!(f, " ({advice})"),

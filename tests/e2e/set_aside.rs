@@ -162,10 +162,10 @@ async fn a_sink_that_takes_nothing_leaves_everything_where_it_is() {
             put(&stage, &format!("{id}.1"), &id, &alert(&id, None, &minutes_ago(9)));
         }
         let before = names(&stage);
-        for (status, mend) in [(403, "answered 403"), (400, "answered 400")] {
+        for (status, advice) in [(403, "answered 403"), (400, "answered 400")] {
             stage.cloud.fault(Fault::status(status).on(service(sink)).always());
             let told = ended(&stage.command(&["set-aside", "replay"]).await, 1);
-            assert!(told.contains(mend), "{told}");
+            assert!(told.contains(advice), "{told}");
             assert_eq!((names(&stage), stage.sent_ids().len()), (before.clone(), 0));
             stage.cloud.clear_faults();
         }

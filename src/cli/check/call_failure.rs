@@ -1,8 +1,8 @@
-//! A call that brought nothing, as a finding. Pure.
+//! The finding of a call that failed. Pure.
 
 use super::finding::Finding;
 use crate::{
-    error_chain::chain,
+    error_chain::chain_without_advice,
     http::{
         ExchangeError,
         advice::trust_advice,
@@ -11,21 +11,21 @@ use crate::{
     },
 };
 
-/// The finding of a call that failed. Where the service has refused, `command` may have one to add to the
-/// advice.
-pub fn of_call(
+/// Returns the finding of a call that failed. If the service rejected it, `command` may return a command that the advice is
+/// about.
+pub fn call_finding(
     check: &'static str,
     error: &CallError,
     command: impl Fn(&Refusal) -> Option<String>,
 ) -> Finding {
-    let message = without_advice(error);
+    let message = chain_without_advice(error);
     match error {
         CallError::OutOfTime => {
             let message =
-                "the service asks for patience: its quota is used up, also by others with the same app";
+                "the service's quota is used up, which all callers with the same app registration share";
             Finding::warning(check, message, "check again in a few minutes")
         }
-        CallError::Token(error) => of_token(check, error, "see what the check of the token says"),
+        CallError::Token(error) => token_finding(check, error, "see the check of the token"),
         CallError::Refused(refusal) => {
             let advice = refusal.advice();
             let command = command(refusal).map(|command| format!(": {command}")).unwrap_or_default();
@@ -36,37 +36,17 @@ pub fn of_call(
         }
         CallError::Unreachable { service, .. } | CallError::Unreadable { service, .. } => {
             let setting = service.address_setting();
-            let mend =
-                format!("check {setting}, and that the network lets it through without a proxy's page");
-            Finding::failure(check, message, mend)
+            let fix = format!("check {setting}, and that no proxy or firewall blocks the address");
+            Finding::failure(check, message, fix)
         }
     }
 }
 
-/// The finding of a token that did not come. `usual` is the mend where the error itself names none.
-pub fn of_token(check: &'static str, error: &TokenError, usual: &str) -> Finding {
-    match error.advice().as_str() {
-        "" => Finding::failure(check, chain(error), usual),
-        advice => Finding::failure(check, chain(error).replacen(&format!(" ({advice})"), "", 1), advice),
-    }
-}
-
-/// The error in words, less what the mend says anyhow.
-fn without_advice(error: &CallError) -> String {
-    let text = chain(error);
-    match error {
-        CallError::Refused(refusal) => {
-            let advice = refusal.advice();
-            text.strip_suffix(&format!("; {advice}")).map_or(text.clone(), str::to_owned)
-        }
-        CallError::Unreachable { error: ExchangeError::Untrusted(problem), .. } => {
-            text.replacen(&format!(" ({})", trust_advice(problem)), "", 1)
-        }
-        CallError::Unreachable { service, .. } => {
-            text.replacen(&format!(" (if this lasts, check {})", service.address_setting()), "", 1)
-        }
-        _ => text,
-    }
+/// Returns the finding of a token that was not issued. `usual` is the fix for an error without advice of its own.
+pub fn token_finding(check: &'static str, error: &TokenError, usual: &str) -> Finding {
+    let advice = error.advice();
+    let fix = if advice.is_empty() { usual } else { &advice };
+    Finding::failure(check, chain_without_advice(error), fix)
 }
 
 #[cfg(test)]
@@ -94,26 +74,26 @@ mod tests {
     }
 
     #[test]
-    fn the_mend_is_said_once_and_followed_by_the_command() {
-        let finding = of_call("sink", &refused(403), |_| Some("az login".to_owned()));
+    fn the_fix_is_printed_once_and_followed_by_the_command() {
+        let finding = call_finding("sink", &refused(403), |_| Some("az login".to_owned()));
         assert_eq!(
             finding.to_string(),
             "failure  sink               the Data Collector API answered 403 to POST /api/logs (InvalidAuthorization); \
-             mend: check that MDATP_WORKSPACE_KEY is a key of MDATP_WORKSPACE_ID and that the clock is right: az login"
+             fix: check that MDATP_WORKSPACE_KEY is a key of MDATP_WORKSPACE_ID and that the clock is right: az login"
         );
-        let finding = of_call("sink", &refused(418), |_| None);
+        let finding = call_finding("sink", &refused(418), |_| None);
         assert_eq!(
-            (finding.message.as_str(), finding.mend),
+            (finding.message.as_str(), finding.fix),
             ("the Data Collector API answered 418 to POST /api/logs (InvalidAuthorization)", None)
         );
         let (what, service) = ("POST /api/logs".to_owned(), Service::DataCollector);
         let silent = CallError::Unreachable { what, service, error: ExchangeError::TimedOut };
-        let finding = of_call("sink", &silent, |_| Some("az login".to_owned()));
+        let finding = call_finding("sink", &silent, |_| Some("az login".to_owned()));
         assert_eq!(
             finding.message,
             "the Data Collector API gave no whole reply to POST /api/logs: no whole reply in time"
         );
-        assert!(finding.mend.is_some_and(|mend| mend.starts_with("check MDATP_COLLECTOR_URL")));
-        assert_eq!(of_call("sink", &CallError::OutOfTime, |_| None).result, CheckResult::Warning);
+        assert!(finding.fix.is_some_and(|fix| fix.starts_with("check MDATP_COLLECTOR_URL")));
+        assert_eq!(call_finding("sink", &CallError::OutOfTime, |_| None).result, CheckResult::Warning);
     }
 }

@@ -1,30 +1,31 @@
-//! Whether a token is the one that its API wants, before the API is asked. Pure.
+//! Whether a token is the one that its API needs, before the API is called. Pure.
 
 use std::time::Duration;
 
 use azure_core::time::OffsetDateTime;
 
-use super::{finding::Finding, fix::Principal};
+use super::{finding::Finding, principal::Principal};
 use crate::http::claims::Claims;
 
-/// The audience of the XDR API beside Defender's: tokens are issued for it, with other roles (facts A2).
+/// The audience of the Microsoft Defender XDR API, whose tokens do not open Defender for Endpoint's API: they have other
+/// application roles.
 const XDR: &str = "https://api.security.microsoft.com";
 
-/// A token that is good for less cannot be kept for the next run.
+/// The shortest lifetime of a token without a warning, in seconds. A shorter-lived token cannot be kept for the next run.
 const SHORT: i64 = 5 * 60;
 
-/// An API that takes tokens.
+/// The check of the token of an API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenCheck {
-    /// Defender for Endpoint, whose application roles are in the token.
+    /// Defender for Endpoint: its application roles are in the token.
     Defender,
-    /// The Logs Ingestion API, whose roles are not.
+    /// The Logs Ingestion API: its roles are not in the token.
     LogsIngestion,
 }
 
 impl TokenCheck {
-    /// The name of the check of its token.
-    pub fn check(self) -> &'static str {
+    /// Returns the name of the check.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Defender => "defender-token",
             Self::LogsIngestion => "sink-token",
@@ -39,29 +40,31 @@ impl TokenCheck {
     }
 }
 
-/// What a token for `scope` that makes these claims is worth. The worst is told.
-pub fn judge(
+/// Returns the most serious finding about a token for `scope` with these claims; `None`: they cannot be read.
+pub fn finding(
     api: TokenCheck,
     scope: &str,
     claims: Option<&Claims>,
     principal: &Principal,
     now: OffsetDateTime,
 ) -> Finding {
-    let check = api.check();
+    let check = api.name();
     let Some(claims) = claims else {
-        let message = format!("there is a token for {scope}, of a form that only its API can read");
+        let message = format!("there is a token for {scope}, in a form that only the API can read");
         return Finding::ok(check, message);
     };
     let aud = claims.aud.trim_end_matches('/');
     let left = claims.exp.map(|exp| exp.saturating_sub(now.unix_timestamp()));
     if let Some(ago) = left.filter(|left| *left <= 0) {
-        let message = format!("the token for {aud} expired {} ago as it came", time(-ago));
-        return Finding::failure(check, message, "set this machine's clock right: timedatectl set-ntp true");
+        let message = format!("the token for {aud} was issued already expired, {} ago", time(-ago));
+        return Finding::failure(check, message, "set this machine's clock: timedatectl set-ntp true");
     }
     if api == TokenCheck::Defender && aud == XDR {
         return Finding::failure(
             check,
-            format!("the token is for {aud}, another API whose roles do not open Defender for Endpoint's"),
+            format!(
+                "the token is for {aud}, another API: its roles do not give access to Defender for Endpoint's"
+            ),
             "unset MDATP_API_SCOPE, or set it to https://api.securitycenter.microsoft.com/.default",
         );
     }
@@ -72,14 +75,14 @@ pub fn judge(
             return Finding::warning(
                 check,
                 message,
-                "none needed if Defender answers: a user has other rights",
+                "nothing to fix if Defender answers: a user has other permissions",
             );
         }
-        let mut mend = principal.grant_roles();
+        let mut fix = principal.grant_roles();
         if principal.is_managed {
-            mend.push_str(" (its tokens keep their old roles for up to a day)");
+            fix.push_str(" (a token keeps its old roles for up to a day)");
         }
-        return Finding::failure(check, message, mend);
+        return Finding::failure(check, message, fix);
     }
     let what = match api {
         TokenCheck::Defender => claims.explain(),
@@ -88,10 +91,10 @@ pub fn judge(
     let message = left.map_or(what.clone(), |left| format!("{what}, for {}", time(left)));
     if aud != scope.trim_end_matches("/.default").trim_end_matches('/') && aud.contains("://") {
         let setting = api.scope_setting();
-        Finding::warning(check, format!("{message}; it was asked for {scope}"), format!("check {setting}"))
+        Finding::warning(check, format!("{message}; the request was for {scope}"), format!("check {setting}"))
     } else if left.is_some_and(|left| left < SHORT) {
-        let mend = "look for a token lifetime policy in Entra ID that makes tokens this short";
-        Finding::warning(check, message, mend)
+        let fix = "look for a token lifetime policy in Entra ID that makes tokens short-lived";
+        Finding::warning(check, message, fix)
     } else {
         Finding::ok(check, message)
     }
@@ -118,19 +121,19 @@ mod tests {
     }
 
     fn managed() -> Principal {
-        Principal::of(&Identity::ManagedIdentity { client: None }, Owner::App, None)
+        Principal::new(&Identity::ManagedIdentity { client: None }, Owner::App, None)
     }
 
-    /// The finding of a token at the second 1,000.
+    /// Returns the finding about a token at the second 1,000.
     fn at(api: TokenCheck, claims: &Claims) -> Finding {
         let now = OffsetDateTime::from_unix_timestamp(1_000).expect("a time");
         let principal = managed();
         let scope = if api == TokenCheck::Defender { DEFENDER } else { MONITOR };
-        judge(api, scope, Some(claims), &principal, now)
+        finding(api, scope, Some(claims), &principal, now)
     }
 
     #[test]
-    fn audience_roles_and_expiry_are_told_the_worst_first() {
+    fn the_most_serious_problem_of_audience_roles_and_expiry_is_reported() {
         const AUD: &str = "https://api.securitycenter.microsoft.com";
         const BOTH: [&str; 2] = ["Alert.Read.All", "Machine.Read.All"];
         for (claims, result, part) in [
@@ -152,15 +155,15 @@ mod tests {
             ),
             (claims(AUD, &BOTH, 1_299), CheckResult::Warning, "for 4m 59s"),
             (claims(AUD, &BOTH, 1_300), CheckResult::Ok, "for 5m"),
-            (claims(AUD, &[], 940), CheckResult::Failure, "expired 1m ago"),
+            (claims(AUD, &[], 940), CheckResult::Failure, "already expired, 1m ago"),
             (claims(XDR, &[], 4_600), CheckResult::Failure, "another API"),
-            (claims("https://other.example/", &BOTH, 4_600), CheckResult::Warning, "it was asked for"),
-            // Some tokens name their resource by its id.
+            (claims("https://other.example/", &BOTH, 4_600), CheckResult::Warning, "the request was for"),
+            // Some tokens name the resource by its id.
             (claims("fc780465-2017-40d4-a0c5-307022471b92", &BOTH, 4_600), CheckResult::Ok, "fc780465"),
         ] {
             let finding = at(TokenCheck::Defender, &claims);
             assert!(finding.result == result && finding.message.contains(part), "{finding}");
-            assert_eq!(finding.mend.is_some(), result != CheckResult::Ok, "{finding}");
+            assert_eq!(finding.fix.is_some(), result != CheckResult::Ok, "{finding}");
         }
     }
 
@@ -171,13 +174,14 @@ mod tests {
     }
 
     #[test]
-    fn the_sinks_token_needs_no_roles_in_it() {
+    fn the_sinks_token_needs_no_roles() {
         let finding = at(TokenCheck::LogsIngestion, &claims("https://monitor.azure.com/", &[], 4_600));
         assert_eq!(
             finding,
             Finding::ok("sink-token", "there is a token for https://monitor.azure.com, for 1h")
         );
-        let opaque = judge(TokenCheck::LogsIngestion, MONITOR, None, &managed(), OffsetDateTime::UNIX_EPOCH);
+        let opaque =
+            finding(TokenCheck::LogsIngestion, MONITOR, None, &managed(), OffsetDateTime::UNIX_EPOCH);
         assert_eq!(opaque.result, CheckResult::Ok);
     }
 }
