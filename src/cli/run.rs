@@ -11,6 +11,7 @@ use crate::{
     app::App,
     clock::Clock,
     config::Config,
+    count::Count,
     pipeline::{Purpose, RunError},
     report::RunReport,
     telemetry,
@@ -19,13 +20,13 @@ use crate::{
 /// The options of `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// One run, then exit: what `run` does anyway, for scripts that want to say it.
+    /// Exit after one run, which is the default.
     #[arg(long)]
     pub once: bool,
     /// Print the report as JSON on stdout.
     #[arg(long)]
     pub json: bool,
-    /// Fetch, enrich and merge, and print the records as JSON lines; send and save nothing.
+    /// Print the records as JSON lines, and neither send nor save anything.
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -68,5 +69,5 @@ fn progress_bar(args: &RunArgs) -> ProgressBar {
 }
 
 fn show_progress(bar: &ProgressBar, report: &RunReport) {
-    bar.set_message(format!("{} alerts read, {} sent", report.alerts_read, report.alerts_sent));
+    bar.set_message(format!("{} read, {} sent", Count(report.alerts_read, "alert"), report.alerts_sent));
 }

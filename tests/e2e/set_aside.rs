@@ -128,7 +128,7 @@ async fn only_what_is_accepted_goes_and_an_unknown_id_sends_nothing() {
     put(&stage, "foreign", "foreign", "{");
 
     let unknown = ended(&stage.command(&["set-aside", "replay", "a1", "a", "bad"]).await, 64);
-    assert!(unknown.contains("called a is"), "{unknown}");
+    assert!(unknown.contains("document a is"), "{unknown}");
     assert_eq!(stage.cloud.counts().posts, 0);
     ended(&stage.command(&["set-aside", "show", "../checkpoint"]).await, 64);
 
