@@ -44,19 +44,19 @@ mod tests {
         let found = findings(Config::parse(
             &[("MDATP_MODE", "all"), ("MDATP_STATE", "file:s")].into_iter().collect(),
         ));
-        let [sink, mode] = &findings[..] else { panic!("two problems: {findings:?}") };
+        let [sink, mode] = &found[..] else { panic!("two problems: {found:?}") };
         assert!(sink.message.contains("no sink is configured"), "{sink}");
         assert!(mode.message.starts_with("MDATP_MODE must be"), "{mode}");
         assert!(mode.fix.as_ref().is_some_and(|fix| fix.ends_with("--settings MDATP_MODE=VALUE")), "{mode}");
-        assert!(findings.iter().all(|finding| finding.result == CheckResult::Failure));
-        assert!(findings.iter().all(|finding| finding.fix.is_some()), "{findings:?}");
+        assert!(found.iter().all(|finding| finding.result == CheckResult::Failure));
+        assert!(found.iter().all(|finding| finding.fix.is_some()), "{found:?}");
     }
 
     #[test]
     fn a_reference_is_reported_with_what_makes_it_resolve() {
         let settings = [("MDATP_STATE", "file:s"), ("MDATP_LOG_FORMAT", "@Microsoft.KeyVault(VaultName=v)")];
-        let findings = findings(Config::parse(&settings.into_iter().collect()));
-        let reference = findings.iter().find(|finding| finding.message.starts_with("MDATP_LOG_FORMAT"));
+        let found = findings(Config::parse(&settings.into_iter().collect()));
+        let reference = found.iter().find(|finding| finding.message.starts_with("MDATP_LOG_FORMAT"));
         let reference = reference.expect("a finding");
         assert_eq!(
             reference.message,
