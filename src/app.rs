@@ -105,10 +105,10 @@ fn failed(error: RunError) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Problem;
+    use crate::config::SettingProblem;
 
     fn app() -> App {
-        let problem = Problem::with("MDATP_SINK", "is not set");
+        let problem = SettingProblem::with("MDATP_SINK", "is not set");
         App::new(Err(SettingsError(vec![problem])), Clock::System)
     }
 

@@ -1,4 +1,4 @@
-//! The command line, beside the server that the Functions host starts.
+//! The command line: every command but the server that the Functions host starts.
 
 mod backfill;
 mod check;
@@ -36,20 +36,20 @@ pub use set_aside::SetAsideCommand;
 pub use state::StateCommand;
 pub use status::StatusArgs;
 
-/// The exit code for settings that do not work, and for a start that is none (`EX_USAGE`).
+/// The exit code for invalid settings and an invalid command line: `EX_USAGE` of sysexits.h.
 pub const EXIT_USAGE: u8 = 64;
 
-/// Forwards Microsoft Defender for Endpoint alerts, joined with their machines, to Azure Log Analytics.
+/// Forwards Microsoft Defender for Endpoint alerts, merged with their machines, to Azure Log Analytics.
 ///
-/// Without a command it serves the Azure Functions host, which starts it and sets
-/// `FUNCTIONS_CUSTOMHANDLER_PORT`. All settings are environment variables; docs/settings.md lists them.
+/// Without a command it serves the Azure Functions host, which starts it and sets `FUNCTIONS_CUSTOMHANDLER_PORT`. All
+/// settings are environment variables; docs/settings.md lists them.
 ///
-/// Every command but `check` ends with 0 when all went well, 1 when something did not, and 64 when the settings or the
-/// command line need mending.
+/// The exit code of every command except `check` is 0 for success, 1 for a failure, and 64 for invalid settings or an
+/// invalid command line.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub struct Cli {
-    /// What to do instead of serving the Functions host.
+    /// The command to run instead of serving the Functions host.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
@@ -57,66 +57,66 @@ pub struct Cli {
 /// A command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// What needs all settings.
+    /// A command that needs all settings.
     #[command(flatten)]
-    Work(Work),
-    /// Go through settings, credentials and services, and say what to mend.
+    Service(ServiceCommand),
+    /// Check settings, credentials and services, and print what to fix.
     ///
-    /// Tokens, one alert, one machine, a post without records, a document in the state store, the clocks, the
-    /// schedule: a line for each with `ok`, `warning` or `failure`. The exit code is 0 when all is well, 1 when
-    /// there are warnings, 2 when something does not work.
+    /// Prints one line for each check, with `ok`, `warning` or `failure`: the tokens, one alert, one machine, a request
+    /// without records, a document in the state store, the clocks, the schedule. The exit code is 0 if all is well, 1 if
+    /// there are warnings, and 2 if something does not work.
     Check(CheckArgs),
-    /// Print the table, the data collection rule and the functions for what is sent, or check given ones.
+    /// Print the table, the data collection rule or the functions for the records, or check existing ones.
     Schema(SchemaArgs),
-    /// Plan the way from the Data Collector API's table to the Logs Ingestion API.
+    /// Plan the migration of a table from the Data Collector API to the Logs Ingestion API.
     Migrate(MigrateArgs),
-    /// Print the completions for a shell.
+    /// Print the completion script for a shell.
     Completions(CompletionsArgs),
-    /// Print the manual page, with all commands on it, as roff: for man -l, or a folder of the manual's.
+    /// Print the manual page of all commands as roff, for man -l or a man directory.
     Man,
 }
 
-/// A command that works on the services.
+/// A command that uses the services.
 #[derive(Debug, Subcommand)]
-pub enum Work {
-    /// Forward what is new, without a Functions host.
+pub enum ServiceCommand {
+    /// Forward new alerts once, without a Functions host.
     Run(RunArgs),
-    /// Show how far delivery has come, what the last runs came to, and what is set aside.
+    /// Show how far delivery has come, how the last runs ended, and what is set aside.
     ///
-    /// All of it is from the state store; nobody else is asked. The exit code is 1 when the checkpoint is damaged,
-    /// when the last run failed, or when none has succeeded within the last 2 hours; a line says which. While there
-    /// is nothing new the store is written once an hour or so, so a lag of an hour is nothing to worry about then.
+    /// Reads only the state store. The exit code is 1 if the checkpoint is damaged, if the last run failed, or if no run has
+    /// succeeded within the last 2 hours; a line says which. While there are no new alerts the store is written about once
+    /// an hour, so a lag of up to an hour is normal then.
     Status(StatusArgs),
-    /// Send the past: everything from a time on that was there before the timer began.
+    /// Send older alerts: everything from a given time up to where the timer began.
     ///
-    /// It runs beside the timer, with a checkpoint of its own: the same command goes on where it was stopped, in
-    /// whatever way. The exit code is 0 when all of it is sent, 1 when not yet.
+    /// Runs beside the timer, with a checkpoint of its own: if it is stopped or killed, the same command continues. The exit
+    /// code is 0 if everything is sent, and 1 if not yet.
     Backfill(BackfillArgs),
     /// Begin again at another time.
     #[command(subcommand)]
     State(StateCommand),
-    /// List, show and send again what could not be delivered.
+    /// List, show and replay what could not be delivered.
     #[command(subcommand)]
     SetAside(SetAsideCommand),
 }
 
-/// Does what the command says.
+/// Runs the command.
 pub async fn execute(command: &Command, settings: &Settings, clock: Clock) -> ExitCode {
     telemetry::init(Audience::Person, settings, clock);
     match command {
-        // This one tells what is wrong with the settings itself.
+        // Reports problems with the settings itself.
         Command::Check(args) => check::check(args, settings, clock).await,
-        // These ask nobody, and so need no settings.
+        // These call no service, and so need no settings.
         Command::Schema(args) => schema::schema(args, settings),
         Command::Migrate(args) => migrate::migrate(args),
         Command::Completions(args) => completions::completions(args),
         Command::Man => manual::manual(),
-        Command::Work(work) => self::work(work, settings, clock).await,
+        Command::Service(command) => service_command(command, settings, clock).await,
     }
 }
 
-/// Does what needs all settings.
-async fn work(command: &Work, settings: &Settings, clock: Clock) -> ExitCode {
+/// Runs a command that needs all settings.
+async fn service_command(command: &ServiceCommand, settings: &Settings, clock: Clock) -> ExitCode {
     let config = match Config::parse(settings) {
         Ok(config) => config,
         Err(error) => {
@@ -125,36 +125,37 @@ async fn work(command: &Work, settings: &Settings, clock: Clock) -> ExitCode {
         }
     };
     let open = || Services::build(&config, clock);
-    let done: Result<ExitCode, RunError> = async {
+    let result: Result<ExitCode, RunError> = async {
         match command {
-            Work::Run(args) => Ok(run::run(args, config.clone(), clock).await),
-            Work::Status(args) => status::status(args, &open()?).await,
-            Work::Backfill(args) => backfill::backfill(args, &config, clock).await,
-            Work::State(StateCommand::Reset(args)) => state::reset(args, &open()?).await,
-            Work::SetAside(SetAsideCommand::List(args)) => set_aside::list(args, &open()?).await,
-            Work::SetAside(SetAsideCommand::Show(args)) => set_aside::show(args, &open()?).await,
-            Work::SetAside(SetAsideCommand::Replay(args)) => {
+            ServiceCommand::Run(args) => Ok(run::run(args, config.clone(), clock).await),
+            ServiceCommand::Status(args) => status::status(args, &open()?).await,
+            ServiceCommand::Backfill(args) => backfill::backfill(args, &config, clock).await,
+            ServiceCommand::State(StateCommand::Reset(args)) => state::reset(args, &open()?).await,
+            ServiceCommand::SetAside(SetAsideCommand::List(args)) => set_aside::list(args, &open()?).await,
+            ServiceCommand::SetAside(SetAsideCommand::Show(args)) => set_aside::show(args, &open()?).await,
+            ServiceCommand::SetAside(SetAsideCommand::Replay(args)) => {
                 warn_of_sink(&config);
                 set_aside::replay(args, &open()?, &config).await
             }
         }
     }
     .await;
-    done.unwrap_or_else(|error| {
+    result.unwrap_or_else(|error| {
         error!("{}", error.describe());
         ExitCode::FAILURE
     })
 }
 
-/// Says once what the operator should know about the sink.
+/// Warns once if support for the sink has ended.
 pub fn warn_of_sink(config: &Config) {
     if let SinkConfig::DataCollector { .. } = config.sink {
         warn!("{END_OF_SUPPORT}");
     }
 }
 
+/// Prints a line on stdout.
 fn print_line(line: &[u8]) {
     let mut out = std::io::stdout().lock();
-    // A reader that has gone away (`| head`) is no fault.
+    // A reader that closes the pipe (`| head`) is no failure.
     let _ = out.write_all(line).and_then(|()| out.write_all(b"\n"));
 }

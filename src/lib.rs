@@ -22,6 +22,7 @@ mod buffers;
 mod cli;
 mod clock;
 mod config;
+mod count;
 mod error_chain;
 mod host;
 mod http;
@@ -56,7 +57,7 @@ pub mod testing {
             AlertFetch, Config, Identity, SinkConfig, SourceIdentity, StateConfig,
             cloud::Cloud,
             endpoint::Endpoint,
-            reference::Vault,
+            reference::ReferenceTarget,
             settings::Settings,
             storage::{BlobAccess, BlobAccount},
         },

@@ -47,7 +47,7 @@ fn command() -> Result<Option<Command>, clap::Error> {
 /// each invocation instead of the process, which the host would start again. The exit code is success after a shutdown
 /// signal, and also when the host is gone.
 async fn serve(settings: &Settings, clock: Clock, parent: ParentProcess) -> ExitCode {
-    init_telemetry(Audience::Host, settings, clock);
+    let line_format = init_telemetry(Audience::Host, settings, clock);
     let Some(port) = settings.get("FUNCTIONS_CUSTOMHANDLER_PORT") else {
         error!(
             "FUNCTIONS_CUSTOMHANDLER_PORT is not set: the Azure Functions host starts this program and sets it \
@@ -82,7 +82,7 @@ async fn serve(settings: &Settings, clock: Clock, parent: ParentProcess) -> Exit
             }
         }
     };
-    server::serve(listener, Arc::new(App::new(config, clock)), shutdown).await;
+    server::serve(listener, Arc::new(App::new(config, clock)), line_format, shutdown).await;
     info!("stopped");
     ExitCode::SUCCESS
 }

@@ -1,11 +1,12 @@
-//! What a run did: the `ReturnValue` of an invocation, and its one-line summary. Pure.
+//! The report of a run: the `ReturnValue` of an invocation, and the run's log line. Pure.
 
 use std::fmt;
 
 use azure_core::time::{OffsetDateTime, to_rfc3339};
 use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
 
-/// The report of one run. The names are part of the contract with whoever reads it.
+/// The report of one run. The names of its members are part of the contract with its readers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunReport {
@@ -15,30 +16,29 @@ pub struct RunReport {
     pub alerts_sent: u64,
     /// Alerts of the look-back that earlier runs had delivered.
     pub alerts_already_sent: u64,
-    /// Alerts, or elements that are none, kept in the state store because they cannot be delivered.
+    /// Alerts, or elements of the list that are not alerts, set aside because they cannot be delivered.
     pub alerts_set_aside: u64,
-    /// Values that did not fit their column and went to the one for all the rest.
+    /// Type mismatches: values that did not fit their column and went to the column for everything else.
     pub values_misfit: u64,
     /// Machines read.
     pub machines_read: u64,
     /// Machines that Defender does not know.
     pub machines_not_found: u64,
-    /// Requests sent to Defender and the sink, repeats included.
+    /// Requests sent to Defender and the sink, retries included.
     pub requests: u64,
-    /// Bytes of the bodies that the sink accepted, as they went over the wire.
+    /// Bytes of the request bodies that the sink accepted, as sent over the network.
     pub bytes_sent: u64,
-    /// How long the run took, in milliseconds.
+    /// The duration of the run, in milliseconds.
     pub duration_ms: u64,
-    /// At the run's end, how long ago the time lay before which everything is delivered, in seconds; none when
-    /// that is not known.
+    /// At the end of the run, the age in seconds of the time before which everything is delivered; `None` if unknown.
     pub lag_seconds: Option<u64>,
-    /// Where the window began.
+    /// The start of the window.
     #[serde(serialize_with = "rfc3339")]
     pub from: Option<OffsetDateTime>,
-    /// Where the window ended.
+    /// The end of the window, exclusive.
     #[serde(serialize_with = "rfc3339")]
     pub to: Option<OffsetDateTime>,
-    /// True when everything in the window is delivered or set aside, and saved.
+    /// True if everything in the window is delivered or set aside, and the checkpoint is saved.
     pub complete: bool,
     /// Why there was no run: `alreadyRunning`.
     pub skipped: Option<&'static str>,
@@ -46,8 +46,8 @@ pub struct RunReport {
     pub error: Option<String>,
 }
 
-/// Writes a time as the text it has everywhere.
-#[expect(clippy::ref_option, reason = "serde hands a field over like this")]
+/// Serializes a time in the form that all documents use (RFC 3339).
+#[expect(clippy::ref_option, reason = "serde passes a field like this")]
 pub(crate) fn rfc3339<S: Serializer>(
     time: &Option<OffsetDateTime>,
     serializer: S,
@@ -56,7 +56,7 @@ pub(crate) fn rfc3339<S: Serializer>(
 }
 
 impl RunReport {
-    /// How the run ended.
+    /// Returns how the run ended.
     pub fn result(&self) -> RunResult {
         match (self.skipped, &self.error, self.complete) {
             (Some(_), ..) => RunResult::Skipped,
@@ -65,19 +65,28 @@ impl RunReport {
             (.., false) => RunResult::Incomplete,
         }
     }
+
+    /// Returns the members of the run's log line in JSON form: those of the report, how the run ended (`result`), and
+    /// the name of its error's kind (`errorKind`). The names are part of the contract with those who query the log.
+    pub fn log_members(&self, error_kind: Option<&str>) -> Value {
+        let mut members = serde_json::to_value(self).expect("numbers and texts can be written as JSON");
+        members["result"] = self.result().to_string().into();
+        members["errorKind"] = error_kind.into();
+        members
+    }
 }
 
-/// How a run ended, in a word.
+/// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunResult {
-    /// Everything there was is done.
+    /// Everything in the window is done.
     Ok,
     /// Time was up before everything was done.
     Incomplete,
-    /// There was an error.
+    /// The run failed with an error.
     Failed,
-    /// Another run was under way.
+    /// There was no run, because another was in progress.
     Skipped,
 }
 
@@ -92,7 +101,7 @@ impl fmt::Display for RunResult {
     }
 }
 
-/// One line that queries take apart (`parse-kv`); the names are part of the contract.
+/// The run's log line in text form. Queries parse it (`parse-kv`), so its names are part of the contract.
 impl fmt::Display for RunReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "run result={}", self.result())?;
@@ -117,7 +126,7 @@ impl fmt::Display for RunReport {
             write!(f, " from={} to={}", to_rfc3339(&from), to_rfc3339(&to))?;
         }
         match &self.error {
-            // As a JSON text, in which a quote within cannot end it.
+            // As a JSON string, so that a quote in the error cannot end it.
             Some(error) => write!(f, " error={}", serde_json::Value::from(error.as_str())),
             None => Ok(()),
         }

@@ -1,5 +1,10 @@
-//! Log lines. The Functions host turns every line of stderr into an error, or a warning when it holds
-//! the word; so information goes to stdout, and stderr is kept for what somebody must act on.
+//! Log lines, and where they go. The Functions host turns every line of stderr into an error, or into a warning if it
+//! contains "warn"; so information goes to stdout, and stderr is for what an operator must act on.
+//!
+//! Fields of an event become members of its line in JSON form; the text form has the message alone. A whole JSON object
+//! is given as the field [`MEMBERS`].
+
+mod format;
 
 use std::{
     fmt::{self, Write as _},
@@ -7,7 +12,6 @@ use std::{
     sync::OnceLock,
 };
 
-use azure_core::time::to_rfc3339;
 use indicatif::ProgressBar;
 use serde_json::{Map, Value};
 use tracing::{
@@ -23,63 +27,68 @@ use tracing_subscriber::{
 };
 
 use crate::{clock::Clock, config::settings::Settings, error_chain::one_line};
+pub use format::LineFormat;
 
-/// The longest line, in characters. The host splits what is longer.
-const LONGEST_LINE: usize = 8_000;
+/// The field of an event whose value is a JSON object: each of its members becomes a member of the line. (Fields of
+/// `tracing` hold numbers and texts only.)
+const MEMBERS: &str = "members";
 
-/// Where lines go.
+/// The longest invocation id that is kept, in characters. The host's are GUIDs.
+const LONGEST_INVOCATION_ID: usize = 100;
+
+/// Who reads the lines, which decides where they go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audience {
     /// The Functions host: stdout, and stderr for warnings and errors.
     Host,
-    /// A person at a terminal, whose stdout is for results: all lines on stderr.
+    /// A person at a terminal, where stdout is for results: all lines go to stderr.
     Person,
 }
 
-/// The bar at the bottom of the terminal.
+/// The progress bar at the bottom of the terminal.
 static BAR: OnceLock<ProgressBar> = OnceLock::new();
 
-/// From now on lines are written above `bar`.
+/// Writes all further lines above `bar`.
 pub fn keep_above(bar: &ProgressBar) {
-    // Err means that there is one already, and a process has only one.
+    // An error means that there is a bar already; a process has at most one.
     let _ = BAR.set(bar.clone());
 }
 
-/// Sends log lines where they belong. `MDATP_LOG_FORMAT` (text or json) is their form,
-/// `MDATP_LOG_LEVEL` (info or debug) the least of what is written.
-pub fn init(audience: Audience, settings: &Settings, clock: Clock) {
+/// Starts logging, and returns the format of the lines for those that leave in a reply to the host.
+///
+/// `MDATP_LOG_FORMAT` (`text` or `json`) is the form of the lines, `MDATP_LOG_LEVEL` (`info` or `debug`) the lowest
+/// level that is written.
+pub fn init(audience: Audience, settings: &Settings, clock: Clock) -> LineFormat {
     let is = |name, value: &str| settings.get(name).is_some_and(|text| text.eq_ignore_ascii_case(value));
-    let lines = Lines {
-        audience,
-        clock,
-        is_json: is("MDATP_LOG_FORMAT", "json"),
-        least: if is("MDATP_LOG_LEVEL", "debug") { Level::DEBUG } else { Level::INFO },
-    };
-    // Err means that a test has set one already.
-    let _ = tracing_subscriber::registry().with(lines).try_init();
+    let format = LineFormat { is_json: is("MDATP_LOG_FORMAT", "json"), clock };
+    let lowest = if is("MDATP_LOG_LEVEL", "debug") { Level::DEBUG } else { Level::INFO };
+    // An error means that a test has installed a subscriber already.
+    let _ = tracing_subscriber::registry().with(Lines { audience, format, lowest }).try_init();
+    format
 }
 
+/// The layer that writes each event of this program as one line.
 struct Lines {
     audience: Audience,
-    clock: Clock,
-    is_json: bool,
-    least: Level,
+    format: LineFormat,
+    lowest: Level,
 }
 
-/// The invocation a span belongs to, kept in the span.
+/// The id of the invocation that a span belongs to, kept in the span.
 struct InvocationId(String);
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        // Only our own lines: other crates may log headers and addresses.
-        metadata.target().starts_with("mdatp_forward") && *metadata.level() <= self.least
+        // Only this program's lines: other crates may log headers and addresses.
+        metadata.target().starts_with("mdatp_forward") && *metadata.level() <= self.lowest
     }
 
     fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id, context: Context<'_, S>) {
         let mut fields = Fields::default();
         attributes.record(&mut fields);
-        if let (Some(span), Some(id)) = (context.span(id), fields.invocation) {
-            span.extensions_mut().insert(InvocationId(one_line(&id, 100)));
+        let invocation = fields.members.get("invocation").and_then(Value::as_str);
+        if let (Some(span), Some(id)) = (context.span(id), invocation) {
+            span.extensions_mut().insert(InvocationId(one_line(id, LONGEST_INVOCATION_ID)));
         }
     }
 
@@ -89,9 +98,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
         let invocation = context.event_scope(event).and_then(|scope| {
             scope.into_iter().find_map(|span| span.extensions().get::<InvocationId>().map(|id| id.0.clone()))
         });
-        let line = self.line(*event.metadata().level(), invocation.as_deref(), &fields.message);
-        // A reader that has gone away must not stop a run.
-        let _ = match self.audience == Audience::Host && *event.metadata().level() > Level::WARN {
+        let level = *event.metadata().level();
+        let line = self.format.console_line(level, invocation.as_deref(), &fields.message, fields.members);
+        // A reader that has closed the pipe must not stop a run.
+        let _ = match self.audience == Audience::Host && level > Level::WARN {
             true => writeln!(std::io::stdout().lock(), "{line}"),
             false => match BAR.get() {
                 Some(bar) => bar.suspend(|| writeln!(std::io::stderr().lock(), "{line}")),
@@ -101,49 +111,51 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
     }
 }
 
-impl Lines {
-    fn line(&self, level: Level, invocation: Option<&str>, message: &str) -> String {
-        let time = to_rfc3339(&self.clock.now());
-        let level = match level {
-            Level::ERROR => "error",
-            Level::WARN => "warning",
-            Level::INFO => "info",
-            _ => "debug",
-        };
-        let message = one_line(message, LONGEST_LINE);
-        if self.is_json {
-            let mut line = Map::new();
-            line.insert("time".to_owned(), Value::from(time));
-            line.insert("level".to_owned(), Value::from(level));
-            line.extend(invocation.map(|id| ("invocation".to_owned(), Value::from(id))));
-            line.insert("message".to_owned(), Value::from(message));
-            return Value::Object(line).to_string();
-        }
-        match invocation {
-            Some(id) => format!("{time} {level} [{id}] {message}"),
-            None => format!("{time} {level} {message}"),
-        }
-    }
-}
-
+/// The fields of an event or a span: its message, and all others as JSON.
 #[derive(Default)]
 struct Fields {
     message: String,
-    invocation: Option<String>,
+    members: Map<String, Value>,
+}
+
+impl Fields {
+    fn add(&mut self, field: &Field, value: impl Into<Value>) {
+        self.members.insert(field.name().to_owned(), value.into());
+    }
 }
 
 impl Visit for Fields {
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.add(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.add(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.add(field, value);
+    }
+
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
-            "invocation" => self.invocation = Some(value.to_owned()),
-            _ => self.record_debug(field, &format_args!("{value}")),
+            "message" => value.clone_into(&mut self.message),
+            _ => self.add(field, value),
         }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == "message" {
-            // Writing to a String cannot fail.
-            let _ = write!(self.message, "{value:?}");
+        match field.name() {
+            "message" => {
+                // Writing to a String cannot fail.
+                let _ = write!(self.message, "{value:?}");
+            }
+            MEMBERS => {
+                if let Ok(Value::Object(members)) = serde_json::from_str(&format!("{value:?}")) {
+                    self.members.extend(members);
+                }
+            }
+            _ => self.add(field, format!("{value:?}")),
         }
     }
 }

@@ -24,7 +24,7 @@ pub fn holds(input: &[u8]) {
     let error = String::from_utf8_lossy(input).into_owned();
     is_readable(&Reply::rejection(StatusCode::BAD_REQUEST, &error), "error", &error);
     let report = RunReport { error: Some(error.clone()), ..RunReport::default() };
-    let reply = Reply::of(&report);
+    let reply = Reply::of(&report, report.to_string());
     let body: Value = serde_json::from_str(&reply.body).expect("the reply is JSON");
     assert_eq!(body["ReturnValue"]["error"], error.as_str());
     assert_eq!(reply.status, StatusCode::INTERNAL_SERVER_ERROR);

@@ -1,14 +1,15 @@
-//! `mdatp-forward check`: what works and what does not, before the first run or when one fails.
+//! `mdatp-forward check`: what works and what does not, before the first run or after one failed.
 
 mod call_failure;
 mod checks;
 mod credentials;
 mod defender;
 mod finding;
-mod fix;
+mod principal;
 mod proxy;
 mod schedule;
 mod settings;
+mod show;
 mod sink;
 mod skew;
 mod state;
@@ -29,7 +30,7 @@ use super::{EXIT_USAGE, print_line};
 use crate::{
     cli::check::{
         checks::check as check_all,
-        finding::{Finding, Findings, Outcome},
+        finding::{CheckResult, Finding, Findings},
     },
     clock::Clock,
     config::{local_settings, settings::Settings},
@@ -38,48 +39,48 @@ use crate::{
 /// The options of `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Also send one marked test record to the sink. Without this nothing is written there.
+    /// Also send one marked test record to the sink. Without this option nothing is written there.
     #[arg(long)]
     pub send: bool,
     /// Print the findings as JSON.
     #[arg(long)]
     pub json: bool,
-    /// Add the settings in the Values of this `local.settings.json` to those of the shell, which go before them,
-    /// and take its folder for the current one, as func start does.
+    /// Add the settings of this `local.settings.json`, as func start does: those of the shell take precedence, and the file's
+    /// folder becomes the current one.
     #[arg(long, value_name = "FILE")]
     pub local_settings: Option<PathBuf>,
 }
 
-/// Checks.
+/// Runs all checks, and prints their findings.
 pub async fn check(args: &CheckArgs, settings: &Settings, clock: Clock) -> ExitCode {
     if let Some(file) = &args.local_settings {
-        let problem = again(args, file);
+        let problem = restart(args, file);
         error!("{}: {problem}", file.display());
         return ExitCode::from(EXIT_USAGE);
     }
     let mut findings = Vec::new();
-    let mut tell = |finding: Finding| {
+    let mut report = |finding: Finding| {
         if !args.json {
             print_line(finding.to_string().as_bytes());
         }
         findings.push(finding);
     };
-    check_all(settings, clock, args.send, &mut tell).await;
+    check_all(settings, clock, args.send, &mut report).await;
     let findings = Findings::from(findings);
     if args.json {
         print_line(&serde_json::to_vec(&findings).expect("texts can be written as JSON"));
     }
     match findings.result {
-        Outcome::Ok => ExitCode::SUCCESS,
-        Outcome::Warning => ExitCode::from(1),
-        Outcome::Failure => ExitCode::from(2),
+        CheckResult::Ok => ExitCode::SUCCESS,
+        CheckResult::Warning => ExitCode::from(1),
+        CheckResult::Failure => ExitCode::from(2),
     }
 }
 
-/// Becomes this program anew with the file's values among its settings: the libraries for identities read the
-/// environment too, which a process had better not change under itself. Comes back only with a problem.
-fn again(args: &CheckArgs, file: &Path) -> String {
-    let read = fs::read(file).map_err(|error| format!("it cannot be read: {error}"));
+/// Replaces this process by one with the values of `file` in its environment: the libraries for identities read the
+/// environment too, and a process cannot change its own safely. Returns only if that fails, with the problem.
+fn restart(args: &CheckArgs, file: &Path) -> String {
+    let read = fs::read(file).map_err(|error| format!("cannot be read: {error}"));
     let read = read.and_then(|text| local_settings::values(&text).map_err(|error| error.to_string()));
     let values = match read {
         Ok(values) => values,
@@ -87,14 +88,14 @@ fn again(args: &CheckArgs, file: &Path) -> String {
     };
     let program = match env::current_exe() {
         Ok(program) => program,
-        Err(error) => return format!("this program does not find itself: {error}"),
+        Err(error) => return format!("the path of this program is unknown: {error}"),
     };
     let mut command = process::Command::new(program);
     command.arg("check");
     command.args(args.send.then_some("--send")).args(args.json.then_some("--json"));
-    // What the shell has set goes before the file, as under func start.
+    // Variables of the shell take precedence over the file, as with func start.
     let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
     let values = values.into_iter().filter(|(name, _)| !is_set(name));
     let folder = file.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-    format!("the check does not start: {}", command.envs(values).current_dir(folder).exec())
+    format!("the check cannot be started: {}", command.envs(values).current_dir(folder).exec())
 }

@@ -1,4 +1,4 @@
-//! `mdatp-forward completions`: what a shell needs to complete commands and options.
+//! `mdatp-forward completions`: the script with which a shell completes commands and options.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use super::{Cli, print_line};
 /// The options of `completions`.
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
-    /// For which shell.
+    /// The shell.
     #[arg(value_enum)]
     pub shell: Shell,
 }
@@ -21,8 +21,8 @@ pub fn completions(args: &CompletionsArgs) -> ExitCode {
     let name = program.get_name().to_owned();
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut program, &name, &mut script);
-    let script = String::from_utf8(script).expect("made of texts");
-    // For bash the generator writes the program's hyphen in two ways that have to be one (clap-rs/clap#6421).
+    let script = String::from_utf8(script).expect("the script is text");
+    // For bash the generator writes the program's hyphen in two forms that must be the same (clap-rs/clap#6421).
     let script = script.replace(&name.replace('-', "__subcmd__"), &name.replace('-', "__"));
     print_line(script.trim_end().as_bytes());
     ExitCode::SUCCESS

@@ -1,4 +1,4 @@
-//! A document that a command of `az` has printed, as shells leave it in a file.
+//! A document that the Azure CLI has printed, as shells write it to a file.
 
 use std::{borrow::Cow, fs, io::Read, path::Path};
 
@@ -6,24 +6,27 @@ use serde_json::Value;
 
 use crate::schema::table::Table;
 
-/// How many names of a list are told.
-const NAMED: usize = 5;
+/// The number of names of a list that a message has.
+const MAX_NAMES: usize = 5;
 
-/// The document in a file, or on stdin for `-`.
+/// Reads the document in a file, or on stdin for `-`.
 pub fn read(file: &Path) -> Result<Value, String> {
     let mut bytes = Vec::new();
     let read = match file.as_os_str() == "-" {
         true => std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes),
         false => fs::read(file),
     };
-    parse(&read.map_err(|error| format!("it cannot be read: {error}"))?)
+    parse(&read.map_err(|error| format!("cannot be read: {error}"))?)
 }
 
-/// The table in a file, or on stdin for `-`; the problem names the file.
+/// Reads the table in a file, or on stdin for `-`.
+///
+/// # Errors
+/// Returns the problem, with the name of the file.
 pub fn read_table(file: &Path) -> Result<Table, String> {
     let table = read(file).and_then(|document| {
         Table::from_json(document).map_err(|error| {
-            format!("it is no table as `az monitor log-analytics workspace table show` prints it: {error}")
+            format!("not a table as `az monitor log-analytics workspace table show` prints it: {error}")
         })
     });
     let table = table.and_then(|table| table.log_name().map(drop).map(|()| table));
@@ -33,15 +36,14 @@ pub fn read_table(file: &Path) -> Result<Table, String> {
 fn parse(bytes: &[u8]) -> Result<Value, String> {
     let text = text(bytes);
     if text.trim().is_empty() {
-        return Err("it is empty: the command that should have written it has printed nothing".to_owned());
+        return Err("the file is empty: the command that should have written it printed nothing".to_owned());
     }
     let document = serde_json::from_str(&text)
-        .map_err(|error| format!("it is no JSON: {error}; with --output json the Azure CLI prints JSON"))?;
+        .map_err(|error| format!("not JSON: {error}; with --output json the Azure CLI prints JSON"))?;
     only(document)
 }
 
-/// The text in whichever encoding a shell writes: PowerShell 5 writes UTF-16 with a byte order mark, or UTF-8
-/// with one.
+/// Decodes the text in any encoding that a shell writes: PowerShell 5 writes UTF-16 or UTF-8 with a byte order mark.
 fn text(bytes: &[u8]) -> Cow<'_, str> {
     let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
@@ -51,14 +53,14 @@ fn text(bytes: &[u8]) -> Cow<'_, str> {
         [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
         [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
         [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8_lossy(rest),
-        // JSON begins with ASCII, so a zero beside its first character is the other half of that.
+        // JSON begins with ASCII, so a zero beside the first character is the other byte of that character.
         [first, 0, ..] if *first != 0 => utf16(bytes, u16::from_le_bytes),
         [0, first, ..] if *first != 0 => utf16(bytes, u16::from_be_bytes),
         _ => String::from_utf8_lossy(bytes),
     }
 }
 
-/// The document itself, or the only one of a list, as `az … list` and, with `value` around, `az rest` print it.
+/// Returns the document itself, or the only one of a list: `az … list` prints an array, `az rest` an object with `value`.
 fn only(document: Value) -> Result<Value, String> {
     let mut list = match document {
         Value::Array(list) => list,
@@ -73,15 +75,14 @@ fn only(document: Value) -> Result<Value, String> {
     if let [_] = list[..] {
         return Ok(list.remove(0));
     }
-    let names: Vec<_> = list.iter().filter_map(|element| element["name"].as_str()).take(NAMED).collect();
-    let told = match names[..] {
+    let names: Vec<_> = list.iter().filter_map(|element| element["name"].as_str()).take(MAX_NAMES).collect();
+    let names = match names[..] {
         [] => String::new(),
         _ if names.len() < list.len() => format!(" ({}, …)", names.join(", ")),
         _ => format!(" ({})", names.join(", ")),
     };
     Err(format!(
-        "this is a list of {}{told}: print the one that you mean, with az … show --name NAME in the place of \
-         az … list",
+        "this is a list of {}{names}: print a single one, with az … show --name NAME instead of az … list",
         list.len()
     ))
 }
@@ -110,7 +111,7 @@ mod tests {
         ] {
             assert_eq!(parse(&bytes).expect("a document")["name"], "Tabelle für alle", "{bytes:?}");
         }
-        // Of Latin-1 the names of columns are left, which are ASCII.
+        // Of Latin-1 only ASCII is left, which the names of columns are.
         let latin = b"{\"name\": \"A\", \"description\": \"f\xfcr\"}";
         assert_eq!(parse(latin).expect("a document")["name"], "A");
         for (text, part) in [("", "empty"), (" \r\n", "empty"), ("Name  Kind\n----", "--output json")] {
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_list_there_must_be_one() {
+    fn a_list_must_have_one_element() {
         let document = |text: &str| parse(text.as_bytes());
         for text in
             ["{\"name\":\"A\"}", "[{\"name\":\"A\"}]", "{\"value\":[{\"name\":\"A\"}],\"nextLink\":null}"]

@@ -1,5 +1,5 @@
-//! `mdatp-forward man`: one page for the whole program, since who looks for an option seldom knows which
-//! command's page it would be on.
+//! `mdatp-forward man`: one manual page for the whole program, because a reader who looks for an option seldom knows its
+//! command.
 
 use std::{io, process::ExitCode};
 
@@ -20,7 +20,7 @@ fn page() -> String {
     let mut program = Cli::command().disable_help_subcommand(true).subcommand_value_name("command");
     program.build();
     let man = Man::new(program.clone()).title("MDATP-FORWARD");
-    // What every document begins with: how an apostrophe is written.
+    // The beginning of every document, which defines the apostrophe.
     let mut page = Roff::new().render();
     let sections: [Section; 5] = [
         Man::render_title,
@@ -39,7 +39,7 @@ fn page() -> String {
     page
 }
 
-/// Each command that does something itself, under its full name.
+/// Adds each command that has no subcommands, under its full name.
 fn commands(command: &Command, page: &mut String) {
     let sections: [Section; 3] =
         [Man::render_synopsis_section, Man::render_description_section, Man::render_options_section];
@@ -49,7 +49,7 @@ fn commands(command: &Command, page: &mut String) {
             continue;
         }
         *page += &Roff::new().control("SS", command.get_bin_name()).to_roff();
-        // Help is told of once, for the whole program.
+        // The option for help is documented once, for the whole program.
         let man = Man::new(command.clone().mut_arg("help", |help| help.hide(true)));
         for section in sections {
             let (_, text) = rendered(&man, section);
@@ -61,11 +61,11 @@ fn commands(command: &Command, page: &mut String) {
     }
 }
 
-/// A section's heading and what follows it; nothing where there are no options.
+/// Returns the heading and the content of a section; both are empty if there are no options.
 fn rendered(man: &Man, section: Section) -> (String, String) {
     let mut text = Vec::new();
-    section(man, &mut text).expect("a Vec takes it all");
-    let text = String::from_utf8(text).expect("made of texts");
+    section(man, &mut text).expect("writing to a Vec cannot fail");
+    let text = String::from_utf8(text).expect("the page is text");
     let heading = |line: &&str| line.starts_with(".TH") || line.starts_with(".SH");
     let mut lines = text.split_inclusive('\n').skip_while(|line| !heading(line));
     (lines.next().unwrap_or_default().to_owned(), lines.collect())

@@ -1,4 +1,4 @@
-//! `mdatp-forward migrate`: the way from the Data Collector API's table to the Logs Ingestion API.
+//! `mdatp-forward migrate`: the plan to move a table from the Data Collector API to the Logs Ingestion API.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -11,7 +11,7 @@ use crate::schema::migration;
 /// The options of `migrate`.
 #[derive(Debug, Args)]
 pub struct MigrateArgs {
-    /// Print the steps. Nothing is changed: the steps are yours to take.
+    /// Print the steps, without changing anything.
     #[arg(long, required = true)]
     pub plan: bool,
     /// The old table, as `az monitor log-analytics workspace table show` prints it, in UTF-8 or UTF-16; `-` reads
@@ -36,9 +36,9 @@ pub fn migrate(args: &MigrateArgs) -> ExitCode {
         }
         Ok(Err(problems)) => {
             for problem in problems {
-                error!("{} cannot take what is sent in the classic shape: {problem}", table.schema.name);
+                error!("{} cannot take records in the classic shape: {problem}", table.schema.name);
             }
-            error!("there is no plan for this table: let the app send to a new one (MDATP_LOG_NAME)");
+            error!("there is no plan for this table. Fix: send to a new table (MDATP_LOG_NAME)");
             ExitCode::FAILURE
         }
         Err(problem) => {

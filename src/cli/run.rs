@@ -7,18 +7,26 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tracing::{error, info};
 
 use super::{print_line, warn_of_sink};
-use crate::{app::App, clock::Clock, config::Config, pipeline::Purpose, report::RunReport, telemetry};
+use crate::{
+    app::App,
+    clock::Clock,
+    config::Config,
+    count::Count,
+    pipeline::{Purpose, RunError},
+    report::RunReport,
+    telemetry,
+};
 
 /// The options of `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// One run, then exit: what `run` does anyway, for scripts that want to say it.
+    /// Exit after one run, which is the default.
     #[arg(long)]
     pub once: bool,
     /// Print the report as JSON on stdout.
     #[arg(long)]
     pub json: bool,
-    /// Fetch, enrich and merge, and print the records as JSON lines; send and save nothing.
+    /// Print the records as JSON lines, and neither send nor save anything.
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -33,9 +41,10 @@ pub async fn run(args: &RunArgs, config: Config, clock: Clock) -> ExitCode {
         false => app.run_once(Purpose::Send(&|report, _| show_progress(&bar, report))).await,
     };
     bar.finish_and_clear();
+    let members = report.log_members(result.as_ref().err().map(RunError::kind));
     match &result {
-        Ok(()) => info!("{report}"),
-        Err(_) => error!("{report}"),
+        Ok(()) => info!(%members, "{report}"),
+        Err(_) => error!(%members, "{report}"),
     }
     if args.json {
         print_line(
@@ -60,5 +69,5 @@ fn progress_bar(args: &RunArgs) -> ProgressBar {
 }
 
 fn show_progress(bar: &ProgressBar, report: &RunReport) {
-    bar.set_message(format!("{} alerts read, {} sent", report.alerts_read, report.alerts_sent));
+    bar.set_message(format!("{} read, {} sent", Count(report.alerts_read, "alert"), report.alerts_sent));
 }

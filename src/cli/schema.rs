@@ -1,5 +1,5 @@
-//! `mdatp-forward schema`: the table, the rule and the functions for what this build sends, and whether a
-//! given table or rule takes all of it.
+//! `mdatp-forward schema`: prints the table, the rule and the functions for the records of this build, or checks whether an
+//! existing table or rule accepts them.
 
 use std::{
     path::{Path, PathBuf},
@@ -11,7 +11,8 @@ use tracing::{error, info, warn};
 
 use super::{EXIT_USAGE, document, print_line};
 use crate::{
-    config::{Problem, log_name, settings::Settings},
+    config::{SettingProblem, log_name, settings::Settings},
+    count::Count,
     schema::{
         Column, Shape, asim,
         check::{Difference, SchemaDocument},
@@ -24,21 +25,21 @@ use crate::{
 /// The options of `schema`.
 #[derive(Debug, Args)]
 pub struct SchemaArgs {
-    /// The columns: clean names, or those that the Data Collector API made.
+    /// The columns: clean names, or those that the Data Collector API creates.
     #[arg(long, value_enum, default_value_t = Shape::Native)]
     pub shape: Shape,
     /// What to print.
     #[arg(long, value_enum, default_value_t = Format::Columns)]
     pub format: Format,
-    /// Compare a table or a data collection rule, as `az … show` prints it (in UTF-8 or UTF-16), with what this build
-    /// sends. The exit code is 1 when records would lose something. `-` reads stdin.
+    /// Compare a table or a data collection rule, as `az … show` prints it (in UTF-8 or UTF-16), with the records of this
+    /// build. The exit code is 1 if values would be lost. `-` reads stdin.
     #[arg(long, value_name = "FILE", conflicts_with = "format")]
     pub check: Option<PathBuf>,
-    /// The table that the rule sends to, as `az … table show` prints it: the rule of `--format dcr` is made for its
-    /// columns, and a rule of `--check` is compared with them. `-` reads stdin. It also says the log's name.
+    /// The table that the rule sends to, as `az … table show` prints it: `--format dcr` makes the rule for its columns, and
+    /// `--check` compares the rule with them. `-` reads stdin. The log's name is that of the table.
     #[arg(long, value_name = "FILE", conflicts_with = "log_name")]
     pub table: Option<PathBuf>,
-    /// The custom log's name without `_CL`; `MDATP_LOG_NAME` or `MDATPAlerts` when it is not given.
+    /// The custom log's name without `_CL`; `MDATP_LOG_NAME` or `MDATPAlerts` if not given.
     #[arg(long, value_name = "NAME")]
     pub log_name: Option<String>,
     /// The resource id of the workspace, for the rule.
@@ -47,10 +48,10 @@ pub struct SchemaArgs {
     /// The workspace's region, for the rule.
     #[arg(long, value_name = "REGION", default_value = TEMPLATE_LOCATION, hide_default_value = true)]
     pub location: String,
-    /// The table of the rows about runs (`MDATP_HEALTH`) in place of the alerts', and the rule with the ways of both.
+    /// Print the table of the rows about runs (`MDATP_HEALTH`) instead of the alerts', or the rule for both tables.
     #[arg(long, conflicts_with = "check")]
     pub health: bool,
-    /// Another table that the functions read too.
+    /// Another table that the functions read.
     #[arg(long, value_name = "TABLE")]
     pub also: Vec<String>,
 }
@@ -58,22 +59,22 @@ pub struct SchemaArgs {
 /// What `schema` prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// The columns to read: type, source and meaning.
+    /// A list of the columns: type, source and meaning.
     Columns,
-    /// The body with which the Tables API makes the table.
+    /// The request body with which the Tables API creates the table.
     Table,
-    /// The data collection rule, kind Direct.
+    /// The data collection rule, of the kind Direct.
     Dcr,
-    /// The saved functions, which read either shape.
+    /// The saved functions, which read both shapes.
     Kql,
     /// Parsers for the schema `AlertEvent` of ASIM, which read the first of the saved functions.
     Asim,
 }
 
-/// Prints, or compares.
+/// Prints what `--format` says, or checks a file.
 pub fn schema(args: &SchemaArgs, settings: &Settings) -> ExitCode {
-    match prepared(args, settings) {
-        Ok(Prepared { name, stream, table }) => match &args.check {
+    match log(args, settings) {
+        Ok(Log { name, stream, table }) => match &args.check {
             Some(file) => check(file, args.shape, &stream, table.as_ref()),
             None => print(args, &name, &stream, table.as_ref()),
         },
@@ -84,19 +85,19 @@ pub fn schema(args: &SchemaArgs, settings: &Settings) -> ExitCode {
     }
 }
 
-/// What the options and the settings come to.
-struct Prepared {
+/// The custom log that options and settings name.
+struct Log {
     /// The log's name.
     name: String,
-    /// Its stream's.
+    /// The name of its stream.
     stream: String,
-    /// The table that is given.
+    /// The table of `--table`.
     table: Option<Table>,
 }
 
-fn prepared(args: &SchemaArgs, settings: &Settings) -> Result<Prepared, String> {
+fn log(args: &SchemaArgs, settings: &Settings) -> Result<Log, String> {
     if args.table.is_some() && args.check.is_none() && args.format != Format::Dcr {
-        return Err("--table goes with --format dcr or with --check".to_owned());
+        return Err("--table needs --format dcr or --check".to_owned());
     }
     let table = match &args.table {
         Some(file) if args.check.as_ref() == Some(file) && file.as_os_str() == "-" => {
@@ -105,7 +106,7 @@ fn prepared(args: &SchemaArgs, settings: &Settings) -> Result<Prepared, String> 
         Some(file) => Some(document::read_table(file)?),
         None => None,
     };
-    let read = |name| settings.read(name).map_err(|unresolved| Problem::from(unresolved).to_string());
+    let read = |name| settings.read(name).map_err(|unresolved| SettingProblem::from(unresolved).to_string());
     let name = match (&table, &args.log_name) {
         (Some(table), _) => Some(table.log_name()?.to_owned()),
         (None, Some(name)) => Some(name.clone()),
@@ -114,7 +115,7 @@ fn prepared(args: &SchemaArgs, settings: &Settings) -> Result<Prepared, String> 
     let name = log_name(name.as_deref().unwrap_or("MDATPAlerts"));
     let name = name.map_err(|problem| format!("the log's name {problem}"))?;
     let stream = read("MDATP_STREAM")?.unwrap_or_else(|| table::stream(&name));
-    Ok(Prepared { name, stream, table })
+    Ok(Log { name, stream, table })
 }
 
 fn print(args: &SchemaArgs, name: &str, stream: &str, table: Option<&Table>) -> ExitCode {
@@ -142,7 +143,7 @@ fn print(args: &SchemaArgs, name: &str, stream: &str, table: Option<&Table>) -> 
         (Format::Kql, false) => functions::document(name, &args.also),
         (Format::Asim, false) => asim::document(name),
         (Format::Kql | Format::Asim, true) => {
-            error!("there are no saved functions for the rows about runs");
+            error!("there are no saved functions for the rows about runs (--health)");
             return ExitCode::from(EXIT_USAGE);
         }
     };
@@ -153,36 +154,36 @@ fn print(args: &SchemaArgs, name: &str, stream: &str, table: Option<&Table>) -> 
 fn plain_ways(shape: Shape) -> Conversions {
     if shape == Shape::Classic {
         info!(
-            "this rule is for a table of schema --shape classic --format table; for one that the Data Collector API made, \
-             give the table with --table, since its columns with _g are guid"
+            "this rule is for a table of schema --shape classic --format table. If the Data Collector API created the table, \
+             give it with --table, because its columns with _g are guid"
         );
     }
     Conversions::none(columns(shape))
 }
 
-/// The ways into the columns of a table; none when it cannot take all that is sent. What is to be done before is said
-/// on stderr.
+/// Returns the ways into the columns of a table; `None` if it cannot take all values. Prints on stderr what must be done
+/// first.
 fn ways(shape: Shape, table: &Table) -> Option<Conversions> {
-    let (mut missing, mut is_fit) = (Vec::new(), true);
+    let (mut missing, mut takes_all) = (Vec::new(), true);
     for difference in SchemaDocument::Table(table.clone()).compare(shape, "", None) {
         match difference {
             Difference::Missing(name, _) => missing.push(name),
             failure if failure.is_failure() => {
-                error!("{} cannot take all that is sent: {failure}", table.schema.name);
-                is_fit = false;
+                error!("{} cannot take all values: {failure}", table.schema.name);
+                takes_all = false;
             }
             _ => {}
         }
     }
     if !missing.is_empty() {
         warn!(
-            "{} lacks columns that this rule puts out: add them before it is used (mdatp-forward migrate --plan prints \
-             how), or their values are lost: {}",
+            "{} lacks columns of this rule, and their values would be lost. Fix: add them first, as mdatp-forward migrate \
+             --plan prints: {}",
             table.schema.name,
             missing.join(", ")
         );
     }
-    is_fit.then(|| Conversions::into_table(shape, table))
+    takes_all.then(|| Conversions::into_table(shape, table))
 }
 
 fn list(columns: &[Column]) -> String {
@@ -206,10 +207,7 @@ fn check(file: &Path, shape: Shape, stream: &str, table: Option<&Table>) -> Exit
         }
     };
     if table.is_some() && matches!(document, SchemaDocument::Table(_)) {
-        error!(
-            "{}: this is a table; --table says which one a rule sends to, so --check takes a rule",
-            file.display()
-        );
+        error!("{}: this is a table, but with --table the option --check needs a rule", file.display());
         return ExitCode::from(EXIT_USAGE);
     }
     let differences = document.compare(shape, stream, table);
@@ -219,11 +217,11 @@ fn check(file: &Path, shape: Shape, stream: &str, table: Option<&Table>) -> Exit
     let failures = differences.iter().filter(|difference| difference.is_failure()).count();
     match failures {
         0 => {
-            info!("{} takes all that is sent", file.display());
+            info!("{} takes all values", file.display());
             ExitCode::SUCCESS
         }
         failures => {
-            error!("{} does not take all that is sent, for {failures} reasons", file.display());
+            error!("{} does not take all values, for {}", file.display(), Count(failures as u64, "reason"));
             ExitCode::FAILURE
         }
     }

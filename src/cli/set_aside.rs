@@ -1,5 +1,6 @@
-//! `mdatp-forward set-aside`: what could not be delivered, why, and another try.
+//! `mdatp-forward set-aside`: lists, shows and replays what could not be delivered.
 
+mod attempt;
 mod replay;
 
 use std::{collections::HashSet, process::ExitCode};
@@ -22,29 +23,29 @@ use crate::{
         set_aside::{SetAsideDocument, may_be_of},
         set_asides::SetAsideEntry,
     },
-    status::AsideDocument,
+    status::SetAsideRow,
 };
 use replay::Replay;
 
-/// What to do with what is set aside.
+/// The commands of `set-aside`.
 #[derive(Debug, Subcommand)]
 pub enum SetAsideCommand {
-    /// List what is set aside, the oldest first: name, time, length, and why.
+    /// List what is set aside, oldest first: name, time, size and reason.
     List(ListArgs),
-    /// Print whole documents: the record, and why it is set aside.
+    /// Print whole documents: the record, and the reason.
     Show(ShowArgs),
-    /// Send records again, and remove what is accepted.
+    /// Send records again, and remove what the sink accepts.
     ///
-    /// What does not fit the sink is shortened as in a run; its document stays then, since only there the
-    /// record is whole, and is not sent again unless the sink can take it whole. What is refused again stays.
-    /// The exit code is 1 when something is still not delivered.
+    /// A record that does not fit the sink is truncated, as in a run. Its document is kept, because only there the record is
+    /// whole, and is not sent again unless the sink can take the whole record. A record that is rejected again is kept too.
+    /// The exit code is 1 if something is still not delivered.
     Replay(ReplayArgs),
 }
 
 /// The options of `set-aside list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// Print a JSON object a line.
+    /// Print one JSON object per line.
     #[arg(long)]
     pub json: bool,
 }
@@ -52,7 +53,7 @@ pub struct ListArgs {
 /// The options of `set-aside show`.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
-    /// The id of an alert, or the name of a document as `list` shows it.
+    /// The id of an alert, or the name of a document as `list` prints it.
     #[arg(value_name = "ID")]
     pub id: String,
 }
@@ -60,7 +61,7 @@ pub struct ShowArgs {
 /// The options of `set-aside replay`.
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
-    /// Ids of alerts, or names of documents as `list` shows them; all when none is given.
+    /// Ids of alerts, or names of documents as `list` prints them; all documents if none is given.
     #[arg(value_name = "ID")]
     pub ids: Vec<String>,
 }
@@ -95,13 +96,13 @@ pub async fn list(args: &ListArgs, services: &Services) -> Result<ExitCode, RunE
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints the documents of an id.
+/// Prints the documents with an id.
 pub async fn show(args: &ShowArgs, services: &Services) -> Result<ExitCode, RunError> {
     let store = &services.store;
     let ids = std::slice::from_ref(&args.id);
     let entries = match choose(store, store.list_set_aside().await?, ids).await? {
         Ok(entries) => entries,
-        Err(unknown) => return Ok(unknown.tell(store)),
+        Err(unknown) => return Ok(unknown.report(store)),
     };
     let mut read = read(store, entries);
     while let Some((_, text)) = read.try_next().await? {
@@ -110,24 +111,24 @@ pub async fn show(args: &ShowArgs, services: &Services) -> Result<ExitCode, RunE
     Ok(ExitCode::SUCCESS)
 }
 
-/// Sends again, each batch for as long as a whole run may last.
+/// Sends records again. Each batch may take as long as a whole run.
 pub async fn replay(args: &ReplayArgs, services: &Services, config: &Config) -> Result<ExitCode, RunError> {
     let store = &services.store;
     let mut entries = store.list_set_aside().await?;
     if !args.ids.is_empty() {
         entries = match choose(store, entries, &args.ids).await? {
             Ok(entries) => entries,
-            Err(unknown) => return Ok(unknown.tell(store)),
+            Err(unknown) => return Ok(unknown.report(store)),
         };
     }
     let mut replay = Replay::new(services, config);
     let result = replay.send_all(&entries).await;
-    info!("{}", replay.tally);
+    info!("{}", replay.counts);
     result?;
-    Ok(if replay.tally.refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if replay.counts.not_delivered == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The documents of `entries` that are still there, in order.
+/// Returns the documents of `entries` that still exist, in order.
 pub(super) fn read(
     store: &StateStore,
     entries: Vec<SetAsideEntry>,
@@ -140,24 +141,23 @@ pub(super) fn read(
     Box::pin(reads.try_filter_map(|found| std::future::ready(Ok(found))))
 }
 
-/// An id that nothing has.
-struct Unknown(String);
+/// An id that no document has.
+struct UnknownId(String);
 
-impl Unknown {
-    fn tell(&self, store: &StateStore) -> ExitCode {
+impl UnknownId {
+    fn report(&self, store: &StateStore) -> ExitCode {
         let place = store.set_aside_place();
-        error!("no alert and no document called {} is set aside: see {place}", one_line(&self.0, 200));
+        error!("no alert or document {} is set aside: see {place}", one_line(&self.0, 200));
         ExitCode::from(EXIT_USAGE)
     }
 }
 
-/// Those of `entries` that have one of `ids` as their name or as their alert's id; several can have the
-/// same one.
+/// Returns the entries that have one of `ids` as their name or as their alert's id. Several can have the same alert's id.
 async fn choose(
     store: &StateStore,
     entries: Vec<SetAsideEntry>,
     ids: &[String],
-) -> Result<Result<Vec<SetAsideEntry>, Unknown>, StateError> {
+) -> Result<Result<Vec<SetAsideEntry>, UnknownId>, StateError> {
     let mut chosen = Vec::new();
     let mut known = HashSet::new();
     for entry in entries {
@@ -168,7 +168,7 @@ async fn choose(
                     && store
                         .read_set_aside(&entry.name)
                         .await?
-                        .is_some_and(|text| id_in(&text).as_ref() == Some(id));
+                        .is_some_and(|text| alert_id(&text).as_ref() == Some(id));
             if has_id {
                 known.insert(id);
                 is_chosen = true;
@@ -179,24 +179,19 @@ async fn choose(
         }
     }
     let unknown = ids.iter().find(|id| !known.contains(id));
-    Ok(unknown.map_or(Ok(chosen), |id| Err(Unknown(id.clone()))))
+    Ok(unknown.map_or(Ok(chosen), |id| Err(UnknownId(id.clone()))))
 }
 
-fn id_in(text: &[u8]) -> Option<String> {
+/// Returns the alert's id in a document.
+fn alert_id(text: &[u8]) -> Option<String> {
     SetAsideDocument::from_json(text).ok()?.id.map(String::from)
 }
 
-/// A line of the list.
-pub(super) fn row(entry: &SetAsideEntry, text: &[u8]) -> AsideDocument {
+/// Returns the row of a document.
+pub(super) fn row(entry: &SetAsideEntry, text: &[u8]) -> SetAsideRow {
     let (id, reason) = match SetAsideDocument::from_json(text) {
         Ok(document) => (document.id.map(String::from), document.reason.into_owned()),
         Err(error) => (None, format!("the document cannot be read: {}", chain(&error))),
     };
-    AsideDocument {
-        name: entry.name.clone(),
-        id,
-        when: to_rfc3339(&entry.modified),
-        bytes: entry.size,
-        reason,
-    }
+    SetAsideRow { name: entry.name.clone(), id, when: to_rfc3339(&entry.modified), bytes: entry.size, reason }
 }

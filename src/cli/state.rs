@@ -1,4 +1,4 @@
-//! `mdatp-forward state`: the way out when the checkpoint is damaged.
+//! `mdatp-forward state`: begins again at another time, also if the checkpoint is damaged.
 
 use std::process::ExitCode;
 
@@ -14,36 +14,36 @@ use crate::{
     state::{StateErrorKind, checkpoint::Checkpoint},
 };
 
-/// What to do with the checkpoint.
+/// The commands of `state`.
 #[derive(Debug, Subcommand)]
 pub enum StateCommand {
     /// Begin again at a given time, whatever was delivered before.
     ///
-    /// The next run sends every alert from that time on, also what was sent before, and nothing older.
-    /// The checkpoint that was there is kept beside the new one. A run that is under way stops.
+    /// The next run sends every alert from that time on, also those that were sent before, and no older ones. The old
+    /// checkpoint is kept beside the new one. A run in progress stops.
     Reset(ResetArgs),
 }
 
 /// The options of `state reset`.
 #[derive(Debug, Args)]
 pub struct ResetArgs {
-    /// Where to begin: a time (2026-11-24T00:00:00Z, or 11/24/2026 00:00:00 in UTC), or how long ago (24h).
+    /// Where to begin: a time (2026-11-24T00:00:00Z, or 11/24/2026 00:00:00 in UTC), or a duration ago (24h).
     #[arg(long, value_name = "TIME|DURATION", value_parser = Start::parse)]
     pub to: Start,
 }
 
-/// Begins again.
+/// Replaces the checkpoint by one that begins at another time.
 pub async fn reset(args: &ResetArgs, services: &Services) -> Result<ExitCode, RunError> {
     let (store, now) = (&services.store, services.clock.now());
     let mut fresh = match beginning(args.to, now) {
         Ok(fresh) => fresh,
         Err(problem) => {
-            error!("nothing is reset: the checkpoint would be of no use, {problem}");
+            error!("the checkpoint is not reset, because the new one could not be used: {problem}");
             return Ok(ExitCode::from(EXIT_USAGE));
         }
     };
     let before = store.load().await?;
-    // Calls made still count, and runs have been, whatever becomes of the rest.
+    // The calls still count against the quotas, and the runs stay in the history.
     if let Some(Ok(old)) = before.as_ref().map(|(text, _)| Checkpoint::from_json(text, now)) {
         (fresh.quota, fresh.history) = (old.quota, old.history);
     }
@@ -52,20 +52,23 @@ pub async fn reset(args: &ResetArgs, services: &Services) -> Result<ExitCode, Ru
         Ok(kept) => {
             let kept = kept.map_or_else(
                 || "there was none before".to_owned(),
-                |name| format!("the one before is kept beside it as {name}"),
+                |name| format!("the old one is kept beside it as {name}"),
             );
-            print_line(format!("the checkpoint {place} begins at {begin} now; {kept}").as_bytes());
+            print_line(format!("the checkpoint {place} now begins at {begin}; {kept}").as_bytes());
             Ok(ExitCode::SUCCESS)
         }
         Err(error) if matches!(error.kind, StateErrorKind::Conflict) => {
-            error!("the checkpoint {place} is not reset: a run has saved it in this very moment; try again");
+            error!("the checkpoint {place} is not reset, because a run has just saved it: try again");
             Ok(ExitCode::FAILURE)
         }
         Err(error) => Err(error.into()),
     }
 }
 
-/// A checkpoint that begins at `to`, unless a run would take it for damaged.
+/// Returns a checkpoint that begins at `to`.
+///
+/// # Errors
+/// Returns the problem if a run would reject it as damaged.
 fn beginning(to: Start, now: OffsetDateTime) -> Result<Checkpoint, String> {
     let time = match to {
         Start::At(time) => Some(time.to_offset(now.offset())),
@@ -81,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reset_begins_at_a_time_or_so_long_ago_but_never_where_a_run_would_refuse_to() {
+    fn a_reset_begins_at_a_time_or_a_duration_ago_but_never_where_a_run_would_reject_it() {
         let now = azure_core::time::parse_rfc3339("2026-11-24T05:00:00Z").expect("a time");
         for (text, begins) in [
             ("2026-11-20T01:00:00+02:00", "2026-11-19T23:00:00Z"),

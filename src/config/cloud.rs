@@ -1,19 +1,20 @@
-//! The national clouds: which hosts and token scopes belong together.
+//! The national clouds: which hosts and token scopes belong together. Pure.
 
-/// One row of the table of clouds. Every value can still be overridden by its own setting.
+/// The hosts and scopes of a cloud. Each can be overridden by a setting of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cloud {
-    /// The name used in `MDATP_CLOUD`.
+    /// The value of `MDATP_CLOUD`.
     pub name: &'static str,
-    /// Entra ID's sign-in host. GCC signs in at the commercial one (Defender documentation, gov.md).
+    /// Entra ID's sign-in host. GCC uses the commercial one (documentation page "Microsoft Defender for Endpoint for US
+    /// Government customers").
     pub authority: &'static str,
-    /// Audience of a managed identity's token that is to be an app registration's assertion (Entra documentation,
+    /// Audience of a managed identity's token that is an app registration's client assertion (documentation page
     /// "Configure an application to trust a managed identity").
     pub assertion_audience: &'static str,
     /// Defender for Endpoint's API host.
     pub api_url: &'static str,
-    /// Token scope for Defender. In the public cloud the audience is the older host name whatever
-    /// host is called; for the government clouds no page states it, shipped code uses the API host.
+    /// Token scope for Defender. In the public cloud the audience is the older host name, whichever host is called. For
+    /// the government clouds no page states it; shipped clients use the API host.
     pub api_scope: &'static str,
     /// Token scope of the Logs Ingestion API.
     pub ingestion_scope: &'static str,
@@ -52,10 +53,11 @@ const GCC_HIGH: Cloud = Cloud {
     blob_suffix: "blob.core.usgovcloudapi.net",
 };
 
-/// GCC High and `DoD` share one API host (Defender documentation, gov.md).
+/// GCC High and `DoD` share one API host (documentation page "Microsoft Defender for Endpoint for US Government
+/// customers").
 const DOD: Cloud = Cloud { name: "dod", ..GCC_HIGH };
 
 impl Cloud {
-    /// All clouds, the default first.
+    /// All clouds, starting with the default.
     pub const ALL: [Cloud; 4] = [PUBLIC, GCC, GCC_HIGH, DOD];
 }

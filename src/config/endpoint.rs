@@ -4,24 +4,26 @@ use std::fmt;
 
 use reqwest::Url;
 
-/// A base URL that may be sent credentials: https anywhere, or http to this machine's loopback only
-/// (which is how the unmodified binary meets the simulator).
+/// A base URL to which credentials may be sent: https to any host, or http to a loopback address (which is how tests
+/// connect the unmodified binary to the simulator).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint(String);
 
 impl Endpoint {
-    /// Parses `text`; the error says what is wrong, without repeating the value, because a pasted
-    /// URL may hold a key.
+    /// Parses `text`.
+    ///
+    /// # Errors
+    /// Returns what is wrong, without the value: a pasted URL may contain a key.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let url = Url::parse(text).map_err(|_| "is not a URL")?;
         if url.host_str().is_none_or(str::is_empty) {
             return Err("has no host");
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("must not hold a user name or password");
+            return Err("must not contain a user name or password");
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err("must not hold a query or fragment");
+            return Err("must not contain a query or fragment");
         }
         match url.scheme() {
             "https" => {}
@@ -32,17 +34,17 @@ impl Endpoint {
         Ok(Self(url.as_str().trim_end_matches('/').to_owned()))
     }
 
-    /// This URL followed by `path`, which begins with a slash and is percent-encoded already.
+    /// Returns this URL followed by `path`, which begins with a slash and is percent-encoded already.
     pub fn join(&self, path: &str) -> String {
         format!("{}{path}", self.0)
     }
 
-    /// The URL without a slash at its end.
+    /// Returns the URL without a slash at its end.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// True for http, which `parse` lets through for loopback addresses only.
+    /// Returns true for http, which is accepted for loopback addresses only.
     pub fn is_plain_http(&self) -> bool {
         self.0.starts_with("http://")
     }
@@ -88,7 +90,7 @@ mod tests {
             "ftp://127.0.0.1",
             "https://",
         ] {
-            assert!(Endpoint::parse(text).is_err(), "{text} must be refused");
+            assert!(Endpoint::parse(text).is_err(), "{text} must be rejected");
         }
     }
 }

@@ -1,60 +1,60 @@
-//! Who asks for tokens: the app's own identity, and the source identity, which is for Defender alone and may be of
+//! The identities that request tokens: the app's own, and the source identity, which is for Defender alone and may be in
 //! another tenant. Pure.
 
 use std::path::PathBuf;
 
 use azure_core::credentials::Secret;
 
-use super::{Reader, cloud::Cloud, endpoint::Endpoint};
+use super::{cloud::Cloud, endpoint::Endpoint, reader::SettingsReader};
 
-/// Which credential is used. There is no blind fallback to the virtual machine's metadata address:
-/// off Azure that is a wait of more than a minute.
+/// An identity, and how it proves itself to Entra ID. There is no fallback to the metadata address of virtual machines:
+/// outside Azure that would be a wait of more than a minute.
 #[derive(Debug, Clone)]
 pub enum Identity {
     /// An app registration with a secret.
     ClientSecret {
-        /// The tenant in which it asks for tokens.
+        /// The tenant in which it requests tokens.
         tenant: String,
         /// Its client id.
         client: String,
         /// One of its secrets.
         secret: Secret,
     },
-    /// Workload identity: a token file that Kubernetes or a CI system keeps fresh.
+    /// Workload identity: a token file that Kubernetes or a CI system renews.
     WorkloadIdentity {
-        /// The tenant in which it asks for tokens.
+        /// The tenant in which it requests tokens.
         tenant: String,
         /// Its client id.
         client: String,
-        /// `AZURE_FEDERATED_TOKEN_FILE`
+        /// The file of the token, `AZURE_FEDERATED_TOKEN_FILE`.
         file: PathBuf,
     },
-    /// An app registration that trusts a managed identity, whose token is its assertion in the place of a secret
-    /// (Entra documentation, "Configure an application to trust a managed identity").
+    /// An app registration that trusts a managed identity, whose token is its client assertion instead of a secret
+    /// (documentation page "Configure an application to trust a managed identity").
     TrustsManagedIdentity {
-        /// The tenant in which it asks for tokens, which may be another than the managed identity's.
+        /// The tenant in which it requests tokens, which may differ from the managed identity's.
         tenant: String,
         /// Its client id.
         client: String,
         /// The client id of a user-assigned managed identity; `None` for the system-assigned one, which Entra ID does
-        /// not take for this.
+        /// not accept for this.
         managed: Option<String>,
-        /// Whom the managed identity's token is for.
+        /// The audience of the managed identity's token.
         audience: &'static str,
     },
     /// The managed identity of the Function App.
     ManagedIdentity {
-        /// `AZURE_CLIENT_ID` of a user-assigned identity; none for the system-assigned one.
+        /// The client id of a user-assigned identity; `None` for the system-assigned one.
         client: Option<String>,
     },
-    /// The developer's own sign-in with `az login`.
+    /// The developer's sign-in with `az login`.
     AzureCli {
-        /// `AZURE_TENANT_ID`, when another than the account's home tenant is meant.
+        /// `AZURE_TENANT_ID`; `None` for the home tenant of the account.
         tenant: Option<String>,
     },
 }
 
-/// Who asks for Defender's tokens.
+/// The identity that requests Defender's tokens.
 #[derive(Debug, Clone)]
 pub enum SourceIdentity {
     /// The app's own identity.
@@ -64,7 +64,7 @@ pub enum SourceIdentity {
 }
 
 impl SourceIdentity {
-    /// The identity, and whose settings it is made of. `own` is the app's.
+    /// Returns the identity and its owner. `own` is the app's own identity.
     pub fn or<'a>(&'a self, own: &'a Identity) -> (&'a Identity, Owner) {
         match self {
             Self::Own => (own, Owner::App),
@@ -73,32 +73,32 @@ impl SourceIdentity {
     }
 }
 
-/// Whose an identity is, and so which settings it is made of.
+/// The owner of an identity, which decides the settings that configure it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
-    /// The app, for sink, state and, where there is no other, Defender.
+    /// The app: for the sink, the state and, if there is no source identity, Defender.
     App,
-    /// Defender's source.
+    /// The source identity, for Defender.
     Source,
-    /// The storage account of the host, where `AzureWebJobsStorage` names an identity of its own.
+    /// The identity of the host's storage account, if `AzureWebJobsStorage` names one of its own.
     Storage,
 }
 
-/// The names of the settings that an identity is made of.
+/// The names of the settings that configure an identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IdentitySettings {
-    /// Has the tenant.
+    /// The setting of the tenant.
     pub tenant: &'static str,
-    /// Has the client id of the app registration.
+    /// The setting of the app registration's client id.
     pub client: &'static str,
-    /// Has its secret.
+    /// The setting of its secret.
     pub secret: &'static str,
-    /// Has the client id of a user-assigned managed identity.
+    /// The setting of the client id of a user-assigned managed identity.
     pub managed: &'static str,
 }
 
 impl Owner {
-    /// The settings to look at.
+    /// Returns the names of the settings of this owner's identity.
     pub fn settings(self) -> IdentitySettings {
         match self {
             Self::App => IdentitySettings {
@@ -123,8 +123,8 @@ impl Owner {
     }
 }
 
-/// The audience of a managed identity's token that is to be an assertion. The sign-in host tells the cloud, also one
-/// that `MDATP_CLOUD` has no name for; any other host is taken for one of `cloud`.
+/// Returns the audience of a managed identity's token that is used as a client assertion. The sign-in host decides the
+/// cloud, which may be one that `MDATP_CLOUD` has no name for; any other host belongs to `cloud`.
 fn assertion_audience(authority: Option<&Endpoint>, cloud: &Cloud) -> &'static str {
     let host = authority.map_or("", |authority| authority.as_str().trim_start_matches("https://"));
     match host {
@@ -135,8 +135,8 @@ fn assertion_audience(authority: Option<&Endpoint>, cloud: &Cloud) -> &'static s
     }
 }
 
-impl Reader<'_> {
-    /// The app's own identity.
+impl SettingsReader<'_> {
+    /// Reads the app's own identity.
     pub(super) fn identity(&mut self) -> Option<Identity> {
         if self.is_set("AZURE_CLIENT_SECRET") {
             let by = "AZURE_CLIENT_SECRET";
@@ -155,7 +155,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The source identity. `own` is the app's, if it could be read.
+    /// Reads the source identity. `own` is the app's own identity, if that could be read.
     pub(super) fn source(
         &mut self,
         own: Option<&Identity>,
@@ -182,7 +182,7 @@ impl Reader<'_> {
             let (file, (tenant, client)) = self.get(file).zip(registration)?;
             Identity::WorkloadIdentity { tenant, client, file: PathBuf::from(file) }
         } else if is_managed {
-            // Only with a managed identity does AZURE_CLIENT_ID name one.
+            // AZURE_CLIENT_ID names a managed identity only if the app's own identity is one.
             let managed = match (self.optional(names.managed)?, own) {
                 (None, Some(Identity::ManagedIdentity { client })) => client.clone(),
                 (None, None) => return None,
@@ -192,13 +192,13 @@ impl Reader<'_> {
             let audience = assertion_audience(authority, cloud);
             Identity::TrustsManagedIdentity { tenant, client, managed, audience }
         } else {
-            let what = "is not set, and nothing here can take its place: neither a managed identity (IDENTITY_ENDPOINT) \
+            let what = "is not set, and there is nothing to use instead: neither a managed identity (IDENTITY_ENDPOINT) \
                         nor a token file (AZURE_FEDERATED_TOKEN_FILE)";
             return self.problem(names.secret, what);
         }))
     }
 
-    /// Tenant and client id of an app registration, which `by` asks for.
+    /// Reads tenant and client id of an app registration, which the setting `by` needs.
     fn registration(&mut self, owner: Owner, by: &str) -> Option<(String, String)> {
         let IdentitySettings { tenant, client, .. } = owner.settings();
         let why = format!("{by} needs the app registration's tenant and client id");
@@ -207,8 +207,11 @@ impl Reader<'_> {
         tenant.zip(client)
     }
 
-    /// The value of a setting that need not be there; `None` where it is a reference that nobody has resolved.
-    #[expect(clippy::option_option, reason = "what cannot be read is not the same as what is not there")]
+    /// Reads a setting that need not be set. The outer `None` means that its value is an unresolved reference.
+    #[expect(
+        clippy::option_option,
+        reason = "a setting that cannot be read is not the same as one that is not set"
+    )]
     fn optional(&mut self, name: &str) -> Option<Option<String>> {
         match self.is_set(name) {
             true => self.get(name).map(Some),

@@ -1,51 +1,56 @@
-//! What is wrong with the settings. Pure.
+//! Problems with settings. Pure.
 
 use std::fmt;
 
-use super::reference::Unresolved;
+use super::reference::UnresolvedReference;
 
-/// Something that is wrong with a setting, or missing.
+/// A setting that is missing or has a value that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// The setting; `None` when there is a choice of several, which `what` names then.
+pub struct SettingProblem {
+    /// The setting; `None` if one of several must be set, which `fix` names.
     pub setting: Option<String>,
-    /// What is wrong.
+    /// What is wrong. Follows the setting's name.
     pub what: String,
-    /// What to do, where that is more than to set another value.
+    /// What to do, if that is more than to set another value.
     pub fix: Option<String>,
 }
 
-impl Problem {
-    /// `what` is wrong with `setting`.
+impl SettingProblem {
+    /// Creates the problem `what` of `setting`.
     pub fn with(setting: &str, what: impl Into<String>) -> Self {
         Self { setting: Some(setting.to_owned()), what: what.into(), fix: None }
     }
+
+    /// Returns the problem in words, without the fix.
+    pub fn without_fix(&self) -> String {
+        match &self.setting {
+            Some(setting) => format!("{setting} {}", self.what),
+            None => self.what.clone(),
+        }
+    }
 }
 
-impl From<Unresolved> for Problem {
-    fn from(unresolved: Unresolved) -> Self {
+impl From<UnresolvedReference> for SettingProblem {
+    fn from(unresolved: UnresolvedReference) -> Self {
         let (what, fix) = (unresolved.to_string(), Some(unresolved.fix()));
         Self { setting: Some(unresolved.name), what, fix }
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for SettingProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(setting) = &self.setting {
-            write!(f, "{setting} ")?;
-        }
-        f.write_str(&self.what)?;
+        f.write_str(&self.without_fix())?;
         self.fix.iter().try_for_each(|fix| write!(f, ": {fix}"))
     }
 }
 
-/// All settings that are wrong or missing, each with its name and the mend.
+/// All settings that are missing or cannot be used, each with its name and the fix.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SettingsError(pub Vec<Problem>);
+pub struct SettingsError(pub Vec<SettingProblem>);
 
 impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the settings need mending: ")?;
+        f.write_str("invalid settings: ")?;
         for (place, problem) in self.0.iter().enumerate() {
             write!(f, "{}{problem}", if place == 0 { "" } else { "; " })?;
         }

@@ -1,15 +1,15 @@
-//! Where settings are read: the process's environment, or a map in tests and tools. Nothing else in
-//! the program asks for a variable.
+//! The source of all settings: the process's environment, or a map in tests and tools. No other code reads environment
+//! variables.
 
 use std::collections::BTreeMap;
 
-use super::reference::{Unresolved, Vault};
+use super::reference::{ReferenceTarget, UnresolvedReference};
 
-/// What the names of the settings begin with that this program, its libraries and the Functions host go by.
+/// The prefixes of the settings that this program, its libraries and the Functions host read.
 const PREFIXES: [&str; 7] =
     ["MDATP_", "AZURE_", "AzureWebJobs", "IDENTITY_", "MSI_", "FUNCTIONS_", "WEBSITE_"];
 
-/// The names of those that begin otherwise. Some systems write the last ones in lower case.
+/// The names of the settings without such a prefix. Some systems write the names of the proxies in lower case.
 const NAMES: [&str; 6] =
     ["SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"];
 
@@ -23,37 +23,37 @@ pub enum Settings {
 }
 
 impl Settings {
-    /// The value of `name` without surrounding blanks; an empty value counts as not set, because an
-    /// app setting is often emptied rather than deleted.
+    /// Returns the value of `name` without surrounding blanks. An empty value counts as not set, because an app setting
+    /// is often emptied rather than deleted.
     ///
     /// # Errors
-    /// The platform has left a reference to a secret in the place of the secret. That text is of no use to
-    /// anybody, and is given to nobody.
+    /// Fails if the value is a reference to a secret that the platform has not resolved, which must not be sent to any
+    /// service.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-    pub fn read(&self, name: &str) -> Result<Option<String>, Unresolved> {
+    pub fn read(&self, name: &str) -> Result<Option<String>, UnresolvedReference> {
         let value = match self {
             Settings::Process => std::env::var(name).ok(),
             Settings::Map(values) => values.get(name).cloned(),
         };
         let Some(value) = value else { return Ok(None) };
-        match Vault::referred_to_by(&value) {
-            Some(vault) => Err(Unresolved { name: name.to_owned(), vault }),
+        match ReferenceTarget::referred_to_by(&value) {
+            Some(vault) => Err(UnresolvedReference { name: name.to_owned(), vault }),
             None => Ok(Some(value.trim()).filter(|value| !value.is_empty()).map(str::to_owned)),
         }
     }
 
-    /// The value of `name`, for readers that [`Self::unresolved`] need not concern.
+    /// Returns the value of `name`, or `None` for an unresolved reference too: [`Self::unresolved`] reports those.
     pub fn get(&self, name: &str) -> Option<String> {
         self.read(name).ok().flatten()
     }
 
-    /// True when `name` has a value, if only an unresolved reference.
+    /// Returns true if `name` has a value, which may be an unresolved reference.
     pub fn is_set(&self, name: &str) -> bool {
         !matches!(self.read(name), Ok(None))
     }
 
-    /// Every setting that the program goes by and whose value is still a reference to a secret.
-    pub fn unresolved(&self) -> Vec<Unresolved> {
+    /// Returns every setting of the program whose value is an unresolved reference.
+    pub fn unresolved(&self) -> Vec<UnresolvedReference> {
         let is_ours = |name: &str| {
             PREFIXES.iter().any(|prefix| name.starts_with(prefix))
                 || NAMES.iter().any(|ours| ours.eq_ignore_ascii_case(name))
@@ -62,8 +62,8 @@ impl Settings {
         names.filter_map(|name| self.read(&name).err()).collect()
     }
 
-    /// The names of the settings below `section`, by what follows it. .NET, in which the host is written, knows
-    /// no case of names, and writes what divides them `__` or `:`.
+    /// Returns the names of the settings below `section`, by the lower-case key that follows it. As in the host, which is
+    /// written in .NET, names have no case, and the separator is `__` or `:`.
     pub fn below(&self, section: &str) -> BTreeMap<String, String> {
         let key = |name: &str| {
             let (head, rest) = name.split_at_checked(section.len())?;

@@ -1,6 +1,6 @@
 //! The settings of the sink: where records go, and in which shape. Pure.
 
-use super::{Problem, Reader, cloud::Cloud, endpoint::Endpoint, log_name};
+use super::{SettingProblem, cloud::Cloud, endpoint::Endpoint, reader::SettingsReader};
 use crate::{
     schema::{Shape, health},
     sink::shared_key::SigningKey,
@@ -36,7 +36,7 @@ pub enum SinkConfig {
 }
 
 impl SinkConfig {
-    /// The same sink for the log about the runs.
+    /// Returns the same sink for the table of the rows about runs (`MDATP_HEALTH`).
     pub fn for_health(&self) -> Self {
         let mut config = self.clone();
         match &mut config {
@@ -47,7 +47,7 @@ impl SinkConfig {
     }
 }
 
-impl Reader<'_> {
+impl SettingsReader<'_> {
     pub(super) fn sink(&mut self, cloud: &Cloud) -> Option<SinkConfig> {
         let log_name = self.parsed("MDATP_LOG_NAME", "MDATPAlerts", log_name)?;
         let collector = self.is_set("MDATP_WORKSPACE_ID") || self.is_set("MDATP_WORKSPACE_KEY");
@@ -61,11 +61,11 @@ impl Reader<'_> {
             (false, true, true) => {
                 return self.problem(
                     "MDATP_SINK",
-                    "is not set, and both sinks are configured: say logs-ingestion or data-collector",
+                    "is not set, and both sinks are configured: set it to logs-ingestion or data-collector",
                 );
             }
             (false, false, false) => {
-                return self.tell(Problem {
+                return self.add(SettingProblem {
                     setting: None,
                     what: "no sink is configured".to_owned(),
                     fix: Some(
@@ -94,7 +94,8 @@ impl Reader<'_> {
             match plain(text) && text.starts_with("Custom-") {
                 true => Ok(text.to_owned()),
                 false => {
-                    Err("must begin with Custom- and hold letters, digits, '_', '-' and '.' only".to_owned())
+                    Err("must begin with Custom- and contain only letters, digits, '_', '-' and '.'"
+                        .to_owned())
                 }
             }
         });
@@ -123,20 +124,36 @@ impl Reader<'_> {
     }
 
     pub(super) fn shape(&mut self, sink: Option<&SinkConfig>) -> Option<Shape> {
-        let makes_its_columns = matches!(sink, Some(SinkConfig::DataCollector { .. }));
-        let default = if makes_its_columns { "union" } else { "native" };
+        let creates_columns = matches!(sink, Some(SinkConfig::DataCollector { .. }));
+        let default = if creates_columns { "union" } else { "native" };
         let choices = [("union", Shape::Union), ("native", Shape::Native), ("classic", Shape::Classic)];
         let shape = self.one_of("MDATP_RECORD_SHAPE", default, &choices)?;
         let name = if shape == Shape::Classic { "classic" } else { "native" };
         match shape {
-            Shape::Native | Shape::Classic if makes_its_columns => self.problem(
+            Shape::Native | Shape::Classic if creates_columns => self.problem(
                 "MDATP_RECORD_SHAPE",
                 format!(
-                    "{name} is for the Logs Ingestion API: the Data Collector API makes its columns itself, of \
+                    "{name} is for the Logs Ingestion API: the Data Collector API creates its columns itself, from \
                      records in the shape union"
                 ),
             ),
             shape => Some(shape),
         }
+    }
+}
+
+/// Returns the name of a custom log: letters, digits and underscores, at most 100 characters (documentation page "Send log
+/// data to Azure Monitor by using the HTTP Data Collector API", header `Log-Type`).
+///
+/// # Errors
+/// Returns what is wrong with `text`. A name that ends in `_CL` is nearly always a mistake, because the service appends
+/// that itself.
+pub fn log_name(text: &str) -> Result<String, String> {
+    if text.len() > 100 || !text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        Err("must be at most 100 letters, digits and underscores".to_owned())
+    } else if text.to_ascii_uppercase().ends_with("_CL") {
+        Err("must be given without _CL, which the service appends".to_owned())
+    } else {
+        Ok(text.to_owned())
     }
 }

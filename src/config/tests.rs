@@ -44,7 +44,7 @@ fn the_defaults_are_those_of_the_table() {
 }
 
 #[test]
-fn a_cloud_sets_all_its_hosts_and_one_setting_still_wins() {
+fn a_cloud_sets_all_its_hosts_and_a_setting_overrides_one() {
     let config =
         parse(&[&COLLECTOR, &[("MDATP_CLOUD", "gcc-high"), ("MDATP_API_SCOPE", "api://other/.default")]])
             .expect("gov");
@@ -107,7 +107,7 @@ fn the_source_identity_follows_from_what_is_set_and_is_the_apps_own_where_nothin
         (&[&managed, &app], Some("c")),
         (&[&managed, &app, &named], Some("m2")),
         (&[&managed, &app, &file, &named], Some("m2")),
-        // Then it is an app registration's.
+        // Then AZURE_CLIENT_ID is an app registration's.
         (&[&managed, &app, &own_secret], None),
     ] {
         let found = source(&[&[&SOURCE[..]], others].concat());
@@ -148,7 +148,7 @@ fn an_assertion_is_for_the_audience_of_its_cloud() {
 }
 
 #[test]
-fn a_source_identity_that_is_not_whole_is_told_by_each_setting_that_is_missing() {
+fn an_incomplete_source_identity_is_reported_by_each_missing_setting() {
     let (tenant, client) = ("MDATP_TENANT_ID", "MDATP_CLIENT_ID");
     let (secret, managed) = ("MDATP_CLIENT_SECRET", "MDATP_MANAGED_IDENTITY_CLIENT_ID");
     for (given, is_managed, missing) in [
@@ -234,7 +234,7 @@ fn debug_output_of_the_configuration_shows_no_secret() {
 }
 
 #[test]
-fn the_sink_must_be_clear_and_the_log_name_legal() {
+fn the_sink_must_be_unambiguous_and_the_log_name_legal() {
     assert!(parse(&[&COLLECTOR, &INGESTION]).expect_err("two sinks").to_string().contains("MDATP_SINK"));
     assert!(
         parse(&[&[("MDATP_STATE", "file:s")]]).expect_err("no sink").to_string().contains("MDATP_DCR_ID")
@@ -244,10 +244,9 @@ fn the_sink_must_be_clear_and_the_log_name_legal() {
     }
 }
 
-/// A reference that is not resolved is the only problem with its setting: it is neither taken for the value nor
-/// for none.
+/// An unresolved reference is the only problem with its setting: it counts neither as a value nor as no value.
 #[test]
-fn a_reference_that_nobody_has_resolved_is_told_by_its_setting_and_used_nowhere() {
+fn an_unresolved_reference_is_reported_by_its_setting_and_used_nowhere() {
     const REFERENCE: &str = "@Microsoft.KeyVault(SecretUri=https://acme.vault.azure.net/secrets/one/)";
     let app = [("AZURE_TENANT_ID", "t"), ("AZURE_CLIENT_ID", "c"), ("AZURE_CLIENT_SECRET", "s")];
     let storage = [("MDATP_STATE", "blob:state"), ("AzureWebJobsStorage", "AccountName=a;AccountKey=a2V5")];
@@ -271,7 +270,7 @@ fn a_reference_that_nobody_has_resolved_is_told_by_its_setting_and_used_nowhere(
             &["MDATP_API_SCOPE", "MDATP_SINK", "MDATP_LOG_NAME", "MDATP_MODE"],
         ),
         (&[&COLLECTOR[..], &app].concat(), &["MDATP_PAGE_SIZE", "MDATP_HEALTH", "MDATP_RECORD_SHAPE"]),
-        // These are read elsewhere, or by others.
+        // These are read elsewhere, or by the host or a library.
         (&[&COLLECTOR[..], &app].concat(), &["MDATP_LOG_FORMAT", "MDATP_SCHEDULE", "IDENTITY_HEADER"]),
         (&[&COLLECTOR[..], &app].concat(), &["FUNCTIONS_WORKER_RUNTIME", "SSL_CERT_FILE", "https_proxy"]),
         (&[&COLLECTOR[..], &storage].concat(), &["AzureWebJobsStorage", "AZURE_CLIENT_ID"]),
@@ -280,7 +279,7 @@ fn a_reference_that_nobody_has_resolved_is_told_by_its_setting_and_used_nowhere(
     ] {
         for name in names {
             let Err(SettingsError(problems)) = parse(&[base, &[(name, REFERENCE)]]) else {
-                panic!("{name} is not looked at")
+                panic!("{name} is not checked")
             };
             let [problem] = &problems[..] else { panic!("{name}: {problems:?}") };
             assert_eq!(problem.setting.as_deref(), Some(*name));
@@ -290,12 +289,12 @@ fn a_reference_that_nobody_has_resolved_is_told_by_its_setting_and_used_nowhere(
             assert!(!text.contains("vault.azure.net"), "{text}");
         }
     }
-    // What this program does not go by is not its business.
+    // Settings that this program does not read do not matter.
     assert!(parse(&[&COLLECTOR, &[("OTHER_TOOLS_KEY", REFERENCE)]]).is_ok());
 }
 
 #[test]
-fn names_of_values_have_no_case_and_a_truth_is_on_or_off() {
+fn names_of_values_have_no_case_and_a_boolean_is_on_or_off() {
     for (name, value) in [
         ("MDATP_MODE", "Updated"),
         ("MDATP_ALERT_FETCH", "BY-ID"),
@@ -313,7 +312,7 @@ fn names_of_values_have_no_case_and_a_truth_is_on_or_off() {
 }
 
 #[test]
-fn no_time_is_so_long_that_there_is_no_such_time() {
+fn a_duration_that_leads_outside_the_calendar_is_rejected() {
     for name in
         ["MDATP_START", "MDATP_LOOKBACK", "MDATP_RUN_BUDGET", "MDATP_ENRICH_PATIENCE", "MDATP_MACHINE_TTL"]
     {

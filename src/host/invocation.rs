@@ -65,10 +65,10 @@ struct Body<'a> {
 }
 
 impl Reply {
-    /// The reply about a run.
-    pub fn of(report: &RunReport) -> Self {
-        // A failure's line is on stderr.
-        let logs = report.error.is_none().then(|| report.to_string()).into_iter().collect();
+    /// The reply about a run, with the run's log line. A failure's line belongs on stderr instead: the host discards the
+    /// body of that reply.
+    pub fn of(report: &RunReport, log_line: String) -> Self {
+        let logs = Some(log_line).filter(|_| report.error.is_none()).into_iter().collect();
         let body = Body { outputs: Value::Object(serde_json::Map::new()), logs, return_value: report };
         let body = serde_json::to_string(&body).expect("numbers and texts can be written as JSON");
         match &report.error {
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn a_failure_says_why_in_ascii_in_the_reason_phrase() {
         let report = RunReport { error: Some("naïve\r\nX-Evil: 1 …".to_owned()), ..RunReport::default() };
-        let reply = Reply::of(&report);
+        let reply = Reply::of(&report, report.to_string());
         assert_eq!((reply.status.as_u16(), reply.phrase.as_deref()), (500, Some("na?ve??X-Evil: 1 ?")));
         assert_eq!(phrase(&"x".repeat(999)).len(), LONGEST_PHRASE);
         let body: Value = serde_json::from_str(&reply.body).expect("JSON");
@@ -135,7 +135,8 @@ mod tests {
 
     #[test]
     fn a_success_has_outputs_logs_and_the_report() {
-        let reply = Reply::of(&RunReport { complete: true, ..RunReport::default() });
+        let report = RunReport { complete: true, ..RunReport::default() };
+        let reply = Reply::of(&report, report.to_string());
         let body: Value = serde_json::from_str(&reply.body).expect("JSON");
         assert_eq!(reply.status.as_u16(), 200);
         assert_eq!(body["Outputs"], serde_json::json!({}));

@@ -14,8 +14,9 @@ use warp::Filter;
 use crate::{
     app::App,
     host::invocation::{Invocation, LIMIT, Reply},
-    pipeline::Purpose,
+    pipeline::{Purpose, RunError},
     shutdown::ShutdownMode,
+    telemetry::LineFormat,
 };
 
 /// The bytes that are read of a body that is too long: the host fails an invocation whose body is not taken.
@@ -36,8 +37,13 @@ pub fn bind(port: u16) -> io::Result<TcpListener> {
 
 /// Serves invocations until `shutdown` resolves. Then the run in progress is asked to end in that mode, and gets
 /// [`SHUTDOWN_TIMEOUT`] for it.
-pub async fn serve(listener: TcpListener, app: Arc<App>, shutdown: impl Future<Output = ShutdownMode>) {
-    let service = TowerToHyperService::new(warp::service(routes(app.clone())));
+pub async fn serve(
+    listener: TcpListener,
+    app: Arc<App>,
+    format: LineFormat,
+    shutdown: impl Future<Output = ShutdownMode>,
+) {
+    let service = TowerToHyperService::new(warp::service(routes(app.clone(), format)));
     let connections = GracefulShutdown::new();
     pin_mut!(shutdown);
     let mode = loop {
@@ -73,13 +79,16 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, shutdown: impl Future<O
     }
 }
 
-fn routes(app: Arc<App>) -> impl Filter<Extract = (Response<String>,), Error = Infallible> + Clone {
+fn routes(
+    app: Arc<App>,
+    format: LineFormat,
+) -> impl Filter<Extract = (Response<String>,), Error = Infallible> + Clone {
     let ready = warp::path::end().and(warp::get()).map(|| response(&Reply::ready()));
     let invoke = warp::path!("MdatpForward")
         .and(warp::post())
         .and(warp::header::optional("x-azure-functions-invocationid"))
         .and(warp::body::stream())
-        .then(move |id: Option<String>, body| invoke(app.clone(), id, body));
+        .then(move |id: Option<String>, body| invoke(app.clone(), format, id, body));
     let missing = warp::any().map(|| {
         response(&Reply::rejection(
             StatusCode::NOT_FOUND,
@@ -91,6 +100,7 @@ fn routes(app: Arc<App>) -> impl Filter<Extract = (Response<String>,), Error = I
 
 async fn invoke<B: Buf>(
     app: Arc<App>,
+    format: LineFormat,
     id: Option<String>,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Response<String> {
@@ -98,26 +108,28 @@ async fn invoke<B: Buf>(
         Err(reply) => reply,
         Ok(body) => match Invocation::parse(&body) {
             Err(reason) => Reply::rejection(StatusCode::BAD_REQUEST, &reason),
-            Ok(invocation) => run(app, id, invocation).await,
+            Ok(invocation) => run(app, format, id, invocation).await,
         },
     };
     response(&reply)
 }
 
 /// Runs in a task of its own: a run must not end because the host's connection does.
-async fn run(app: Arc<App>, id: Option<String>, invocation: Invocation) -> Reply {
-    let span = error_span!("run", invocation = id.as_deref().unwrap_or("none"));
+async fn run(app: Arc<App>, format: LineFormat, id: Option<String>, invocation: Invocation) -> Reply {
+    let id = id.unwrap_or_else(|| "none".to_owned());
+    let span = error_span!("run", invocation = id);
     let work = async move {
         if invocation.is_past_due {
             info!("the timer is past due: an earlier occurrence was missed");
         }
         let (report, result) = app.run_once(Purpose::Send(&|_, _| {})).await;
+        let members = report.log_members(result.as_ref().err().map(RunError::kind));
         // A success's line goes into the reply, where it belongs to the invocation. Of a failure's reply the host keeps
         // only the reason phrase, so its line goes to stderr.
         if result.is_err() {
-            error!("{report}");
+            error!(%members, "{report}");
         }
-        Reply::of(&report)
+        Reply::of(&report, format.reply_line(&id, &report.to_string(), members))
     };
     let done = tokio::spawn(work.instrument(span)).await;
     done.unwrap_or_else(|_| Reply::rejection(StatusCode::INTERNAL_SERVER_ERROR, "the run was cut off"))

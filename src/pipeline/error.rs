@@ -7,7 +7,7 @@ use crate::{
     error_chain::{chain, with_fix},
     http::call::CallError,
     services::BuildError,
-    state::{StateError, checkpoint::Damage},
+    state::{StateError, StateErrorKind, checkpoint::Damage},
 };
 
 /// Why a run failed.
@@ -70,6 +70,30 @@ impl RunError {
             ),
             // Each problem of the settings says it itself.
             Self::Settings(_) | Self::Panicked => None,
+        }
+    }
+
+    /// Returns the name of the error's kind, as log lines have it (`errorKind`). The names are part of the contract with
+    /// those who query the log.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Settings(_) => "settings",
+            Self::Client(_) => "httpClient",
+            Self::Call(CallError::OutOfTime) => "outOfTime",
+            Self::Call(CallError::Token(_)) => "token",
+            Self::Call(CallError::Unreachable { .. }) => "serviceUnreachable",
+            Self::Call(CallError::Rejected(_)) => "requestRejected",
+            Self::Call(CallError::Unreadable { .. }) => "responseUnreadable",
+            Self::Waiting { .. } => "alertsHeldBack",
+            Self::State(error) => match &error.kind {
+                StateErrorKind::Folder(_) => "stateFolder",
+                StateErrorKind::Conflict => "stateConflict",
+                StateErrorKind::Rejected(_) => "stateRejected",
+                StateErrorKind::Unsuitable(_) => "stateUnsuitable",
+                StateErrorKind::Failed(_) => "stateUnavailable",
+            },
+            Self::Damaged { .. } => "checkpointDamaged",
+            Self::Panicked => "panic",
         }
     }
 }

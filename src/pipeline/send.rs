@@ -170,10 +170,12 @@ impl<'a, 'l> SendStage<'a, 'l> {
         (self.progress)(&self.live.now(), self.ledger.checkpoint());
         let (bytes, id) = (sent.bytes, sent.log_id());
         let noun = if records == 1 { "record" } else { "records" };
+        let request_id = sent.request_id.map(tracing::field::display);
+        let message = format!("sent a batch of {records} {noun}, {bytes} bytes{id}");
         // A backfill displays its progress itself.
         match self.ledger.is_timer() {
-            true => info!("sent a batch of {records} {noun}, {bytes} bytes{id}"),
-            false => debug!("sent a batch of {records} {noun}, {bytes} bytes{id}"),
+            true => info!(records, bytes, requestId = request_id, "{message}"),
+            false => debug!(records, bytes, requestId = request_id, "{message}"),
         }
         Ok(())
     }

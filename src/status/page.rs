@@ -1,5 +1,5 @@
-//! The status as one HTML page that needs nothing else: no script, no font, no picture from anywhere. Its policy
-//! says so to the browser, and everything that others have said is escaped.
+//! The status as one self-contained HTML page: no scripts, and no fonts or pictures from elsewhere. Its content security
+//! policy enforces that, and all texts of services and alerts are escaped.
 
 mod axis;
 mod charts;
@@ -17,9 +17,9 @@ use escaped::Escaped;
 const STYLE: &str = include_str!("page/style.css");
 
 /// The status as a page.
-pub struct Page<'a>(pub &'a Status);
+pub struct StatusPage<'a>(pub &'a Status);
 
-impl fmt::Display for Page<'_> {
+impl fmt::Display for StatusPage<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(status) = self;
         let now = status.now.unwrap_or(OffsetDateTime::UNIX_EPOCH);
@@ -56,7 +56,7 @@ impl fmt::Display for Page<'_> {
     }
 }
 
-impl Page<'_> {
+impl StatusPage<'_> {
     fn write_head(&self, f: &mut fmt::Formatter<'_>, now: OffsetDateTime) -> fmt::Result {
         let Self(status) = self;
         writeln!(f, "<header>\n<p class=\"name\">mdatp-forward</p>")?;
@@ -70,14 +70,14 @@ impl Page<'_> {
                 writeln!(f, "</ul>")?;
             }
         }
-        write!(f, "<p class=\"as-of\">As the state store has it on {} UTC.", moment(now))?;
+        write!(f, "<p class=\"as-of\">As of {} UTC, by the state store.", moment(now))?;
         if let Some(time) = status.last_run {
             write!(f, " The newest run began {}.", ago(time, now))?;
         }
         writeln!(f, "</p>\n</header>")
     }
 
-    /// The four figures that tell most.
+    /// Writes the four most important figures.
     fn write_facts(&self, f: &mut fmt::Formatter<'_>, now: OffsetDateTime) -> fmt::Result {
         let Self(status) = self;
         let runs = status.runs.entries();
@@ -88,10 +88,14 @@ impl Page<'_> {
         let lag = status.lag_seconds.map_or_else(unknown, span);
         writeln!(f, "<dl class=\"facts\">")?;
         for (name, value, note) in [
-            ("Lag", lag, "everything older is dealt with"),
+            ("Lag", lag, "everything older is delivered or set aside"),
             ("Last success", success, "the newest run without an error"),
-            ("Sent", grouped(sent), &format!("alerts in the {} runs below", grouped(count))),
-            ("Set aside", status.set_aside.count.to_string(), "records kept whole, for somebody to look at"),
+            ("Sent", grouped(sent), &format!("alerts in the {} below", runs_in_words(count))),
+            (
+                "Set aside",
+                status.set_aside.count.to_string(),
+                "records kept whole, for an operator to look at",
+            ),
         ] {
             writeln!(f, "<div><dt>{name}</dt><dd>{value}<small>{note}</small></dd></div>")?;
         }
@@ -99,13 +103,13 @@ impl Page<'_> {
     }
 }
 
-/// The day and the time, to the second.
+/// Returns day and time, to the second.
 fn moment(time: OffsetDateTime) -> String {
     let (hour, minute, second) = time.to_hms();
     format!("{} {} {hour:02}:{minute:02}:{second:02}", time.day(), axis::month(time))
 }
 
-/// A number with its digits in threes.
+/// Returns a number with its digits in groups of three.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
@@ -118,12 +122,17 @@ fn grouped(number: u64) -> String {
     grouped
 }
 
-/// A time that programs can read too.
+/// Returns the number of runs in words.
+fn runs_in_words(count: u64) -> String {
+    format!("{} {}", grouped(count), if count == 1 { "run" } else { "runs" })
+}
+
+/// Returns a time that programs can read too.
 fn element(time: OffsetDateTime) -> String {
     format!("<time datetime=\"{}\">{}</time>", to_rfc3339(&time), moment(time))
 }
 
-/// The text with a large first letter.
+/// Returns the text with its first letter in upper case.
 fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())

@@ -42,7 +42,7 @@ fn status(watermark: i64, runs: Vec<HistoryEntry>) -> Status {
         checkpoint.history.add(run);
     }
     let text = checkpoint.to_json();
-    Status::of("checkpoint.json in a folder".to_owned(), Some(&text), Aside::default(), now())
+    Status::new("checkpoint.json in a folder".to_owned(), Some(&text), SetAsideSummary::default(), now())
 }
 
 #[test]
@@ -52,10 +52,10 @@ fn the_lag_is_counted_from_the_watermark_or_the_newest_complete_run() {
     // It began 10 minutes ago, took 2 s, and was 4 s behind at its end: that is 602 s, and one for what was cut.
     assert_eq!(lag(30, vec![run(10, &ok(4))]), Some(603));
     assert_eq!(lag(5, vec![run(10, &ok(4))]), Some(300));
-    // A run that failed or was not complete has not seen that there was nothing.
+    // A run that failed or was not complete has not seen that there was nothing new.
     let incomplete = RunReport { complete: false, ..ok(0) };
     assert_eq!(lag(30, vec![run(10, &ok(4)), run(5, &incomplete), run(1, &failed("no"))]), Some(603));
-    // Another machine's clock is ahead.
+    // The clock of another machine was ahead.
     assert_eq!(lag(-2, vec![]), Some(0));
     assert_eq!(
         lag(30, vec![HistoryEntry { ms: u64::MAX, lag_seconds: Some(u64::MAX), ..run(1, &ok(0)) }]),
@@ -71,19 +71,19 @@ fn problems_are_a_failed_last_run_and_no_success_for_two_hours() {
     assert_eq!(problems(vec![run(2, &RunReport::default()), run(1, &skipped())]), none);
     assert_eq!(problems(vec![run(121, &ok(0))]), ["no run has succeeded within the last 2 hours"]);
     assert_eq!(problems(vec![run(5, &ok(0)), run(1, &failed("no"))]), ["the last run failed: no"]);
-    // A run that was skipped says nothing of the one before.
+    // A skipped run says nothing about the run before.
     assert_eq!(problems(vec![run(3, &failed("no")), run(1, &ok(0))]), none);
     assert_eq!(
         problems(vec![run(3, &failed("no")), run(1, &skipped())]),
-        ["the last run failed: no", "none of the runs that are written down has succeeded"]
+        ["the last run failed: no", "none of the recorded runs has succeeded"]
     );
-    assert_eq!(problems(vec![run(1, &skipped())]), ["no run is written down yet"]);
-    assert_eq!(problems(vec![]), ["no run is written down yet"]);
+    assert_eq!(problems(vec![run(1, &skipped())]), ["no run is recorded yet"]);
+    assert_eq!(problems(vec![]), ["no run is recorded yet"]);
 }
 
 #[test]
-fn no_checkpoint_and_a_damaged_one_are_told_apart() {
-    let of = |text| Status::of("here".to_owned(), text, Aside::default(), now());
+fn a_missing_and_a_damaged_checkpoint_are_distinguished() {
+    let of = |text| Status::new("here".to_owned(), text, SetAsideSummary::default(), now());
     let none = of(None);
     assert!(none.problems[0].contains("no run yet") && none.damage.is_none(), "{none:?}");
     assert!(none.to_string().contains("MDATP_START"), "{none}");
@@ -102,7 +102,7 @@ fn the_text_lines_up() {
         "\
 checkpoint    checkpoint.json in a folder
 watermark     2026-11-24T05:53:00Z: everything before is delivered or set aside
-known from    2026-11-24T05:53:00Z: nothing before is looked at again
+known from    2026-11-24T05:53:00Z: nothing earlier is listed again
 remembered    0 alerts
 lag           4m 59s
 last run      2026-11-24T05:55:00Z, 5m ago
@@ -144,8 +144,8 @@ fn absurd_runs_do_no_harm() {
         r#"{{"version":1,"watermark":"2026-11-24T05:00:00Z","knownFrom":"2026-11-24T04:00:00Z","delivered":{{}},"history":[{}]}}"#,
         runs.join(",")
     );
-    let status = Status::of("here".to_owned(), Some(text.as_bytes()), Aside::default(), now());
+    let status = Status::new("here".to_owned(), Some(text.as_bytes()), SetAsideSummary::default(), now());
     assert_eq!((status.lag_seconds, status.runs.entries().len()), (Some(3_600), 4));
     assert_eq!(status.to_string().lines().filter(|line| line.contains("18446744073709551615")).count(), 4);
-    assert!(page::Page(&status).to_string().ends_with("</html>\n"));
+    assert!(page::StatusPage(&status).to_string().ends_with("</html>\n"));
 }

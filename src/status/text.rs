@@ -4,9 +4,10 @@ use std::fmt;
 
 use azure_core::time::to_rfc3339;
 
-use super::{Calls, Status, ago, span};
+use super::{CallCounts, Status, ago, span};
+use crate::count::Count;
 
-/// More runs than this are on the page and in the JSON.
+/// The number of runs shown. The page and the JSON have all that are recorded.
 const RUNS: usize = 10;
 
 impl fmt::Display for Status {
@@ -16,13 +17,14 @@ impl fmt::Display for Status {
         }
         write!(f, "checkpoint    {}", self.place)?;
         if self.damage.is_some() {
-            write!(f, "\nway out       mdatp-forward state reset --to TIME, or mend the document")?;
+            write!(f, "\nfix           mdatp-forward state reset --to TIME, or repair the document")?;
         }
         if let (Some(watermark), Some(known_from)) = (self.watermark, self.known_from) {
             let (watermark, known_from) = (to_rfc3339(&watermark), to_rfc3339(&known_from));
             write!(f, "\nwatermark     {watermark}: everything before is delivered or set aside")?;
-            write!(f, "\nknown from    {known_from}: nothing before is looked at again")?;
-            write!(f, "\nremembered    {} alerts", self.remembered.unwrap_or_default())?;
+            write!(f, "\nknown from    {known_from}: nothing earlier is listed again")?;
+            let remembered = self.remembered.unwrap_or_default();
+            write!(f, "\nremembered    {}", Count(remembered as u64, "alert"))?;
         }
         if let Some(lag) = self.lag_seconds {
             write!(f, "\nlag           {}", span(lag))?;
@@ -36,7 +38,7 @@ impl fmt::Display for Status {
             0 => write!(f, "\nset aside     nothing")?,
             count => write!(f, "\nset aside     {count}: see mdatp-forward set-aside list")?,
         }
-        for (api, Calls { last_minute, last_hour }) in &self.quota {
+        for (api, CallCounts { last_minute, last_hour }) in &self.quota {
             write!(
                 f,
                 "\ncalls         {api}: {last_minute} in the last minute, {last_hour} in the last hour"

@@ -8,7 +8,7 @@ use std::{
 
 /// The places of `src`, from what everybody may use to what uses everything. A place uses only places before its own.
 const LAYERS: [&[&str]; 10] = [
-    &["buffers", "clock", "error_chain", "shutdown"],
+    &["buffers", "clock", "count", "error_chain", "shutdown"],
     &["report"],
     &["schema"],
     &["record"],

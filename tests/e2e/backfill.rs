@@ -284,7 +284,7 @@ async fn old_alerts_wait_for_a_machine_that_cannot_be_read_for_a_while() {
     stage.cloud.fault(Fault::status(503).on(Service::Defender).matching("/api/machines").times(6));
     let from = to_rfc3339(&(start - Duration::hours(6)));
     let text = told(&stage.command(&["backfill", "--from", &from]).await, 0);
-    assert!(text.contains("1 alert waits for its machine") && text.contains("going on in 10 s"), "{text}");
+    assert!(text.contains("1 alert waits for its machine") && text.contains("continuing in 10 s"), "{text}");
     stage.assert_all_sent_once();
     assert_eq!(stage.cloud.records()[0]["osPlatform"], "Windows11");
 }

@@ -140,6 +140,6 @@ async fn check_tells_the_fix_of_the_code_with_its_command() {
         let text = |member: &str| found[member].as_str().unwrap_or_default().to_owned();
         assert_eq!(found["result"], "failure", "{found}");
         assert!(text("message").contains(code) && !text("message").contains(advice), "{found}");
-        assert!(text("mend").contains(advice) && text("mend").contains(command), "{found}");
+        assert!(text("fix").contains(advice) && text("fix").contains(command), "{found}");
     }
 }

@@ -47,9 +47,9 @@ impl Row {
         let found = of(self.check, &findings);
         let is_right = found["result"] == self.result
             && text(found, "message").contains(self.says)
-            && found["mend"].is_null() == self.mend.is_empty()
-            && text(found, "mend").contains(self.mend);
-        (!is_right).then(|| format!("{} {:?}, {:?}: {found}", self.result, self.says, self.mend))
+            && found["fix"].is_null() == self.fix.is_empty()
+            && text(found, "fix").contains(self.fix);
+        (!is_right).then(|| format!("{} {:?}, {:?}: {found}", self.result, self.says, self.fix))
     }
 }
 
@@ -142,8 +142,8 @@ async fn the_state_in_blob_storage_is_checked_with_a_real_store() {
     let (code, found) = findings(&stage, &[]).await;
     let told = of("state", &found);
     assert_eq!((code, &told["result"]), (2, &json!("failure")), "{told}");
-    let mend = text(told, "mend");
-    assert!(mend.contains("az storage account show-connection-string --name devstoreaccount1"), "{mend}");
+    let fix = text(told, "fix");
+    assert!(fix.contains("az storage account show-connection-string --name devstoreaccount1"), "{fix}");
 
     // A role that is missing is named with the account it is missing on.
     stage.unset("AzureWebJobsStorage");
@@ -151,11 +151,8 @@ async fn the_state_in_blob_storage_is_checked_with_a_real_store() {
     let (code, found) = findings(&stage, &[]).await;
     let told = of("state", &found);
     assert_eq!((code, &told["result"]), (2, &json!("failure")), "{told}");
-    let mend = text(told, "mend");
-    assert!(
-        mend.contains("--role \"Storage Blob Data Owner\"") && mend.contains("devstoreaccount1"),
-        "{told}"
-    );
+    let fix = text(told, "fix");
+    assert!(fix.contains("--role \"Storage Blob Data Owner\"") && fix.contains("devstoreaccount1"), "{told}");
 }
 
 #[tokio::test]
@@ -248,7 +245,7 @@ async fn a_file_that_core_tools_would_not_take_is_told_with_its_line() {
         ("\"A\": \"1\",\n\"MDATP_MODE\": {\"is\": \"created\"}", "line 4: Values.MDATP_MODE is an object"),
         ("\"A\": [1]", "line 3: Values.A is a list"),
         ("\"A\": \"1\"\n\"B\": \"2\"", "line 4: there must be a ','"),
-        ("\"A\": \"1\"}}} {", "line 3: something stands behind the end"),
+        ("\"A\": \"1\"}}} {", "line 3: there is text after the end"),
     ] {
         let file = local_settings(&stage, members);
         let Output { status, stdout, stderr } = stage.command(&["check", "--local-settings", &file]).await;
@@ -288,7 +285,7 @@ async fn a_machine_without_certificates_is_told_and_the_rest_checked() {
     let (code, found) = findings(&stage, &[]).await;
     let client = of("client", &found);
     assert_eq!((code, &client["result"]), (2, &json!("failure")), "{client}");
-    assert!(text(client, "mend").contains("SSL_CERT_FILE"), "{client}");
+    assert!(text(client, "fix").contains("SSL_CERT_FILE"), "{client}");
     assert_eq!(of("schedule", &found)["result"], "ok");
 }
 

@@ -71,11 +71,11 @@ async fn half_a_page_and_a_page_of_html_are_asked_for_again() {
     }
 }
 
-/// Faults that stay: the run fails at once, says what to mend, and the next tick delivers.
+/// Faults that stay: the run fails at once, says what to fix, and the next tick delivers.
 #[tokio::test]
 async fn lasting_refusals_fail_the_run_with_the_mend_and_nothing_is_lost() {
     for sink in BOTH_SINKS {
-        for (on, status, mend) in [
+        for (on, status, fix) in [
             (Service::Defender, 400, "MDATP_PAGE_SIZE"),
             (Service::Defender, 401, "MDATP_API_SCOPE"),
             (Service::Defender, 403, "Alert.Read.All"),
@@ -103,7 +103,7 @@ async fn lasting_refusals_fail_the_run_with_the_mend_and_nothing_is_lost() {
             stage.cloud.fault(Fault::status(status).on(on).matching(path).always());
             let host = stage.host().await;
             let invocation = host.fire(Payload::regular()).await;
-            assert!(fail(&invocation).contains(mend), "{status}: {}", invocation.body);
+            assert!(fail(&invocation).contains(fix), "{status}: {}", invocation.body);
             assert_eq!(stage.cloud.counts().records, 0);
             // One call, and for 401 one more with a new token.
             let struck = stage.cloud.requests().iter().filter(|seen| seen.fault.is_some()).count();
@@ -152,7 +152,7 @@ async fn tokens_that_expire_in_the_middle_of_a_run_are_replaced() {
 #[tokio::test]
 async fn sign_in_mistakes_are_named_by_their_setting() {
     for one_line in [true, false] {
-        for (name, value, mend) in [
+        for (name, value, fix) in [
             ("AZURE_CLIENT_SECRET", "wrong", "AZURE_CLIENT_SECRET"),
             ("AZURE_CLIENT_ID", "00000000-0000-0000-0000-000000000001", "AZURE_CLIENT_ID"),
             ("AZURE_TENANT_ID", "00000000-0000-0000-0000-000000000002", "AZURE_TENANT_ID"),
@@ -165,7 +165,7 @@ async fn sign_in_mistakes_are_named_by_their_setting() {
             let invocation = stage.host().await.fire(Payload::regular()).await;
             let error = fail(&invocation);
             assert!(error.contains("no token for"), "{error}");
-            assert!(error.contains("AADSTS") && error.contains(mend), "{error}");
+            assert!(error.contains("AADSTS") && error.contains(fix), "{error}");
             assert_eq!(stage.cloud.counts().alert_lists, 0);
         }
     }

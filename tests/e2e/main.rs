@@ -17,6 +17,7 @@ mod golden;
 mod happy_path;
 mod health;
 mod host_contract;
+mod log_lines;
 mod machines;
 mod migration;
 mod nothing_lost;

@@ -218,7 +218,7 @@ async fn check_tells_of_a_proxy_that_keeps_the_host_from_this_program() {
         let findings = document["findings"].as_array().expect("a list");
         let finding = findings.iter().find(|finding| finding["check"] == "proxy").expect("the check");
         assert_eq!(finding["result"], result, "{variables:?}: {finding}");
-        assert_eq!(finding["mend"] == json!(null), result == "ok", "{finding}");
+        assert_eq!(finding["fix"] == json!(null), result == "ok", "{finding}");
         assert!(!finding.to_string().contains(&proxy.url()), "{finding}");
     }
     assert_eq!(proxy.heads(), [""; 0]);

@@ -47,8 +47,9 @@ fn every_setting_the_code_reads_is_in_the_documents_and_the_other_way_round() {
     let files = [
         "src/config.rs",
         "src/config/identity.rs",
-        "src/config/parts.rs",
+        "src/config/partial.rs",
         "src/config/sink.rs",
+        "src/config/state.rs",
         "src/telemetry.rs",
         "MdatpForward/function.json",
     ];

@@ -128,7 +128,7 @@ async fn only_what_is_accepted_goes_and_an_unknown_id_sends_nothing() {
     put(&stage, "foreign", "foreign", "{");
 
     let unknown = ended(&stage.command(&["set-aside", "replay", "a1", "a", "bad"]).await, 64);
-    assert!(unknown.contains("called a is"), "{unknown}");
+    assert!(unknown.contains("document a is"), "{unknown}");
     assert_eq!(stage.cloud.counts().posts, 0);
     ended(&stage.command(&["set-aside", "show", "../checkpoint"]).await, 64);
 
@@ -162,10 +162,10 @@ async fn a_sink_that_takes_nothing_leaves_everything_where_it_is() {
             put(&stage, &format!("{id}.1"), &id, &alert(&id, None, &minutes_ago(9)));
         }
         let before = names(&stage);
-        for (status, mend) in [(403, "answered 403"), (400, "answered 400")] {
+        for (status, advice) in [(403, "answered 403"), (400, "answered 400")] {
             stage.cloud.fault(Fault::status(status).on(service(sink)).always());
             let told = ended(&stage.command(&["set-aside", "replay"]).await, 1);
-            assert!(told.contains(mend), "{told}");
+            assert!(told.contains(advice), "{told}");
             assert_eq!((names(&stage), stage.sent_ids().len()), (before.clone(), 0));
             stage.cloud.clear_faults();
         }

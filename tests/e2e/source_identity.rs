@@ -303,9 +303,9 @@ async fn findings(stage: &Stage) -> Vec<[String; 3]> {
     let findings = document["findings"].as_array().expect("a list").iter();
     findings
         .map(|finding| {
-            let [check, result, message, mend] = ["check", "result", "message", "mend"]
+            let [check, result, message, fix] = ["check", "result", "message", "fix"]
                 .map(|member| finding[member].as_str().unwrap_or_default());
-            [check.to_owned(), result.to_owned(), format!("{message}; {mend}")]
+            [check.to_owned(), result.to_owned(), format!("{message}; {fix}")]
         })
         .collect()
 }
@@ -342,7 +342,7 @@ async fn check_tells_both_identities_and_looks_at_the_token_of_each() {
     stage.unset("MDATP_MANAGED_IDENTITY_CLIENT_ID");
     let found = findings(&stage).await;
     let setting = "MDATP_MANAGED_IDENTITY_CLIENT_ID";
-    assert_told(&found, "credentials", "warning", &["which Entra ID does not take", setting]);
+    assert_told(&found, "credentials", "warning", &["which Entra ID does not accept", setting]);
     assert_told(&found, "defender-token", "failure", &["AADSTS700213", setting]);
     assert_told(&found, "sink-token", "ok", &[]);
     assert_told(&found, "sink", "ok", &[]);

@@ -292,7 +292,7 @@ async fn a_checkpoint_of_before_there_was_a_history_is_good_and_gets_one() {
     let status = show(&stage).await;
     assert_eq!(
         (&status["problems"], &status["remembered"]),
-        (&json!(["no run is written down yet"]), &json!(20))
+        (&json!(["no run is recorded yet"]), &json!(20))
     );
     assert_eq!(stage.tick().await["alertsAlreadySent"], 20);
     assert_eq!(runs(&show(&stage).await), results(["ok"]));

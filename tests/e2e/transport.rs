@@ -233,7 +233,7 @@ async fn check_tells_of_a_certificate_without_trust_what_to_do() {
             let finding = findings.iter().find(|finding| finding["check"] == *check).expect("the check");
             let text = |member: &str| finding[member].as_str().unwrap_or_default().to_owned();
             assert!(text("message").contains("the certificate is not trusted"), "{finding}");
-            assert!(text("mend").contains("SSL_CERT_FILE"), "{finding}");
+            assert!(text("fix").contains("SSL_CERT_FILE"), "{finding}");
             assert!(!text("message").contains("SSL_CERT_FILE"), "said twice: {finding}");
         }
     }

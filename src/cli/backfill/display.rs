@@ -1,4 +1,4 @@
-//! How far a backfill has come: a bar on a terminal, a line now and then elsewhere.
+//! The display of progress: a bar on a terminal, a line now and then elsewhere.
 
 use std::{
     io::IsTerminal,
@@ -14,42 +14,42 @@ use crate::{
     telemetry,
 };
 
-/// How many parts the bar tells apart.
-const PARTS: u64 = 1_000;
+/// The number of steps of the bar.
+const STEPS: u64 = 1_000;
 
-/// Shows progress.
+/// Displays progress.
 pub struct Display {
-    /// None when nobody would see it.
+    /// `None` if stderr is not a terminal.
     bar: Option<ProgressBar>,
-    state: Mutex<State>,
+    state: Mutex<DisplayState>,
 }
 
 #[derive(Default)]
-struct State {
+struct DisplayState {
     latest: Option<Progress>,
     pace: Pace,
 }
 
 impl Display {
-    /// A bar, if stderr is a terminal.
+    /// Creates a bar, if stderr is a terminal.
     pub fn new() -> Self {
         Self { bar: std::io::stderr().is_terminal().then(bar), state: Mutex::default() }
     }
 
-    /// Takes in that something has moved.
+    /// Displays new progress.
     pub fn show(&self, progress: Progress) {
-        self.tell(|state| {
+        self.update(|state| {
             state.latest = Some(progress);
             state.latest
         });
     }
 
-    /// Shows the latest again when it is time to.
-    pub fn look(&self, elapsed: Duration) {
-        self.tell(|state| state.latest.map(|latest| Progress { elapsed, ..latest }));
+    /// Displays the latest progress with the time that has passed since.
+    pub fn refresh(&self, elapsed: Duration) {
+        self.update(|state| state.latest.map(|latest| Progress { elapsed, ..latest }));
     }
 
-    fn tell(&self, take: impl Fn(&mut State) -> Option<Progress>) {
+    fn update(&self, take: impl Fn(&mut DisplayState) -> Option<Progress>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(progress) = take(&mut state) else { return };
         #[expect(
@@ -58,20 +58,20 @@ impl Display {
             reason = "it is within 0 to 1,000"
         )]
         #[expect(clippy::cast_precision_loss, reason = "a thousand is exact")]
-        let part = (progress.part() * PARTS as f64) as u64;
+        let step = (progress.part() * STEPS as f64) as u64;
         match &self.bar {
             Some(bar) => {
-                bar.set_position(part);
+                bar.set_position(step);
                 bar.set_message(progress.to_string());
             }
             None if state.pace.is_due(progress.elapsed, progress.sent) => {
-                info!("{} %: {progress}", part * 100 / PARTS);
+                info!("{} %: {progress}", step * 100 / STEPS);
             }
             None => {}
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn end(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -80,7 +80,7 @@ impl Display {
 }
 
 fn bar() -> ProgressBar {
-    let bar = ProgressBar::new(PARTS);
+    let bar = ProgressBar::new(STEPS);
     if let Ok(style) = ProgressStyle::with_template("{bar:24} {percent} % {wide_msg}") {
         bar.set_style(style);
     }

@@ -1,13 +1,17 @@
-//! What a backfill did: the sum of its runs. Pure.
+//! The report of a backfill: the sum of its runs. Pure.
 
 use std::{fmt, time::Duration};
 
 use azure_core::time::{OffsetDateTime, to_rfc3339};
 use serde::Serialize;
+use serde_json::Value;
 
-use crate::{record::window::Window, report::RunReport};
+use crate::{
+    record::window::Window,
+    report::{RunReport, RunResult},
+};
 
-/// The report of a backfill. The names are part of the contract with whoever reads it.
+/// The report of a backfill. The names of its members are part of the contract with its readers.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BackfillReport {
@@ -17,28 +21,28 @@ pub struct BackfillReport {
     pub alerts_sent: u64,
     /// Alerts that had been sent before this process began.
     pub alerts_already_sent: u64,
-    /// Alerts, or elements that are none, that are set aside.
+    /// Alerts, or elements of the list that are not alerts, that were set aside.
     pub alerts_set_aside: u64,
-    /// Requests sent, repeats included.
+    /// Requests sent, retries included.
     pub requests: u64,
-    /// Bytes that the sink accepted, as they went over the wire.
+    /// Bytes of the request bodies that the sink accepted, as sent over the network.
     pub bytes_sent: u64,
-    /// How long it took, in milliseconds.
+    /// The duration of the backfill, in milliseconds.
     pub duration_ms: u64,
-    /// Where the range begins.
+    /// The start of the range.
     pub from: String,
-    /// Where it ends.
+    /// The end of the range, exclusive.
     pub to: String,
-    /// Everything before this is sent.
+    /// The time before which everything is sent.
     pub position: String,
-    /// True when that is the end.
+    /// True if the position is the end of the range, and there was no error.
     pub complete: bool,
-    /// Why it is not.
+    /// Why the backfill failed.
     pub error: Option<String>,
 }
 
 impl BackfillReport {
-    /// Adds what a run did.
+    /// Adds the report of a run.
     pub fn add(&mut self, run: &RunReport) {
         self.alerts_read += run.alerts_read;
         self.alerts_sent += run.alerts_sent;
@@ -48,7 +52,7 @@ impl BackfillReport {
         self.bytes_sent += run.bytes_sent;
     }
 
-    /// The last word on it.
+    /// Adds how the backfill ended.
     pub fn finish(
         &mut self,
         range: Window,
@@ -61,16 +65,29 @@ impl BackfillReport {
         self.complete = position >= range.to && error.is_none();
         self.error = error;
     }
+
+    /// Returns the members of the log line in JSON form: those of the report, how the backfill ended (`result`), and the
+    /// name of its error's kind (`errorKind`).
+    pub fn log_members(&self, error_kind: Option<&str>) -> Value {
+        let mut members = serde_json::to_value(self).expect("numbers and texts can be written as JSON");
+        members["result"] = self.result().to_string().into();
+        members["errorKind"] = error_kind.into();
+        members
+    }
+
+    fn result(&self) -> RunResult {
+        match (&self.error, self.complete) {
+            (Some(_), _) => RunResult::Failed,
+            (None, true) => RunResult::Ok,
+            (None, false) => RunResult::Incomplete,
+        }
+    }
 }
 
-/// One line of names and values, like that of a run.
+/// The log line in text form, of names and values like that of a run.
 impl fmt::Display for BackfillReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let result = match (&self.error, self.complete) {
-            (Some(_), _) => "failed",
-            (None, true) => "ok",
-            (None, false) => "incomplete",
-        };
+        let result = self.result();
         let Self { alerts_read, alerts_sent, alerts_already_sent, alerts_set_aside, requests, .. } = self;
         write!(
             f,
@@ -79,7 +96,7 @@ impl fmt::Display for BackfillReport {
             self.bytes_sent, self.duration_ms, self.from, self.to, self.position
         )?;
         match &self.error {
-            Some(error) => write!(f, " error={}", serde_json::Value::from(error.as_str())),
+            Some(error) => write!(f, " error={}", Value::from(error.as_str())),
             None => Ok(()),
         }
     }

@@ -1,4 +1,4 @@
-//! A call that brought nothing, as a finding. Pure.
+//! The finding of a call that failed. Pure.
 
 use super::finding::Finding;
 use crate::{
@@ -6,8 +6,8 @@ use crate::{
     http::{advice::Advice, call::CallError, credential::TokenError},
 };
 
-/// The finding of a call that failed. `command` may have one that shows or does what is advised.
-pub fn of_call(
+/// Returns the finding of a call that failed. `command` may return a command that shows or does what is advised.
+pub fn call_finding(
     check: &'static str,
     error: &CallError,
     command: impl Fn(Advice) -> Option<String>,
@@ -15,10 +15,10 @@ pub fn of_call(
     match error {
         CallError::OutOfTime => {
             let message =
-                "the service asks for patience: its quota is used up, also by others with the same app";
+                "the service's quota is used up, which all callers with the same app registration share";
             Finding::warning(check, message, "check again in a few minutes")
         }
-        CallError::Token(error) => of_token(check, error, "see what the check of the token says"),
+        CallError::Token(error) => token_finding(check, error, "see the check of the token"),
         CallError::Rejected(response) => {
             let fix = response.advice().map(|advice| match command(advice) {
                 Some(command) => format!("{}: {command}", advice.text()),
@@ -32,15 +32,14 @@ pub fn of_call(
                 _ => None,
             };
             let setting = service.address_setting();
-            let usual =
-                || format!("check {setting}, and that the network lets it through without a proxy's page");
+            let usual = || format!("check {setting}, and that no proxy or firewall blocks the address");
             Finding::failure(check, chain(error), own.map_or_else(usual, str::to_owned))
         }
     }
 }
 
-/// The finding of a token that did not come. `usual` is the fix where the error itself has none.
-pub fn of_token(check: &'static str, error: &TokenError, usual: &str) -> Finding {
+/// Returns the finding of a token that was not issued. `usual` is the fix for an error without one of its own.
+pub fn token_finding(check: &'static str, error: &TokenError, usual: &str) -> Finding {
     Finding::failure(check, chain(error), error.fix().unwrap_or_else(|| usual.to_owned()))
 }
 
@@ -50,7 +49,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        cli::check::finding::Outcome,
+        cli::check::finding::CheckResult,
         http::{
             ExchangeError,
             call::ErrorResponse,
@@ -74,26 +73,26 @@ mod tests {
     }
 
     #[test]
-    fn the_mend_is_said_once_and_followed_by_the_command() {
-        let finding = of_call("sink", &refused(403), |_| Some("az login".to_owned()));
+    fn the_fix_is_printed_once_and_followed_by_the_command() {
+        let finding = call_finding("sink", &refused(403), |_| Some("az login".to_owned()));
         assert_eq!(
             finding.to_string(),
             "failure  sink               the Data Collector API answered 403 to POST /api/logs (InvalidAuthorization); \
-             mend: check that MDATP_WORKSPACE_KEY is a key of MDATP_WORKSPACE_ID and that the clock is right: az login"
+             fix: check that MDATP_WORKSPACE_KEY is a key of MDATP_WORKSPACE_ID and that the clock is right: az login"
         );
-        let finding = of_call("sink", &refused(418), |_| None);
+        let finding = call_finding("sink", &refused(418), |_| None);
         assert_eq!(
-            (finding.message.as_str(), finding.mend),
+            (finding.message.as_str(), finding.fix),
             ("the Data Collector API answered 418 to POST /api/logs (InvalidAuthorization)", None)
         );
         let (operation, service) = ("POST /api/logs".to_owned(), Service::DataCollector);
         let silent = CallError::Unreachable { operation, service, error: ExchangeError::TimedOut };
-        let finding = of_call("sink", &silent, |_| Some("az login".to_owned()));
+        let finding = call_finding("sink", &silent, |_| Some("az login".to_owned()));
         assert_eq!(
             finding.message,
             "the Data Collector API did not return a complete response to POST /api/logs: the request timed out"
         );
-        assert!(finding.mend.is_some_and(|mend| mend.starts_with("check MDATP_COLLECTOR_URL")));
-        assert_eq!(of_call("sink", &CallError::OutOfTime, |_| None).result, Outcome::Warning);
+        assert!(finding.fix.is_some_and(|fix| fix.starts_with("check MDATP_COLLECTOR_URL")));
+        assert_eq!(call_finding("sink", &CallError::OutOfTime, |_| None).result, CheckResult::Warning);
     }
 }

@@ -1,6 +1,6 @@
-//! `mdatp-forward check`: everything a run needs, looked at one after another. What fails is told with its
-//! mend, and what does not depend on it is still looked at. This file asks; its parts know what an answer means,
-//! and are pure but for a look at a file (`credentials`) and at the network (`skew`).
+//! All checks, one after another. A check that fails does not stop those that do not depend on it. This file makes the calls;
+//! the files beside it turn the responses into findings, and are pure except `credentials`, which reads a file, and `skew`,
+//! which sees all responses.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,21 +8,21 @@ use bytes::Bytes;
 
 use super::{
     call_failure,
-    credentials::{self, Surroundings},
+    credentials::{self, CredentialEnvironment},
     defender::{self, ALERTS, MACHINES},
     finding::Finding,
-    fix::Principal,
+    principal::Principal,
     proxy, schedule, settings,
     sink::{self, TestRecord},
     skew::{self, SkewProbe},
     state, support,
-    token::{self, Api},
+    token::{self, TokenCheck},
 };
 use crate::{
     clock::Clock,
     config::{
         Config, Identity, Owner, SinkConfig, SourceIdentity, StateConfig, cloud::Cloud, endpoint::Endpoint,
-        parts::Parts, settings::Settings, storage::BlobAccess,
+        partial::PartialConfig, settings::Settings, storage::BlobAccess,
     },
     error_chain::chain,
     http::{
@@ -39,107 +39,107 @@ use crate::{
     state::StateStore,
 };
 
-/// How long one service may take to answer, repeats included.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The time that one service has to answer, retries included.
+const SERVICE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How far back an alert is looked for.
+/// The age of the alerts among which one is requested, in days.
 const DAYS: i64 = 30;
 
-/// Why something was not checked.
-const BAD_SETTINGS: &str = "its settings need mending";
+/// Why a check was left out.
+const INVALID_SETTINGS: &str = "invalid settings";
 const NO_TOKEN: &str = "no token";
 
-/// Checks everything, and hands each finding to `tell` as soon as it is there. With `send`, one test record
-/// is posted to the sink; nothing else is left behind.
-pub async fn check(settings: &Settings, clock: Clock, send: bool, tell: &mut dyn FnMut(Finding)) {
-    settings::judge(Config::parse(settings)).into_iter().for_each(&mut *tell);
-    let parts = Parts::read(settings);
+/// Checks everything, and reports each finding as soon as it is made. With `send`, one test record is sent to the sink. No
+/// other trace is left.
+pub async fn check(settings: &Settings, clock: Clock, send: bool, report: &mut dyn FnMut(Finding)) {
+    settings::findings(Config::parse(settings)).into_iter().for_each(&mut *report);
+    let parts = PartialConfig::read(settings);
     match (&parts.source, &parts.identity) {
         (Some(source), Some(own)) => {
-            let around = Surroundings::of(&[source.or(own).0, own], settings);
-            let findings = credentials::judge_both(source, own, needs_own_identity(&parts), &around);
-            findings.into_iter().for_each(&mut *tell);
+            let environment = CredentialEnvironment::new(&[source.or(own).0, own], settings);
+            let findings = credentials::findings(source, own, needs_own_identity(&parts), &environment);
+            findings.into_iter().for_each(&mut *report);
         }
-        _ => tell(Finding::not_checked(credentials::CHECK, BAD_SETTINGS)),
+        _ => report(Finding::not_checked(credentials::CHECK, INVALID_SETTINGS)),
     }
     let app = settings.get("WEBSITE_SITE_NAME");
     let is_azure = app.is_some();
     match Http::new() {
-        Ok(http) => Checkup::new(&parts, clock, http, app.as_deref(), tell).check(send).await,
+        Ok(http) => ServiceChecks::new(&parts, clock, http, app.as_deref(), report).run(send).await,
         Err(error) => {
-            tell(Finding::failure(
+            report(Finding::failure(
                 "client",
                 chain(&error),
                 "install CA certificates, or check SSL_CERT_FILE",
             ));
         }
     }
-    tell(match &parts.sink {
-        Some(sink) => support::judge(sink),
-        None => Finding::not_checked(support::CHECK, BAD_SETTINGS),
+    report(match &parts.sink {
+        Some(sink) => support::finding(sink),
+        None => Finding::not_checked(support::CHECK, INVALID_SETTINGS),
     });
-    // One of them is there in every kind of host.
+    // Every kind of host sets one of them.
     let is_set = |name| settings.get(name).is_some();
     let is_host = is_azure || is_set("FUNCTIONS_WORKER_RUNTIME") || is_set("FUNCTIONS_EXTENSION_VERSION");
-    tell(proxy::judge(|name| settings.get(name), is_host));
-    tell(match settings.read("MDATP_SCHEDULE") {
-        Ok(text) => schedule::judge(text.as_deref(), is_host),
-        Err(_) => Finding::not_checked(schedule::CHECK, BAD_SETTINGS),
+    report(proxy::finding(|name| settings.get(name), is_host));
+    report(match settings.read("MDATP_SCHEDULE") {
+        Ok(text) => schedule::finding(text.as_deref(), is_host),
+        Err(_) => Finding::not_checked(schedule::CHECK, INVALID_SETTINGS),
     });
 }
 
-/// True unless it is certain that neither sink nor state asks for a token of the app's own identity.
-fn needs_own_identity(parts: &Parts) -> bool {
+/// Returns false if it is certain that neither sink nor state need a token of the app's own identity.
+fn needs_own_identity(parts: &PartialConfig) -> bool {
     let by_sink = !matches!(parts.sink, Some(SinkConfig::DataCollector { .. }));
-    by_sink || parts.state.as_ref().is_none_or(is_opened_by_own_identity)
+    by_sink || parts.state.as_ref().is_none_or(uses_own_identity)
 }
 
-fn is_opened_by_own_identity(state: &StateConfig) -> bool {
+fn uses_own_identity(state: &StateConfig) -> bool {
     matches!(state, StateConfig::Blob { account, .. } if matches!(account.access, BlobAccess::Identity(None)))
 }
 
-/// What is asked, and whom the findings are told.
-struct Checkup<'a> {
-    parts: &'a Parts,
+/// The checks of the services.
+struct ServiceChecks<'a> {
+    parts: &'a PartialConfig,
     clock: Clock,
     http: Http,
-    watch: Arc<SkewProbe>,
+    skew: Arc<SkewProbe>,
     /// The app's own identity.
     app: TokenSource,
-    /// Defender's, where that is another.
+    /// The source identity; `None` if Defender is called with the app's own.
     source: Option<TokenSource>,
     is_azure: bool,
-    tell: &'a mut dyn FnMut(Finding),
+    report: &'a mut dyn FnMut(Finding),
 }
 
-/// A credential, and whose it is.
+/// A credential and its identity.
 struct TokenSource {
-    /// False for a stand-in.
+    /// False for a placeholder, which is not asked for a token.
     is_known: bool,
     credential: Arc<Credential>,
     principal: Principal,
 }
 
-impl<'a> Checkup<'a> {
+impl<'a> ServiceChecks<'a> {
     fn new(
-        parts: &'a Parts,
+        parts: &'a PartialConfig,
         clock: Clock,
         http: Http,
         app: Option<&str>,
-        tell: &'a mut dyn FnMut(Finding),
+        report: &'a mut dyn FnMut(Finding),
     ) -> Self {
         let is_azure = app.is_some();
-        // A stand-in for what the settings do not tell; nobody asks it for a token.
+        // Placeholders for invalid settings. No token is requested from them.
         let usual = || Endpoint::parse(Cloud::ALL[0].authority).expect("the table has URLs");
         let authority = parts.authority.clone().unwrap_or_else(usual);
         let principal = |identity: Option<(&Identity, Owner)>| {
-            let stand_in = Identity::AzureCli { tenant: None };
-            let (known, owner) = identity.unwrap_or((&stand_in, Owner::App));
+            let placeholder = Identity::AzureCli { tenant: None };
+            let (known, owner) = identity.unwrap_or((&placeholder, Owner::App));
             let (authority, http) = (authority.clone(), http.clone());
             TokenSource {
                 is_known: identity.is_some(),
                 credential: Arc::new(Credential::new(known.clone(), owner, authority, http, clock)),
-                principal: Principal::of(known, owner, app.map(str::to_owned)),
+                principal: Principal::new(known, owner, app.map(str::to_owned)),
             }
         };
         let app = principal(parts.identity.as_ref().map(|own| (own, Owner::App)));
@@ -148,44 +148,44 @@ impl<'a> Checkup<'a> {
             Some(SourceIdentity::Separate(identity)) => Some(principal(Some((identity, Owner::Source)))),
             None => Some(principal(None)),
         };
-        Self { parts, clock, watch: SkewProbe::over(http.clone(), clock), http, app, source, is_azure, tell }
+        Self { parts, clock, skew: SkewProbe::new(http.clone(), clock), http, app, source, is_azure, report }
     }
 
-    async fn check(&mut self, send: bool) {
+    async fn run(&mut self, send: bool) {
         self.defender().await;
         self.sink(send).await;
         self.state().await;
-        (self.tell)(skew::judge(self.watch.ahead()));
+        (self.report)(skew::finding(self.skew.ahead()));
     }
 
-    /// Principal asks Defender.
+    /// Returns the identity that calls Defender.
     fn source(&self) -> &TokenSource {
         self.source.as_ref().unwrap_or(&self.app)
     }
 
     fn not_checked(&mut self, checks: &[&'static str], why: &str) {
         for check in checks {
-            (self.tell)(Finding::not_checked(check, why));
+            (self.report)(Finding::not_checked(check, why));
         }
     }
 
-    /// Makes calls within [`PATIENCE`], under the eye of the watch.
+    /// Returns a caller for one service, which has [`SERVICE_TIMEOUT`] and measures the clock skew.
     fn caller(&self) -> Caller {
-        let deadline = Deadline::after(PATIENCE, Shutdown::default());
-        Caller::new(Http::InProcess(self.watch.clone()), self.clock, deadline, 1.0)
+        let deadline = Deadline::after(SERVICE_TIMEOUT, Shutdown::default());
+        Caller::new(Http::InProcess(self.skew.clone()), self.clock, deadline, 1.0)
     }
 
-    /// True when there is a token, whatever it is worth: what it opens, its API knows best.
-    async fn token(&mut self, api: Api, scope: &str) -> bool {
-        let principal = match api {
-            Api::Defender => self.source.as_mut().unwrap_or(&mut self.app),
-            Api::LogsIngestion => &mut self.app,
+    /// Checks the token of an API, and returns true if there is one, valid or not: the API decides what it accepts.
+    async fn token(&mut self, check: TokenCheck, scope: &str) -> bool {
+        let source = match check {
+            TokenCheck::Defender => self.source.as_mut().unwrap_or(&mut self.app),
+            TokenCheck::LogsIngestion => &mut self.app,
         };
-        if !principal.is_known || self.parts.authority.is_none() {
-            self.not_checked(&[api.check()], BAD_SETTINGS);
+        if !source.is_known || self.parts.authority.is_none() {
+            self.not_checked(&[check.name()], INVALID_SETTINGS);
             return false;
         }
-        let TokenSource { credential, principal, .. } = principal;
+        let TokenSource { credential, principal, .. } = source;
         let token = credential.token(scope).await;
         let finding = match &token {
             Ok(token) => {
@@ -193,20 +193,20 @@ impl<'a> Checkup<'a> {
                 if let Some(claims) = &claims {
                     principal.learn(claims);
                 }
-                token::judge(api, scope, claims.as_ref(), principal, self.clock.now())
+                token::finding(check, scope, claims.as_ref(), principal, self.clock.now())
             }
-            Err(error) => call_failure::of_token(api.check(), error, &principal.get_token()),
+            Err(error) => call_failure::token_finding(check.name(), error, &principal.get_token()),
         };
-        (self.tell)(finding);
+        (self.report)(finding);
         token.is_ok()
     }
 
-    /// One alert, and one machine.
+    /// Requests one alert and one machine.
     async fn defender(&mut self) {
-        let Parts { api_url: Some(url), api_scope: scope, .. } = self.parts else {
-            return self.not_checked(&[Api::Defender.check(), ALERTS, MACHINES], BAD_SETTINGS);
+        let PartialConfig { api_url: Some(url), api_scope: scope, .. } = self.parts else {
+            return self.not_checked(&[TokenCheck::Defender.name(), ALERTS, MACHINES], INVALID_SETTINGS);
         };
-        if !self.token(Api::Defender, scope).await {
+        if !self.token(TokenCheck::Defender, scope).await {
             return self.not_checked(&[ALERTS, MACHINES], NO_TOKEN);
         }
         let api = Defender::at(url.clone(), scope.clone(), self.source().credential.clone());
@@ -214,46 +214,46 @@ impl<'a> Checkup<'a> {
         let window = Window { from: to - azure_core::time::Duration::days(DAYS), to };
         let page = api.list(Query { window, skip: 0, top: 1 }, RetryPolicy::Full, &self.caller()).await;
         let alert = page.map(|page| page.elements.into_iter().next());
-        let finding = defender::judge_alert(&alert, DAYS, &self.source().principal);
-        (self.tell)(finding);
+        let finding = defender::alert_finding(&alert, DAYS, &self.source().principal);
+        (self.report)(finding);
 
         let alert = alert.ok().flatten().and_then(Result::ok);
-        let asked = alert.and_then(|alert| alert.machine_id);
-        let machine = match &asked {
+        let requested = alert.and_then(|alert| alert.machine_id);
+        let machine = match &requested {
             Some(id) => api.machine(id, &self.caller()).await.map(|found| found.and(Some(id.clone()))),
             None => api.any_machine(&self.caller()).await,
         };
-        let finding = defender::judge_machine(asked.as_deref(), &machine, &self.source().principal);
-        (self.tell)(finding);
+        let finding = defender::machine_finding(requested.as_deref(), &machine, &self.source().principal);
+        (self.report)(finding);
     }
 
-    /// A post that writes nothing, or with `send` one record.
+    /// Sends a request without records, or with `send` one test record.
     async fn sink(&mut self, send: bool) {
         let Some(config) = &self.parts.sink else {
-            return self.not_checked(&[sink::CHECK], BAD_SETTINGS);
+            return self.not_checked(&[sink::CHECK], INVALID_SETTINGS);
         };
         if let SinkConfig::LogsIngestion { scope, .. } = config
-            && !self.token(Api::LogsIngestion, scope).await
+            && !self.token(TokenCheck::LogsIngestion, scope).await
         {
             return self.not_checked(&[sink::CHECK], NO_TOKEN);
         }
         let now = self.clock.now();
-        let test_record = self.parts.shape.filter(|_| send).map(|shape| TestRecord::at(now, config, shape));
+        let test_record = self.parts.shape.filter(|_| send).map(|shape| TestRecord::new(now, config, shape));
         let body = test_record
             .as_ref()
-            .map_or(Bytes::from_static(sink::NOTHING), |test_record| test_record.body.clone());
-        // Whatever the mode, the test record was created and changed in the same moment.
+            .map_or(Bytes::from_static(sink::EMPTY), |test_record| test_record.body.clone());
+        // The mode does not matter: the test record has the same time of creation and change.
         let posted = Sink::new(config, Mode::Created, &self.app.credential).send(body, &self.caller()).await;
-        (self.tell)(sink::judge(config, &self.app.principal, test_record.as_ref(), &posted));
+        (self.report)(sink::finding(config, &self.app.principal, test_record.as_ref(), &posted));
     }
 
-    /// A document of our own, and the checkpoint as it is.
+    /// Writes a document of its own, and loads the checkpoint.
     async fn state(&mut self) {
         let checks = [state::CHECK, state::CHECKPOINT];
         let Some(config) = &self.parts.state else {
-            return self.not_checked(&checks, BAD_SETTINGS);
+            return self.not_checked(&checks, INVALID_SETTINGS);
         };
-        if is_opened_by_own_identity(config) && !self.app.is_known {
+        if uses_own_identity(config) && !self.app.is_known {
             return self.not_checked(&checks, NO_TOKEN);
         }
         let now = self.clock.now();
@@ -261,11 +261,11 @@ impl<'a> Checkup<'a> {
             Ok(store) => (store.place().to_owned(), store.probe(now).await, Some(store)),
             Err(error) => (String::new(), Err(error), None),
         };
-        (self.tell)(state::judge_store(config, &place, &self.app.principal, self.is_azure, &probed));
+        (self.report)(state::store_finding(config, &place, &self.app.principal, self.is_azure, &probed));
         let (Some(store), Ok(())) = (store, probed) else {
             return self.not_checked(&[state::CHECKPOINT], "the store does not work");
         };
         let loaded = store.load().await;
-        (self.tell)(state::judge_checkpoint(config, &self.app.principal, now, &loaded));
+        (self.report)(state::checkpoint_finding(config, &self.app.principal, now, &loaded));
     }
 }

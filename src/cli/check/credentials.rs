@@ -1,4 +1,4 @@
-//! What can be said about the credentials before they are used.
+//! The credentials, before they are used.
 
 use super::finding::Finding;
 use crate::config::{Identity, SourceIdentity, settings::Settings};
@@ -6,20 +6,20 @@ use crate::config::{Identity, SourceIdentity, settings::Settings};
 /// The name of the check.
 pub const CHECK: &str = "credentials";
 
-/// What the settings tell beyond the identities themselves.
+/// What an identity needs from its environment.
 #[derive(Debug)]
-pub struct Surroundings {
-    /// The Function App this runs in, by `WEBSITE_SITE_NAME`.
+pub struct CredentialEnvironment {
+    /// The name of the Function App, `WEBSITE_SITE_NAME`; `None` outside Azure.
     pub app: Option<String>,
-    /// True when `IDENTITY_HEADER` is there, without which the managed identity's endpoint gives nothing.
+    /// True if `IDENTITY_HEADER` is set, which the endpoint of the managed identity requires.
     pub has_identity_header: bool,
-    /// Why the federated token's file cannot be read, if it cannot.
+    /// Why the file of the federated token cannot be read; `None` if it can.
     pub file_problem: Option<String>,
 }
 
-impl Surroundings {
-    /// Looks around for what `identities` need.
-    pub fn of(identities: &[&Identity], settings: &Settings) -> Self {
+impl CredentialEnvironment {
+    /// Finds what `identities` need.
+    pub fn new(identities: &[&Identity], settings: &Settings) -> Self {
         let file = identities.iter().find_map(|identity| match identity {
             Identity::WorkloadIdentity { file, .. } => Some(file),
             _ => None,
@@ -32,48 +32,48 @@ impl Surroundings {
     }
 }
 
-/// What both identities are, and whether they can work here. The app's own is told when there is no other, or
-/// something needs it: the sink or the state.
-pub fn judge_both(
+/// Returns the findings about both identities: which they are, and whether they can work here. The app's own is left out if
+/// Defender has another one and neither sink nor state need it.
+pub fn findings(
     source: &SourceIdentity,
     own: &Identity,
-    is_own_needed: bool,
-    around: &Surroundings,
+    needs_own: bool,
+    environment: &CredentialEnvironment,
 ) -> Vec<Finding> {
     match source {
-        SourceIdentity::Own => vec![judge(own, "", around)],
+        SourceIdentity::Own => vec![finding(own, "", environment)],
         SourceIdentity::Separate(source) => {
-            let mut findings = vec![judge(source, "Defender: ", around)];
-            findings.extend(is_own_needed.then(|| judge(own, "sink and state: ", around)));
+            let mut findings = vec![finding(source, "Defender: ", environment)];
+            findings.extend(needs_own.then(|| finding(own, "sink and state: ", environment)));
             findings
         }
     }
 }
 
-/// What the identity is that is used `for_what`, and whether it can work here.
-fn judge(identity: &Identity, for_what: &str, around: &Surroundings) -> Finding {
-    let ok = |what: String| Finding::ok(CHECK, format!("{for_what}{what}"));
+/// Returns the finding about an identity. `prefix` says what the identity is for.
+fn finding(identity: &Identity, prefix: &str, environment: &CredentialEnvironment) -> Finding {
+    let ok = |what: String| Finding::ok(CHECK, format!("{prefix}{what}"));
     match identity {
         Identity::ClientSecret { tenant, client, .. } => {
             ok(format!("a client secret of the app {client} in the tenant {tenant}"))
         }
-        Identity::WorkloadIdentity { tenant, client, file } => match &around.file_problem {
+        Identity::WorkloadIdentity { tenant, client, file } => match &environment.file_problem {
             None => ok(format!(
                 "workload identity: the token of {} for the app {client} in the tenant {tenant}",
                 file.display()
             )),
             Some(problem) => Finding::failure(
                 CHECK,
-                format!("{for_what}the federated token {} cannot be read: {problem}", file.display()),
+                format!("{prefix}the federated token {} cannot be read: {problem}", file.display()),
                 "check AZURE_FEDERATED_TOKEN_FILE, and that the workload identity webhook has mounted the token",
             ),
         },
         Identity::ManagedIdentity { .. } | Identity::TrustsManagedIdentity { .. }
-            if !around.has_identity_header =>
+            if !environment.has_identity_header =>
         {
             Finding::failure(
                 CHECK,
-                format!("{for_what}IDENTITY_ENDPOINT is set, but IDENTITY_HEADER is not"),
+                format!("{prefix}IDENTITY_ENDPOINT is set, but IDENTITY_HEADER is not"),
                 "unset IDENTITY_ENDPOINT outside Azure; in Azure the platform sets both",
             )
         }
@@ -83,14 +83,14 @@ fn judge(identity: &Identity, for_what: &str, around: &Surroundings) -> Finding 
         Identity::TrustsManagedIdentity { tenant, client, managed: None, .. } => Finding::warning(
             CHECK,
             format!(
-                "{for_what}the app {client} in the tenant {tenant}, by the token of the system-assigned managed identity, \
-                 which Entra ID does not take"
+                "{prefix}the app {client} in the tenant {tenant}, by the token of the system-assigned managed identity, \
+                 which Entra ID does not accept"
             ),
             format!(
                 "az functionapp identity assign --resource-group GROUP --name {} --identities RESOURCE_ID, and set \
                  MDATP_MANAGED_IDENTITY_CLIENT_ID to the client id of that user-assigned identity; or set \
                  MDATP_CLIENT_SECRET",
-                around.app.as_deref().unwrap_or("APP")
+                environment.app.as_deref().unwrap_or("APP")
             ),
         ),
         Identity::ManagedIdentity { client: Some(client) } => {
@@ -99,16 +99,16 @@ fn judge(identity: &Identity, for_what: &str, around: &Surroundings) -> Finding 
         Identity::ManagedIdentity { client: None } => {
             ok("the app's own (system-assigned) managed identity".to_owned())
         }
-        Identity::AzureCli { .. } => match &around.app {
+        Identity::AzureCli { .. } => match &environment.app {
             Some(app) => Finding::failure(
                 CHECK,
-                format!("{for_what}the Function App {app} has no identity, and no other credential is set"),
+                format!("{prefix}the Function App {app} has no identity, and no other credential is set"),
                 format!("az functionapp identity assign --resource-group GROUP --name {app}"),
             ),
             None => Finding::warning(
                 CHECK,
                 format!(
-                    "{for_what}your own sign-in with az login: what you may do says nothing about the app"
+                    "{prefix}your own sign-in with az login: your permissions say nothing about the app's"
                 ),
                 "check again as the app: set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or run the \
                  check where the app runs",
@@ -122,9 +122,10 @@ mod tests {
     use azure_core::credentials::Secret;
 
     use super::*;
-    use crate::cli::check::finding::Outcome;
+    use crate::cli::check::finding::CheckResult;
 
-    const HERE: Surroundings = Surroundings { app: None, has_identity_header: true, file_problem: None };
+    const HERE: CredentialEnvironment =
+        CredentialEnvironment { app: None, has_identity_header: true, file_problem: None };
 
     fn secret(secret: &str) -> Identity {
         let (tenant, client) = ("t1".to_owned(), "c1".to_owned());
@@ -136,31 +137,36 @@ mod tests {
     }
 
     #[test]
-    fn each_identity_is_named_and_its_usual_mistake_told() {
+    fn each_identity_is_named_with_its_usual_mistake() {
         let own = Identity::ManagedIdentity { client: None };
         let cli = Identity::AzureCli { tenant: None };
-        let headless = Surroundings { has_identity_header: false, ..HERE };
-        let lost = Surroundings { file_problem: Some("no such file".to_owned()), ..HERE };
-        let azure = Surroundings { app: Some("forward".to_owned()), ..HERE };
-        for (identity, around, result, part) in [
-            (secret("s3cret"), &HERE, Outcome::Ok, "the app c1 in the tenant t1"),
-            (file(), &HERE, Outcome::Ok, "/var/token"),
-            (file(), &lost, Outcome::Failure, "no such file"),
-            (Identity::ManagedIdentity { client: Some("c2".into()) }, &HERE, Outcome::Ok, "user-assigned"),
-            (own.clone(), &HERE, Outcome::Ok, "system-assigned"),
-            (own, &headless, Outcome::Failure, "IDENTITY_HEADER"),
-            (cli.clone(), &HERE, Outcome::Warning, "az login"),
-            (cli, &azure, Outcome::Failure, "forward has no identity"),
+        let headless = CredentialEnvironment { has_identity_header: false, ..HERE };
+        let lost = CredentialEnvironment { file_problem: Some("no such file".to_owned()), ..HERE };
+        let azure = CredentialEnvironment { app: Some("forward".to_owned()), ..HERE };
+        for (identity, environment, result, part) in [
+            (secret("s3cret"), &HERE, CheckResult::Ok, "the app c1 in the tenant t1"),
+            (file(), &HERE, CheckResult::Ok, "/var/token"),
+            (file(), &lost, CheckResult::Failure, "no such file"),
+            (
+                Identity::ManagedIdentity { client: Some("c2".into()) },
+                &HERE,
+                CheckResult::Ok,
+                "user-assigned",
+            ),
+            (own.clone(), &HERE, CheckResult::Ok, "system-assigned"),
+            (own, &headless, CheckResult::Failure, "IDENTITY_HEADER"),
+            (cli.clone(), &HERE, CheckResult::Warning, "az login"),
+            (cli, &azure, CheckResult::Failure, "forward has no identity"),
         ] {
-            let finding = judge(&identity, "", around);
-            assert!(finding.result == result && finding.message.contains(part), "{finding}");
-            assert_eq!(finding.mend.is_some(), result != Outcome::Ok, "{finding}");
-            assert!(!finding.message.contains("s3cret"), "{finding}");
+            let found = finding(&identity, "", environment);
+            assert!(found.result == result && found.message.contains(part), "{found}");
+            assert_eq!(found.fix.is_some(), result != CheckResult::Ok, "{found}");
+            assert!(!found.message.contains("s3cret"), "{found}");
         }
     }
 
     #[test]
-    fn both_identities_are_told_and_one_that_nothing_needs_is_not() {
+    fn both_identities_are_reported_and_an_unneeded_one_is_not() {
         let trusts = |managed: Option<&str>| {
             SourceIdentity::Separate(Identity::TrustsManagedIdentity {
                 tenant: "t2".into(),
@@ -170,7 +176,7 @@ mod tests {
             })
         };
         let own = Identity::ManagedIdentity { client: None };
-        let [defender, sink] = &judge_both(&trusts(Some("c3")), &own, true, &HERE)[..] else {
+        let [defender, sink] = &findings(&trusts(Some("c3")), &own, true, &HERE)[..] else {
             panic!("two findings")
         };
         assert_eq!(
@@ -178,13 +184,13 @@ mod tests {
             "Defender: the app c2 in the tenant t2, by the token of the user-assigned managed identity c3"
         );
         assert_eq!(sink.message, "sink and state: the app's own (system-assigned) managed identity");
-        assert_eq!((defender.result, sink.result), (Outcome::Ok, Outcome::Ok));
+        assert_eq!((defender.result, sink.result), (CheckResult::Ok, CheckResult::Ok));
 
         let cli = Identity::AzureCli { tenant: None };
-        let [system] = &judge_both(&trusts(None), &cli, false, &HERE)[..] else { panic!("one finding") };
-        assert_eq!(system.result, Outcome::Warning);
-        let mend = system.mend.as_deref().unwrap_or_default();
-        assert!(mend.contains("MDATP_MANAGED_IDENTITY_CLIENT_ID"), "{system}");
-        assert_eq!(judge_both(&SourceIdentity::Own, &cli, false, &HERE).len(), 1);
+        let [system] = &findings(&trusts(None), &cli, false, &HERE)[..] else { panic!("one finding") };
+        assert_eq!(system.result, CheckResult::Warning);
+        let fix = system.fix.as_deref().unwrap_or_default();
+        assert!(fix.contains("MDATP_MANAGED_IDENTITY_CLIENT_ID"), "{system}");
+        assert_eq!(findings(&SourceIdentity::Own, &cli, false, &HERE).len(), 1);
     }
 }

@@ -1,6 +1,6 @@
-//! What Defender's answers mean. Pure.
+//! The findings about Defender's responses. Pure.
 
-use super::{call_failure, finding::Finding, fix::Principal};
+use super::{call_failure, finding::Finding, principal::Principal};
 use crate::{
     http::{advice::Advice, call::CallError},
     record::alert::{Alert, InvalidAlert},
@@ -12,8 +12,8 @@ pub const ALERTS: &str = "defender-alerts";
 /// The name of the check of the machines.
 pub const MACHINES: &str = "defender-machines";
 
-/// What came when one alert of the last `days` was asked for.
-pub fn judge_alert(
+/// Returns the finding about the request for one alert of the last `days`.
+pub fn alert_finding(
     alert: &Result<Option<Result<Alert, InvalidAlert>>, CallError>,
     days: i64,
     principal: &Principal,
@@ -22,31 +22,32 @@ pub fn judge_alert(
         Ok(Some(Ok(alert))) => {
             Finding::ok(ALERTS, format!("read one of the alerts of the last {days} days: {}", alert.id))
         }
-        Ok(None) => Finding::ok(ALERTS, format!("Defender answers; it has no alert of the last {days} days")),
+        Ok(None) => {
+            Finding::ok(ALERTS, format!("Defender answers; there is no alert in the last {days} days"))
+        }
         Ok(Some(Err(InvalidAlert { reason, .. }))) => Finding::warning(
             ALERTS,
-            format!("the first element of the list is no alert: {reason}"),
-            "none needed: such elements are kept under set-aside/; see mdatp-forward set-aside list",
+            format!("the first element of the list is not an alert: {reason}"),
+            "nothing to fix: such elements are set aside; see mdatp-forward set-aside list",
         ),
-        Err(error) => call_failure::of_call(ALERTS, error, |advice| grant(principal, advice)),
+        Err(error) => call_failure::call_finding(ALERTS, error, |advice| grant(principal, advice)),
     }
 }
 
-/// What came when the machine `asked` of an alert, or any one, was asked for.
-pub fn judge_machine(
-    asked: Option<&str>,
+/// Returns the finding about the request for the machine of an alert, or for any machine if `requested` is `None`.
+pub fn machine_finding(
+    requested: Option<&str>,
     machine: &Result<Option<String>, CallError>,
     principal: &Principal,
 ) -> Finding {
-    match (machine, asked) {
+    match (machine, requested) {
         (Ok(Some(id)), Some(_)) => Finding::ok(MACHINES, format!("read that alert's machine: {id}")),
         (Ok(Some(id)), None) => Finding::ok(MACHINES, format!("read one of the machines: {id}")),
-        (Ok(None), Some(id)) => Finding::ok(
-            MACHINES,
-            format!("Defender answers; it does not know that alert's machine {id} any more"),
-        ),
+        (Ok(None), Some(id)) => {
+            Finding::ok(MACHINES, format!("Defender answers; it no longer has that alert's machine {id}"))
+        }
         (Ok(None), None) => Finding::ok(MACHINES, "Defender answers; it has no machines"),
-        (Err(error), _) => call_failure::of_call(MACHINES, error, |advice| grant(principal, advice)),
+        (Err(error), _) => call_failure::call_finding(MACHINES, error, |advice| grant(principal, advice)),
     }
 }
 

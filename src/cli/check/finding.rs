@@ -1,4 +1,4 @@
-//! What a check found, for a reader and as JSON. Pure.
+//! The finding of a check, as a line and as JSON. Pure.
 
 use std::fmt;
 
@@ -6,77 +6,77 @@ use serde::Serialize;
 
 use crate::error_chain::one_line;
 
-/// How a check ended. The names are part of the contract with whoever reads the JSON.
+/// How a check ended. The names are part of the contract with the readers of `check --json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Outcome {
+pub enum CheckResult {
     /// It works.
     Ok,
-    /// It works, or may work, but somebody should look.
+    /// It works or may work, but needs attention.
     Warning,
     /// It does not work.
     Failure,
 }
 
-/// One thing that was checked.
+/// What one check found. The names of its members are part of the contract with the readers of `check --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What was checked.
+    /// The name of the check.
     pub check: &'static str,
-    /// How that ended.
-    pub result: Outcome,
+    /// How the check ended.
+    pub result: CheckResult,
     /// What was found.
     pub message: String,
-    /// What to do about it: the setting, role or command.
-    pub mend: Option<String>,
+    /// What to do: the setting, role or command. `None` if there is nothing to do.
+    pub fix: Option<String>,
 }
 
 /// All findings, as `check --json` prints them.
 #[derive(Debug, Serialize)]
 pub struct Findings {
-    /// In the order of the checks.
+    /// The findings, in the order of the checks.
     pub findings: Vec<Finding>,
-    /// The worst of them.
-    pub result: Outcome,
+    /// The worst result.
+    pub result: CheckResult,
 }
 
 impl Finding {
-    /// It works.
+    /// Creates the finding of something that works.
     pub fn ok(check: &'static str, message: impl AsRef<str>) -> Self {
-        Self::new(check, Outcome::Ok, message.as_ref(), "")
+        Self::new(check, CheckResult::Ok, message.as_ref(), "")
     }
 
-    /// Somebody should look.
-    pub fn warning(check: &'static str, message: impl AsRef<str>, mend: impl AsRef<str>) -> Self {
-        Self::new(check, Outcome::Warning, message.as_ref(), mend.as_ref())
+    /// Creates the finding of something that needs attention. An empty `fix` is none.
+    pub fn warning(check: &'static str, message: impl AsRef<str>, fix: impl AsRef<str>) -> Self {
+        Self::new(check, CheckResult::Warning, message.as_ref(), fix.as_ref())
     }
 
-    /// It does not work.
-    pub fn failure(check: &'static str, message: impl AsRef<str>, mend: impl AsRef<str>) -> Self {
-        Self::new(check, Outcome::Failure, message.as_ref(), mend.as_ref())
+    /// Creates the finding of something that does not work. An empty `fix` is none.
+    pub fn failure(check: &'static str, message: impl AsRef<str>, fix: impl AsRef<str>) -> Self {
+        Self::new(check, CheckResult::Failure, message.as_ref(), fix.as_ref())
     }
 
-    /// Nobody knows, because something before it does not work.
+    /// Creates the finding of a check that was left out because something before it does not work.
     pub fn not_checked(check: &'static str, why: &str) -> Self {
-        Self::new(check, Outcome::Warning, &format!("not checked: {why}"), "")
+        Self::new(check, CheckResult::Warning, &format!("not checked: {why}"), "")
     }
 
-    fn new(check: &'static str, result: Outcome, message: &str, mend: &str) -> Self {
+    fn new(check: &'static str, result: CheckResult, message: &str, fix: &str) -> Self {
         const LONGEST: usize = 1_000;
-        // Some of it are a server's words, which must not forge a line.
-        let mend = Some(one_line(mend, LONGEST)).filter(|mend| !mend.is_empty());
-        Self { check, result, message: one_line(message, LONGEST), mend }
+        // Parts of it are texts of a service, which must not be able to forge a line.
+        let fix = Some(one_line(fix, LONGEST)).filter(|fix| !fix.is_empty());
+        Self { check, result, message: one_line(message, LONGEST), fix }
     }
 }
 
 impl From<Vec<Finding>> for Findings {
     fn from(findings: Vec<Finding>) -> Self {
-        let result = findings.iter().map(|finding| finding.result).max().unwrap_or(Outcome::Ok);
+        let result = findings.iter().map(|finding| finding.result).max().unwrap_or(CheckResult::Ok);
         Self { findings, result }
     }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for CheckResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Ok => "ok",
@@ -89,7 +89,7 @@ impl fmt::Display for Outcome {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:7}  {:17}  {}", self.result, self.check, self.message)?;
-        self.mend.iter().try_for_each(|mend| write!(f, "; mend: {mend}"))
+        self.fix.iter().try_for_each(|fix| write!(f, "; fix: {fix}"))
     }
 }
 
@@ -98,26 +98,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_finding_is_one_line_and_the_worst_counts() {
+    fn a_finding_is_one_line_and_the_worst_result_counts() {
         let findings = [
             Finding::ok("settings", "all read"),
             Finding::failure("sink", "it said:\r\nno", "MDATP_WORKSPACE_KEY"),
-            Finding::not_checked("clock", "nobody has answered"),
+            Finding::not_checked("clock", "no response"),
         ];
         let lines: Vec<_> = findings.iter().map(Finding::to_string).collect();
         assert_eq!(
             lines,
             [
                 "ok       settings           all read",
-                "failure  sink               it said: no; mend: MDATP_WORKSPACE_KEY",
-                "warning  clock              not checked: nobody has answered",
+                "failure  sink               it said: no; fix: MDATP_WORKSPACE_KEY",
+                "warning  clock              not checked: no response",
             ]
         );
         let json = serde_json::to_string(&Findings::from(findings[..2].to_vec())).expect("JSON");
         assert_eq!(
             json,
-            r#"{"findings":[{"check":"settings","result":"ok","message":"all read","mend":null},{"check":"sink","result":"failure","message":"it said: no","mend":"MDATP_WORKSPACE_KEY"}],"result":"failure"}"#
+            r#"{"findings":[{"check":"settings","result":"ok","message":"all read","fix":null},{"check":"sink","result":"failure","message":"it said: no","fix":"MDATP_WORKSPACE_KEY"}],"result":"failure"}"#
         );
-        assert_eq!(Findings::from(findings[2..].to_vec()).result, Outcome::Warning);
+        assert_eq!(Findings::from(findings[2..].to_vec()).result, CheckResult::Warning);
     }
 }

@@ -1,55 +1,59 @@
-//! Whether a proxy that is set for the services comes between the Functions host and this program. Pure.
+//! Whether a proxy for the services would also be used between the Functions host and this program. Pure.
 
 use super::finding::Finding;
 
 /// The name of the check.
 pub const CHECK: &str = "proxy";
 
-/// Where the host asks this program, and where it may have to ask for the tokens of its own identity.
+/// The addresses at which the host reaches this program, and may have to request the tokens of its own identity.
 const LOCAL: [&str; 2] = ["127.0.0.1", "localhost"];
 
-/// What the variables say that `get` reads. The host, of .NET, asks even its own machine by `HTTP_PROXY` or
-/// `ALL_PROXY`; this program does not, nor does it ask for a managed identity's tokens by any proxy. `is_host` is true
-/// where a host is to start it.
-pub fn judge(get: impl Fn(&str) -> Option<String>, is_host: bool) -> Finding {
+/// Returns the finding about the variables that `get` reads.
+///
+/// The host is written in .NET, which uses `HTTP_PROXY` or `ALL_PROXY` even for its own machine. This program does not, and
+/// requests a managed identity's tokens without a proxy. `is_host` is true if a host starts this program.
+pub fn finding(get: impl Fn(&str) -> Option<String>, is_host: bool) -> Finding {
     // .NET reads the name in lower case first.
     let either = |name: &str| get(&name.to_ascii_lowercase()).or_else(|| get(name));
     let Some(name) = ["HTTP_PROXY", "ALL_PROXY"].into_iter().find(|name| either(name).is_some()) else {
         return match either("HTTPS_PROXY") {
-            Some(_) => Finding::ok(CHECK, "services are asked by HTTPS_PROXY, loopback addresses are not"),
-            None => Finding::ok(CHECK, "none is set"),
+            Some(_) => Finding::ok(
+                CHECK,
+                "requests to services go through HTTPS_PROXY, requests to loopback addresses do not",
+            ),
+            None => Finding::ok(CHECK, "no proxy is set"),
         };
     };
     let no_proxy = either("NO_PROXY").unwrap_or_default();
     let names: Vec<_> = no_proxy.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
-    let lacking: Vec<_> = LOCAL.into_iter().filter(|host| !covers(&names, host)).collect();
-    if lacking.is_empty() {
+    let missing: Vec<_> = LOCAL.into_iter().filter(|host| !covers(&names, host)).collect();
+    if missing.is_empty() {
         return Finding::ok(CHECK, format!("{name} is set, and NO_PROXY has {}", LOCAL.join(" and ")));
     }
-    let mend = format!(
-        "set HTTPS_PROXY alone, which is all that the services need, or NO_PROXY={}",
-        [&names[..], &lacking].concat().join(",")
+    let fix = format!(
+        "set only HTTPS_PROXY, which is enough for the services, or NO_PROXY={}",
+        [&names[..], &missing].concat().join(",")
     );
-    let message = format!("{name} is set, and NO_PROXY does not have {}", lacking.join(" and "));
-    match (lacking.contains(&LOCAL[0]), is_host) {
+    let message = format!("{name} is set, and NO_PROXY does not have {}", missing.join(" and "));
+    match (missing.contains(&LOCAL[0]), is_host) {
         (true, is_host) => {
             let message = format!(
-                "{message}: the Functions host asks the proxy for this program, never finds it ready, and nothing runs"
+                "{message}: the Functions host connects to this program through the proxy, never finds it ready, and nothing runs"
             );
             match is_host {
-                true => Finding::failure(CHECK, message, mend),
-                false => Finding::warning(CHECK, message, mend),
+                true => Finding::failure(CHECK, message, fix),
+                false => Finding::warning(CHECK, message, fix),
             }
         }
         (false, _) => {
-            let message = format!("{message}: what the Functions host asks by that name goes to the proxy");
-            Finding::warning(CHECK, message, mend)
+            let message = format!("{message}: requests of the Functions host to that name go to the proxy");
+            Finding::warning(CHECK, message, fix)
         }
     }
 }
 
-/// True when .NET takes `host` for one of `names` (`HttpEnvironmentProxy` in dotnet/runtime): no wildcards and no
-/// ranges of addresses, and a dot in front says that names under it are meant too.
+/// Returns true if .NET matches `host` with one of `names` (`HttpEnvironmentProxy` in dotnet/runtime): wildcards and address
+/// ranges are not supported, and a leading dot includes the names below.
 fn covers(names: &[&str], host: &str) -> bool {
     names.iter().any(|name| name.strip_prefix('.').unwrap_or(name).eq_ignore_ascii_case(host))
 }
@@ -57,47 +61,63 @@ fn covers(names: &[&str], host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::check::finding::Outcome;
+    use crate::cli::check::finding::CheckResult;
 
     #[test]
-    fn a_proxy_for_http_that_takes_loopback_addresses_too_is_told() {
+    fn a_proxy_that_is_used_for_loopback_addresses_too_is_reported() {
         const PROXY: &str = "http://user:s3cret@proxy.example:3128";
         for (variables, result, part) in [
-            (&[][..], Outcome::Ok, "none is set"),
-            (&[("HTTPS_PROXY", PROXY)], Outcome::Ok, "HTTPS_PROXY"),
-            (&[("https_proxy", PROXY)], Outcome::Ok, "HTTPS_PROXY"),
-            (&[("HTTP_PROXY", PROXY)], Outcome::Failure, "HTTP_PROXY is set"),
-            (&[("http_proxy", PROXY)], Outcome::Failure, "HTTP_PROXY is set"),
-            (&[("all_proxy", PROXY)], Outcome::Failure, "ALL_PROXY is set"),
-            (&[("ALL_PROXY", PROXY), ("HTTPS_PROXY", PROXY)], Outcome::Failure, "ALL_PROXY is set"),
-            (&[("HTTP_PROXY", PROXY), ("NO_PROXY", "127.0.0.1,localhost")], Outcome::Ok, "NO_PROXY has"),
-            (&[("ALL_PROXY", PROXY), ("no_proxy", " LocalHost , 127.0.0.1,")], Outcome::Ok, "NO_PROXY has"),
-            (&[("HTTP_PROXY", PROXY), ("NO_PROXY", ".localhost,127.0.0.1")], Outcome::Ok, "NO_PROXY has"),
-            (&[("HTTP_PROXY", PROXY), ("NO_PROXY", "localhost")], Outcome::Failure, "not have 127.0.0.1:"),
-            (&[("HTTP_PROXY", PROXY), ("NO_PROXY", "127.0.0.1")], Outcome::Warning, "not have localhost:"),
-            (&[("HTTP_PROXY", PROXY), ("NO_PROXY", "*")], Outcome::Failure, "127.0.0.1 and localhost"),
-            (&[("HTTP_PROXY", PROXY), ("NO_PROXY", "127.0.0.0/8,localhost")], Outcome::Failure, "127.0.0.1"),
+            (&[][..], CheckResult::Ok, "no proxy is set"),
+            (&[("HTTPS_PROXY", PROXY)], CheckResult::Ok, "HTTPS_PROXY"),
+            (&[("https_proxy", PROXY)], CheckResult::Ok, "HTTPS_PROXY"),
+            (&[("HTTP_PROXY", PROXY)], CheckResult::Failure, "HTTP_PROXY is set"),
+            (&[("http_proxy", PROXY)], CheckResult::Failure, "HTTP_PROXY is set"),
+            (&[("all_proxy", PROXY)], CheckResult::Failure, "ALL_PROXY is set"),
+            (&[("ALL_PROXY", PROXY), ("HTTPS_PROXY", PROXY)], CheckResult::Failure, "ALL_PROXY is set"),
+            (&[("HTTP_PROXY", PROXY), ("NO_PROXY", "127.0.0.1,localhost")], CheckResult::Ok, "NO_PROXY has"),
+            (
+                &[("ALL_PROXY", PROXY), ("no_proxy", " LocalHost , 127.0.0.1,")],
+                CheckResult::Ok,
+                "NO_PROXY has",
+            ),
+            (&[("HTTP_PROXY", PROXY), ("NO_PROXY", ".localhost,127.0.0.1")], CheckResult::Ok, "NO_PROXY has"),
+            (
+                &[("HTTP_PROXY", PROXY), ("NO_PROXY", "localhost")],
+                CheckResult::Failure,
+                "not have 127.0.0.1:",
+            ),
+            (
+                &[("HTTP_PROXY", PROXY), ("NO_PROXY", "127.0.0.1")],
+                CheckResult::Warning,
+                "not have localhost:",
+            ),
+            (&[("HTTP_PROXY", PROXY), ("NO_PROXY", "*")], CheckResult::Failure, "127.0.0.1 and localhost"),
+            (
+                &[("HTTP_PROXY", PROXY), ("NO_PROXY", "127.0.0.0/8,localhost")],
+                CheckResult::Failure,
+                "127.0.0.1",
+            ),
         ] {
             let get = |name: &str| {
                 let found = variables.iter().find(|(other, _)| *other == name);
                 found.map(|(_, value)| (*value).to_owned())
             };
-            let finding = judge(get, true);
-            assert!(finding.result == result && finding.message.contains(part), "{variables:?}: {finding}");
-            assert!(!finding.to_string().contains("s3cret"), "{finding}");
-            let without_host = if result == Outcome::Ok { Outcome::Ok } else { Outcome::Warning };
-            assert_eq!(judge(get, false).result, without_host, "{variables:?}");
+            let found = finding(get, true);
+            assert!(found.result == result && found.message.contains(part), "{variables:?}: {found}");
+            assert!(!found.to_string().contains("s3cret"), "{found}");
+            let without_host = if result == CheckResult::Ok { CheckResult::Ok } else { CheckResult::Warning };
+            assert_eq!(finding(get, false).result, without_host, "{variables:?}");
         }
     }
 
     #[test]
-    fn the_mend_keeps_what_no_proxy_has() {
+    fn the_fix_keeps_what_no_proxy_has() {
         let get = |name: &str| match name {
             "HTTP_PROXY" => Some("http://proxy.example".to_owned()),
             "NO_PROXY" => Some("localhost, .example".to_owned()),
             _ => None,
         };
-        let mend = judge(get, true).mend.expect("a mend");
-        assert!(mend.ends_with("NO_PROXY=localhost,.example,127.0.0.1"), "{mend}");
+        let fix = finding(get, true).fix.expect("a fix");
+        assert!(fix.ends_with("NO_PROXY=localhost,.example,127.0.0.1"), "{fix}");
     }
 }

@@ -1,13 +1,13 @@
-//! What is wrong with the settings, one finding each. Pure.
+//! The problems with the settings, one finding each. Pure.
 
 use super::finding::Finding;
-use crate::config::{Config, Problem, SettingsError, SinkConfig};
+use crate::config::{Config, SettingProblem, SettingsError, SinkConfig};
 
 /// The name of the check.
 pub const CHECK: &str = "settings";
 
-/// Each problem that reading the settings brought; one finding too when there was none.
-pub fn judge(config: Result<Config, SettingsError>) -> Vec<Finding> {
+/// Returns a finding for each problem with the settings, or one for settings without a problem.
+pub fn findings(config: Result<Config, SettingsError>) -> Vec<Finding> {
     match config {
         Ok(config) => {
             let sink = match &config.sink {
@@ -18,12 +18,12 @@ pub fn judge(config: Result<Config, SettingsError>) -> Vec<Finding> {
             };
             vec![Finding::ok(CHECK, format!("all read: from {} to {sink}", config.api_url))]
         }
-        Err(SettingsError(problems)) => problems.iter().map(of).collect(),
+        Err(SettingsError(problems)) => problems.iter().map(finding).collect(),
     }
 }
 
-fn of(problem: &Problem) -> Finding {
-    let mend = match (&problem.fix, &problem.setting) {
+fn finding(problem: &SettingProblem) -> Finding {
+    let fix = match (&problem.fix, &problem.setting) {
         (Some(fix), _) => fix.clone(),
         (None, Some(name)) => format!(
             "set {name}; in Azure: az functionapp config appsettings set --resource-group GROUP --name APP \
@@ -31,39 +31,37 @@ fn of(problem: &Problem) -> Finding {
         ),
         (None, None) => String::new(),
     };
-    Finding::failure(CHECK, Problem { fix: None, ..problem.clone() }.to_string(), mend)
+    Finding::failure(CHECK, problem.without_fix(), fix)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::check::finding::Outcome;
+    use crate::cli::check::finding::CheckResult;
 
     #[test]
     fn each_problem_is_a_failure_with_its_setting() {
-        let findings =
-            judge(Config::parse(&[("MDATP_MODE", "all"), ("MDATP_STATE", "file:s")].into_iter().collect()));
-        let [sink, mode] = &findings[..] else { panic!("two problems: {findings:?}") };
+        let found = findings(Config::parse(
+            &[("MDATP_MODE", "all"), ("MDATP_STATE", "file:s")].into_iter().collect(),
+        ));
+        let [sink, mode] = &found[..] else { panic!("two problems: {found:?}") };
         assert!(sink.message.contains("no sink is configured"), "{sink}");
         assert!(mode.message.starts_with("MDATP_MODE must be"), "{mode}");
-        assert!(
-            mode.mend.as_ref().is_some_and(|mend| mend.ends_with("--settings MDATP_MODE=VALUE")),
-            "{mode}"
-        );
-        assert!(findings.iter().all(|finding| finding.result == Outcome::Failure));
-        assert!(findings.iter().all(|finding| finding.mend.is_some()), "{findings:?}");
+        assert!(mode.fix.as_ref().is_some_and(|fix| fix.ends_with("--settings MDATP_MODE=VALUE")), "{mode}");
+        assert!(found.iter().all(|finding| finding.result == CheckResult::Failure));
+        assert!(found.iter().all(|finding| finding.fix.is_some()), "{found:?}");
     }
 
     #[test]
-    fn a_reference_is_told_with_what_makes_it_resolve() {
+    fn a_reference_is_reported_with_what_makes_it_resolve() {
         let settings = [("MDATP_STATE", "file:s"), ("MDATP_LOG_FORMAT", "@Microsoft.KeyVault(VaultName=v)")];
-        let findings = judge(Config::parse(&settings.into_iter().collect()));
-        let reference = findings.iter().find(|finding| finding.message.starts_with("MDATP_LOG_FORMAT"));
+        let found = findings(Config::parse(&settings.into_iter().collect()));
+        let reference = found.iter().find(|finding| finding.message.starts_with("MDATP_LOG_FORMAT"));
         let reference = reference.expect("a finding");
         assert_eq!(
             reference.message,
             "MDATP_LOG_FORMAT is a Key Vault reference that App Service has not resolved"
         );
-        assert!(reference.mend.as_ref().is_some_and(|mend| mend.contains("Key Vault Secrets User")));
+        assert!(reference.fix.as_ref().is_some_and(|fix| fix.contains("Key Vault Secrets User")));
     }
 }

@@ -1,15 +1,11 @@
-//! What a post that writes nothing, or one test record, says about the sink. Pure.
+//! The finding about the sink, from a request without records or with one test record. Pure.
 
 use azure_core::time::{OffsetDateTime, to_rfc3339};
 use bytes::Bytes;
 use http::StatusCode;
 use serde_json::json;
 
-use super::{
-    call_failure,
-    finding::Finding,
-    fix::{self, Principal, WORKSPACE_KEYS},
-};
+use super::{call_failure, finding::Finding, principal::Principal, show};
 use crate::{
     config::SinkConfig,
     http::{
@@ -25,21 +21,21 @@ use crate::{
 /// The name of the check.
 pub const CHECK: &str = "sink";
 
-/// A post without records: signed or authorized like any other, and nothing to write.
-pub const NOTHING: &[u8] = b"[]";
+/// The body of a request without records: signed or authorized like any other, with nothing to write.
+pub const EMPTY: &[u8] = b"[]";
 
-/// A record that nobody can take for an alert, and where it will be found.
+/// A record that cannot be mistaken for an alert, and the query that finds it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct TestRecord {
-    /// The post's body.
+    /// The request's body.
     pub body: Bytes,
     /// The query that finds it.
     pub query: String,
 }
 
 impl TestRecord {
-    /// The record of this moment, as `sink` takes records in `shape`.
-    pub fn at(now: OffsetDateTime, sink: &SinkConfig, shape: Shape) -> Self {
+    /// Creates a test record of the time `now` for `sink`, in `shape`.
+    pub fn new(now: OffsetDateTime, sink: &SinkConfig, shape: Shape) -> Self {
         let time = to_rfc3339(&now);
         let id = format!("mdatp-forward-check-{}", time.replace(':', ""));
         let alert = json!({
@@ -51,10 +47,10 @@ impl TestRecord {
             "lastUpdateTime": time,
         });
         let text = alert.to_string();
-        let object = Object::parse(text.as_bytes()).expect("it was written just now");
+        let object = Object::parse(text.as_bytes()).expect("it was serialized just now");
         let stamp = format!("\"{time}\"");
         let (stamp, table, column) = match sink {
-            // The service makes a column of each member, with its type at the end.
+            // The service creates a column for each member, with a suffix for its type.
             SinkConfig::DataCollector { log_name, .. } => (None, format!("{log_name}_CL"), "id_s"),
             SinkConfig::LogsIngestion { stream, .. } => {
                 (Some(stamp.as_str()), stream.trim_start_matches("Custom-").to_owned(), shape.id())
@@ -66,14 +62,14 @@ impl TestRecord {
     }
 }
 
-/// What came of the post of `test_record`, or of the one without records.
-pub fn judge(
+/// Returns the finding about the request with `test_record`, or about the request without records.
+pub fn finding(
     sink: &SinkConfig,
     principal: &Principal,
     test_record: Option<&TestRecord>,
     sent: &Result<Sent, CallError>,
 ) -> Finding {
-    let (name, place, took) = match sink {
+    let (name, place, accepted) = match sink {
         SinkConfig::DataCollector { log_name, .. } => {
             (Service::DataCollector.name(), format!("{log_name}_CL"), "the signature")
         }
@@ -82,45 +78,50 @@ pub fn judge(
         }
     };
     match (sent, test_record) {
-        (Ok(_), None) => Finding::ok(CHECK, format!("{name} accepts {took} for {place}; nothing was sent")),
+        (Ok(_), None) => {
+            Finding::ok(CHECK, format!("{name} accepts {accepted} for {place}; nothing was sent"))
+        }
         (Ok(_), Some(TestRecord { query, .. })) => Finding::ok(
             CHECK,
-            format!("{name} has accepted one test record; within minutes it is in {query}"),
+            format!("{name} accepted one test record; in a few minutes this query finds it: {query}"),
         ),
-        (Err(CallError::Rejected(refusal)), None) if is_about_nothing(refusal) => Finding::ok(
+        (Err(CallError::Rejected(refusal)), None) if is_about_empty_body(refusal) => Finding::ok(
             CHECK,
-            format!("{name} accepts {took} for {place}; it refuses an empty post, which was all there was"),
+            format!("{name} accepts {accepted} for {place}; it rejects only that the request has no records"),
         ),
-        // What this service says to an empty post is nowhere written, but what it says to wrong settings is.
+        // The response to a request without records is not documented, but those to wrong settings are known.
         (Err(CallError::Rejected(refusal)), None)
             if refusal.service == Service::LogsIngestion
                 && refusal.status == StatusCode::BAD_REQUEST
                 && !refusal.is_about_settings() =>
         {
-            let message =
-                format!("{name} lets us in and answered 400 to an empty post ({})", refusal.detail.message);
-            Finding::warning(CHECK, message, "let one test record decide: mdatp-forward check --send")
+            let message = format!(
+                "{name} accepts the token, and answered 400 to a request without records ({})",
+                refusal.detail.message
+            );
+            Finding::warning(CHECK, message, "send one test record: mdatp-forward check --send")
         }
-        (Err(error), _) => call_failure::of_call(CHECK, error, |advice| command(sink, principal, advice)),
+        (Err(error), _) => {
+            call_failure::call_finding(CHECK, error, |advice| command(sink, principal, advice))
+        }
     }
 }
 
-/// The command that shows or does what is advised; `None` where there is none.
+/// Returns the command that shows or does what is advised.
 fn command(sink: &SinkConfig, principal: &Principal, advice: Advice) -> Option<String> {
     match (advice, sink) {
         (Advice::GrantPublisherRole, SinkConfig::LogsIngestion { rule, .. }) => Some(principal.publish(rule)),
         (Advice::RuleEndpoint | Advice::IngestionNetwork | Advice::IngestionOtherThanRole, _) => {
-            Some(fix::rule_endpoint())
+            Some(show::rule_endpoint())
         }
-        (Advice::RuleAddress | Advice::RuleStream | Advice::RuleId, _) => Some(fix::rule()),
-        (Advice::WorkspaceKey, _) => Some(WORKSPACE_KEYS.to_owned()),
+        (Advice::RuleAddress | Advice::RuleStream | Advice::RuleId, _) => Some(show::rule()),
+        (Advice::WorkspaceKey, _) => Some(show::WORKSPACE_KEYS.to_owned()),
         _ => None,
     }
 }
 
-/// True for the Data Collector's complaint about what is in a post, which comes after its look at the
-/// signature.
-fn is_about_nothing(refusal: &ErrorResponse) -> bool {
+/// Returns true if the Data Collector API rejects the content of a request, which it reads after checking the signature.
+fn is_about_empty_body(refusal: &ErrorResponse) -> bool {
     refusal.service == Service::DataCollector
         && refusal.status == StatusCode::BAD_REQUEST
         && refusal.detail.code() == Some("InvalidDataFormat")
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_marked_record_is_in_the_shape_of_all_others() {
+    fn the_test_record_is_in_the_shape_of_all_others() {
         let now = parse_rfc3339("2026-11-24T06:00:00Z").expect("a time");
         let [collector, ingestion] = sinks();
         let id = "mdatp-forward-check-2026-11-24T060000Z";
@@ -163,7 +164,7 @@ mod tests {
             (&ingestion, Shape::Classic, r#"[{"TimeGenerated":"2026-11-24T06:00:00Z","#, "id_s"),
             (&ingestion, Shape::Union, r#"[{"TimeGenerated":"2026-11-24T06:00:00Z","#, "id"),
         ] {
-            let test_record = TestRecord::at(now, sink, shape);
+            let test_record = TestRecord::new(now, sink, shape);
             let text = String::from_utf8(test_record.body.to_vec()).expect("text");
             assert!(text.starts_with(start) && text.contains(&format!("\"{id}\"")), "{text}");
             assert!(text.contains("no alert") && text.contains("Informational"), "{text}");

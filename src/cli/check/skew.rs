@@ -1,4 +1,4 @@
-//! How far this machine's clock is from the services': a look at the Date header of every reply.
+//! The difference between this machine's clock and the services' clocks, from the Date header of every response.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,29 +14,29 @@ use crate::{
 /// The name of the check.
 pub const CHECK: &str = "clock";
 
-/// Up to here a difference may be the way of the reply.
-const UNSEEN: Duration = Duration::minutes(1);
+/// The largest difference without a warning: it may come from the time that a response takes.
+const TOLERATED: Duration = Duration::minutes(1);
 
-/// Beyond, the Data Collector API does not accept a date (facts D2), and tokens may count as expired or not
-/// yet good.
-const HARMFUL: Duration = Duration::minutes(15);
+/// The largest difference that does no harm. Beyond it, the Data Collector API may reject the date of a request (its limit is
+/// not documented; 15 minutes are usual in Azure), and tokens may count as expired or not yet valid.
+const HARMLESS: Duration = Duration::minutes(15);
 
-/// The network, with an eye on the services' clocks.
+/// The network, which also measures the difference to the services' clocks.
 #[derive(Debug)]
 pub struct SkewProbe {
     http: Http,
     clock: Clock,
-    /// How far our clock is ahead, by the reply that differs least: a slow one says less.
+    /// How far this machine's clock is ahead, by the response with the smallest difference: a slow response adds to it.
     ahead: Mutex<Option<Duration>>,
 }
 
 impl SkewProbe {
-    /// Looks over the shoulder of `http`.
-    pub fn over(http: Http, clock: Clock) -> Arc<Self> {
+    /// Creates a probe of all requests over `http`.
+    pub fn new(http: Http, clock: Clock) -> Arc<Self> {
         Arc::new(Self { http, clock, ahead: Mutex::default() })
     }
 
-    /// How far our clock is ahead of theirs; none while nobody has said the time.
+    /// Returns how far this machine's clock is ahead; `None` before any response.
     pub fn ahead(&self) -> Option<Duration> {
         *self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -61,39 +61,41 @@ impl Exchange for SkewProbe {
     }
 }
 
-/// What it means that our clock is so far `ahead`.
-pub fn judge(ahead: Option<Duration>) -> Finding {
+/// Returns the finding of a clock that is so far `ahead`.
+pub fn finding(ahead: Option<Duration>) -> Finding {
     let Some(ahead) = ahead else {
-        return Finding::not_checked(CHECK, "no service has told its time");
+        return Finding::not_checked(CHECK, "no response from any service");
     };
     let side = if ahead.is_negative() { "behind" } else { "ahead of" };
     let message = format!("this machine's clock is {} s {side} the services'", ahead.abs().whole_seconds());
-    let mend = "set the clock right: timedatectl set-ntp true";
+    let fix = "set the clock: timedatectl set-ntp true";
     match ahead.abs() {
-        apart if apart <= UNSEEN => Finding::ok(CHECK, "this machine's clock agrees with the services'"),
-        apart if apart <= HARMFUL => Finding::warning(CHECK, message, mend),
-        _ => Finding::failure(CHECK, message, mend),
+        difference if difference <= TOLERATED => {
+            Finding::ok(CHECK, "this machine's clock agrees with the services'")
+        }
+        difference if difference <= HARMLESS => Finding::warning(CHECK, message, fix),
+        _ => Finding::failure(CHECK, message, fix),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::check::finding::Outcome;
+    use crate::cli::check::finding::CheckResult;
 
     #[test]
-    fn a_minute_is_nothing_a_quarter_of_an_hour_is_too_much() {
+    fn a_minute_is_tolerated_and_more_than_a_quarter_of_an_hour_is_a_failure() {
         for (seconds, result, part) in [
-            (0, Outcome::Ok, "agrees"),
-            (60, Outcome::Ok, "agrees"),
-            (-61, Outcome::Warning, "61 s behind"),
-            (900, Outcome::Warning, "900 s ahead of"),
-            (901, Outcome::Failure, "901 s ahead of"),
-            (-7200, Outcome::Failure, "7200 s behind"),
+            (0, CheckResult::Ok, "agrees"),
+            (60, CheckResult::Ok, "agrees"),
+            (-61, CheckResult::Warning, "61 s behind"),
+            (900, CheckResult::Warning, "900 s ahead of"),
+            (901, CheckResult::Failure, "901 s ahead of"),
+            (-7200, CheckResult::Failure, "7200 s behind"),
         ] {
-            let finding = judge(Some(Duration::seconds(seconds)));
-            assert!(finding.result == result && finding.message.contains(part), "{finding}");
+            let found = finding(Some(Duration::seconds(seconds)));
+            assert!(found.result == result && found.message.contains(part), "{found}");
         }
-        assert!(judge(None).message.contains("not checked"));
+        assert!(finding(None).message.contains("not checked"));
     }
 }

@@ -1,4 +1,4 @@
-//! What Microsoft has announced the end of. Pure.
+//! Whether Microsoft has announced the end of support for what is used. Pure.
 
 use super::finding::Finding;
 use crate::{config::SinkConfig, sink::data_collector::END_OF_SUPPORT};
@@ -6,12 +6,12 @@ use crate::{config::SinkConfig, sink::data_collector::END_OF_SUPPORT};
 /// The name of the check.
 pub const CHECK: &str = "support";
 
-/// What is known of the sink's future.
-pub fn judge(sink: &SinkConfig) -> Finding {
+/// Returns the finding about the support of `sink`.
+pub fn finding(sink: &SinkConfig) -> Finding {
     match sink {
         SinkConfig::LogsIngestion { .. } => Finding::ok(
             CHECK,
-            "no end is announced for what is used: alerts, machines, the Logs Ingestion API",
+            "no end of support is announced for the APIs in use: alerts, machines, Logs Ingestion",
         ),
         SinkConfig::DataCollector { .. } => Finding::warning(
             CHECK,

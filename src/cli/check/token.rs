@@ -1,30 +1,31 @@
-//! Whether a token is the one that its API wants, before the API is asked. Pure.
+//! Whether a token is the one that its API needs, before the API is called. Pure.
 
 use std::time::Duration;
 
 use azure_core::time::OffsetDateTime;
 
-use super::{finding::Finding, fix::Principal};
+use super::{finding::Finding, principal::Principal};
 use crate::http::claims::Claims;
 
-/// The audience of the XDR API beside Defender's: tokens are issued for it, with other roles (facts A2).
+/// The audience of the Microsoft Defender XDR API, whose tokens do not open Defender for Endpoint's API: they have other
+/// application roles.
 const XDR: &str = "https://api.security.microsoft.com";
 
-/// A token that is good for less cannot be kept for the next run.
+/// The shortest lifetime of a token without a warning, in seconds. A shorter-lived token cannot be kept for the next run.
 const SHORT: i64 = 5 * 60;
 
-/// An API that takes tokens.
+/// The check of the token of an API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Api {
-    /// Defender for Endpoint, whose application roles are in the token.
+pub enum TokenCheck {
+    /// Defender for Endpoint: its application roles are in the token.
     Defender,
-    /// The Logs Ingestion API, whose roles are not.
+    /// The Logs Ingestion API: its roles are not in the token.
     LogsIngestion,
 }
 
-impl Api {
-    /// The name of the check of its token.
-    pub fn check(self) -> &'static str {
+impl TokenCheck {
+    /// Returns the name of the check.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Defender => "defender-token",
             Self::LogsIngestion => "sink-token",
@@ -39,59 +40,61 @@ impl Api {
     }
 }
 
-/// What a token for `scope` that makes these claims is worth. The worst is told.
-pub fn judge(
-    api: Api,
+/// Returns the most serious finding about a token for `scope` with these claims; `None`: they cannot be read.
+pub fn finding(
+    api: TokenCheck,
     scope: &str,
     claims: Option<&Claims>,
     principal: &Principal,
     now: OffsetDateTime,
 ) -> Finding {
-    let check = api.check();
+    let check = api.name();
     let Some(claims) = claims else {
-        let message = format!("there is a token for {scope}, of a form that only its API can read");
+        let message = format!("there is a token for {scope}, in a form that only the API can read");
         return Finding::ok(check, message);
     };
     let aud = claims.aud.trim_end_matches('/');
     let left = claims.exp.map(|exp| exp.saturating_sub(now.unix_timestamp()));
     if let Some(ago) = left.filter(|left| *left <= 0) {
-        let message = format!("the token for {aud} expired {} ago as it came", time(-ago));
-        return Finding::failure(check, message, "set this machine's clock right: timedatectl set-ntp true");
+        let message = format!("the token for {aud} was issued already expired, {} ago", time(-ago));
+        return Finding::failure(check, message, "set this machine's clock: timedatectl set-ntp true");
     }
-    if api == Api::Defender && aud == XDR {
+    if api == TokenCheck::Defender && aud == XDR {
         return Finding::failure(
             check,
-            format!("the token is for {aud}, another API whose roles do not open Defender for Endpoint's"),
+            format!(
+                "the token is for {aud}, another API: its roles do not give access to Defender for Endpoint's"
+            ),
             "unset MDATP_API_SCOPE, or set it to https://api.securitycenter.microsoft.com/.default",
         );
     }
     let lacking = claims.missing_roles();
-    if api == Api::Defender && !lacking.is_empty() {
+    if api == TokenCheck::Defender && !lacking.is_empty() {
         let message = format!("{}, not {}", claims.describe(), lacking.join(" and "));
         if claims.is_of_user() {
             return Finding::warning(
                 check,
                 message,
-                "none needed if Defender answers: a user has other rights",
+                "nothing to fix if Defender answers: a user has other permissions",
             );
         }
-        let mut mend = principal.grant_roles();
+        let mut fix = principal.grant_roles();
         if principal.is_managed {
-            mend.push_str(" (its tokens keep their old roles for up to a day)");
+            fix.push_str(" (a token keeps its old roles for up to a day)");
         }
-        return Finding::failure(check, message, mend);
+        return Finding::failure(check, message, fix);
     }
     let what = match api {
-        Api::Defender => claims.describe(),
-        Api::LogsIngestion => format!("there is a token for {aud}"),
+        TokenCheck::Defender => claims.describe(),
+        TokenCheck::LogsIngestion => format!("there is a token for {aud}"),
     };
     let message = left.map_or(what.clone(), |left| format!("{what}, for {}", time(left)));
     if aud != scope.trim_end_matches("/.default").trim_end_matches('/') && aud.contains("://") {
         let setting = api.scope_setting();
-        Finding::warning(check, format!("{message}; it was asked for {scope}"), format!("check {setting}"))
+        Finding::warning(check, format!("{message}; the request was for {scope}"), format!("check {setting}"))
     } else if left.is_some_and(|left| left < SHORT) {
-        let mend = "look for a token lifetime policy in Entra ID that makes tokens this short";
-        Finding::warning(check, message, mend)
+        let fix = "look for a token lifetime policy in Entra ID that makes tokens short-lived";
+        Finding::warning(check, message, fix)
     } else {
         Finding::ok(check, message)
     }
@@ -105,7 +108,7 @@ fn time(seconds: i64) -> String {
 mod tests {
     use super::*;
     use crate::{
-        cli::check::finding::Outcome,
+        cli::check::finding::CheckResult,
         config::{Identity, Owner},
     };
 
@@ -118,62 +121,67 @@ mod tests {
     }
 
     fn managed() -> Principal {
-        Principal::of(&Identity::ManagedIdentity { client: None }, Owner::App, None)
+        Principal::new(&Identity::ManagedIdentity { client: None }, Owner::App, None)
     }
 
-    /// The finding of a token at the second 1,000.
-    fn at(api: Api, claims: &Claims) -> Finding {
+    /// Returns the finding about a token at the second 1,000.
+    fn at(api: TokenCheck, claims: &Claims) -> Finding {
         let now = OffsetDateTime::from_unix_timestamp(1_000).expect("a time");
         let principal = managed();
-        let scope = if api == Api::Defender { DEFENDER } else { MONITOR };
-        judge(api, scope, Some(claims), &principal, now)
+        let scope = if api == TokenCheck::Defender { DEFENDER } else { MONITOR };
+        finding(api, scope, Some(claims), &principal, now)
     }
 
     #[test]
-    fn audience_roles_and_expiry_are_told_the_worst_first() {
+    fn the_most_serious_problem_of_audience_roles_and_expiry_is_reported() {
         const AUD: &str = "https://api.securitycenter.microsoft.com";
         const BOTH: [&str; 2] = ["Alert.Read.All", "Machine.Read.All"];
         for (claims, result, part) in [
             (
                 claims(AUD, &BOTH, 4_600),
-                Outcome::Ok,
+                CheckResult::Ok,
                 "holds the roles Alert.Read.All, Machine.Read.All, for 1h",
             ),
-            (claims(AUD, &["Alert.ReadWrite.All", "Machine.ReadWrite.All"], 4_600), Outcome::Ok, "ReadWrite"),
-            (claims(AUD, &BOTH[..1], 4_600), Outcome::Failure, "not Machine.Read.All"),
+            (
+                claims(AUD, &["Alert.ReadWrite.All", "Machine.ReadWrite.All"], 4_600),
+                CheckResult::Ok,
+                "ReadWrite",
+            ),
+            (claims(AUD, &BOTH[..1], 4_600), CheckResult::Failure, "not Machine.Read.All"),
             (
                 claims(AUD, &[], 4_600),
-                Outcome::Failure,
+                CheckResult::Failure,
                 "no application roles, not Alert.Read.All and Machine",
             ),
-            (claims(AUD, &BOTH, 1_299), Outcome::Warning, "for 4m 59s"),
-            (claims(AUD, &BOTH, 1_300), Outcome::Ok, "for 5m"),
-            (claims(AUD, &[], 940), Outcome::Failure, "expired 1m ago"),
-            (claims(XDR, &[], 4_600), Outcome::Failure, "another API"),
-            (claims("https://other.example/", &BOTH, 4_600), Outcome::Warning, "it was asked for"),
-            // Some tokens name their resource by its id.
-            (claims("fc780465-2017-40d4-a0c5-307022471b92", &BOTH, 4_600), Outcome::Ok, "fc780465"),
+            (claims(AUD, &BOTH, 1_299), CheckResult::Warning, "for 4m 59s"),
+            (claims(AUD, &BOTH, 1_300), CheckResult::Ok, "for 5m"),
+            (claims(AUD, &[], 940), CheckResult::Failure, "already expired, 1m ago"),
+            (claims(XDR, &[], 4_600), CheckResult::Failure, "another API"),
+            (claims("https://other.example/", &BOTH, 4_600), CheckResult::Warning, "the request was for"),
+            // Some tokens name the resource by its id.
+            (claims("fc780465-2017-40d4-a0c5-307022471b92", &BOTH, 4_600), CheckResult::Ok, "fc780465"),
         ] {
-            let finding = at(Api::Defender, &claims);
+            let finding = at(TokenCheck::Defender, &claims);
             assert!(finding.result == result && finding.message.contains(part), "{finding}");
-            assert_eq!(finding.mend.is_some(), result != Outcome::Ok, "{finding}");
+            assert_eq!(finding.fix.is_some(), result != CheckResult::Ok, "{finding}");
         }
     }
 
     #[test]
     fn a_user_needs_no_application_roles() {
         let user = Claims { scp: Some("user_impersonation".to_owned()), ..claims("https://a", &[], 4_600) };
-        assert_eq!(at(Api::Defender, &user).result, Outcome::Warning);
+        assert_eq!(at(TokenCheck::Defender, &user).result, CheckResult::Warning);
     }
 
     #[test]
-    fn the_sinks_token_needs_no_roles_in_it() {
-        let finding = at(Api::LogsIngestion, &claims("https://monitor.azure.com/", &[], 4_600));
+    fn the_sinks_token_needs_no_roles() {
+        let finding = at(TokenCheck::LogsIngestion, &claims("https://monitor.azure.com/", &[], 4_600));
         assert_eq!(
             finding,
             Finding::ok("sink-token", "there is a token for https://monitor.azure.com, for 1h")
         );
-        let opaque = judge(Api::LogsIngestion, MONITOR, None, &managed(), OffsetDateTime::UNIX_EPOCH);
-        assert_eq!(opaque.result, Outcome::Ok);
+        let opaque =
+            super::finding(TokenCheck::LogsIngestion, MONITOR, None, &managed(), OffsetDateTime::UNIX_EPOCH);
+        assert_eq!(opaque.result, CheckResult::Ok);
     }
 }

@@ -1,31 +1,31 @@
-//! Where the marks of an axis are: at round numbers, spans and times.
+//! The marks of an axis, at round numbers, durations and times.
 
 use azure_core::time::OffsetDateTime;
 
-/// The steps between marks that a reader can count in.
+/// The steps between the marks of durations and times, in seconds.
 const SPANS: [u64; 22] = [
     1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400,
     172_800, 604_800, 1_209_600, 2_592_000,
 ];
 
-/// An axis of amounts, from zero up.
+/// An axis of numbers, from zero up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Axis {
-    /// The value of its end; at least one.
+    /// The value at its end; at least one.
     pub end: u64,
-    /// The values of its marks, zero too.
+    /// The values of its marks, including zero.
     pub marks: Vec<u64>,
 }
 
 impl Axis {
-    /// An axis for numbers up to `most`, with at most five marks above zero.
+    /// Creates an axis for numbers up to `most`, with at most five marks above zero.
     pub fn of_counts(most: u64) -> Self {
         let powers = (0..19).map(|power| 10_u64.pow(power));
         let steps = powers.flat_map(|power| [1, 2, 5].map(|digit| power * digit));
         Self::with_step(most, steps)
     }
 
-    /// An axis for so many seconds.
+    /// Creates an axis for up to `most` seconds.
     pub fn of_seconds(most: u64) -> Self {
         let last = SPANS[SPANS.len() - 1];
         let beyond = (1..60).map(|doubled| last << doubled.min(40));
@@ -42,7 +42,7 @@ impl Axis {
     }
 }
 
-/// The marks of a time axis from `from` to `to`, at most five, each with its label.
+/// Returns the marks of a time axis from `from` to `to`, at most five, each with its label.
 pub fn times(from: OffsetDateTime, to: OffsetDateTime) -> Vec<(OffsetDateTime, String)> {
     let (begin, end) = (from.unix_timestamp(), to.unix_timestamp());
     let long = SPANS.into_iter().filter(|step| *step >= 60).map(u64::cast_signed);
@@ -55,7 +55,7 @@ pub fn times(from: OffsetDateTime, to: OffsetDateTime) -> Vec<(OffsetDateTime, S
     step.into_iter().flat_map(marks).filter_map(at).map(|time| (time, label(time))).collect()
 }
 
-/// The hour, or the day where one begins.
+/// Returns the hour, or the day at its beginning.
 fn label(time: OffsetDateTime) -> String {
     match (time.hour(), time.minute()) {
         (0, 0) => format!("{} {}", time.day(), month(time)),
@@ -63,12 +63,12 @@ fn label(time: OffsetDateTime) -> String {
     }
 }
 
-/// The month's name, as short as it can be.
+/// Returns the first three letters of the month's name.
 pub fn month(time: OffsetDateTime) -> String {
     time.month().to_string().chars().take(3).collect()
 }
 
-/// A mark of an axis of seconds, in the largest unit that it is a whole number of.
+/// Returns the label of a mark of seconds, in the largest unit of which it is a multiple.
 pub fn span(seconds: u64) -> String {
     let units = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
     let unit = units.into_iter().find(|(length, _)| seconds > 0 && seconds.is_multiple_of(*length));

@@ -1,4 +1,4 @@
-//! The two plots of the page: how far behind each run left delivery, and how many alerts it listed and sent.
+//! The two plots of the page: the lag at the end of each run, and the alerts that it listed and sent.
 
 use azure_core::time::OffsetDateTime;
 
@@ -7,11 +7,11 @@ use super::{
     grouped, moment,
     plot::{Look, Plot},
 };
-use crate::{report::RunResult, state::history::HistoryEntry, status::span as words};
+use crate::{count::Count, report::RunResult, state::history::HistoryEntry, status::span as words};
 
 const FAILED: Look = Look("failed");
 
-/// Both plots.
+/// Returns both plots.
 pub fn charts(runs: &[HistoryEntry], now: OffsetDateTime) -> String {
     let Some(first) = runs.first().map(|entry| entry.start) else { return String::new() };
     let shown: Vec<_> =
@@ -64,12 +64,17 @@ fn figure(name: &str, title: &str, key: &str, plot: Plot) -> String {
     )
 }
 
-/// What there is to say of an entry when somebody points at it.
+/// Returns the tooltip of an entry.
 fn title(entry: &HistoryEntry) -> String {
     let HistoryEntry { result, read, sent, set_aside, .. } = entry;
     let when = match entry.last {
         Some(last) => {
-            format!("{} to {}: {} runs without news", moment(entry.start), moment(last), entry.runs)
+            format!(
+                "{} to {}: {} without new alerts",
+                moment(entry.start),
+                moment(last),
+                Count(entry.runs, "run")
+            )
         }
         None => moment(entry.start),
     };

@@ -1,8 +1,8 @@
-//! A text inside the page's markup. What a server or an alert says must never become a part of it.
+//! Text inside the page's markup. What a service or an alert says must never become markup.
 
 use std::fmt::{self, Write};
 
-/// Writes `self.0` so that it can stand between tags and in a quoted attribute.
+/// Displays `self.0` so that it can be put between tags and in a quoted attribute.
 pub struct Escaped<T>(pub T);
 
 impl<T: fmt::Display> fmt::Display for Escaped<T> {
@@ -21,7 +21,7 @@ impl fmt::Write for Escaping<'_, '_> {
             '>' => self.0.write_str("&gt;"),
             '"' => self.0.write_str("&quot;"),
             '\'' => self.0.write_str("&#39;"),
-            // HTML has no way to write them.
+            // HTML has no form for control characters.
             c if c.is_control() => self.0.write_char('\u{fffd}'),
             c => self.0.write_char(c),
         })

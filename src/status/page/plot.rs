@@ -1,7 +1,7 @@
-//! What all plots have in common: a frame with both axes, and places in it.
+//! A plot: a frame with both axes, and points in it.
 //!
-//! Lengths along the time axis are percentages and all others are pixels, so a plot takes whatever width there is
-//! and its letters keep their size.
+//! Lengths along the time axis are percentages and all others are pixels, so a plot fills the width of the page and its
+//! text keeps its size.
 
 use std::fmt::Write;
 
@@ -12,21 +12,21 @@ use super::{
     escaped::Escaped,
 };
 
-/// The room above the plot for half of the uppermost label, and below it for the times. That for the labels beside it
-/// is a margin in the style sheet.
+/// The space above the plot for half of the top label, and below it for the times, in pixels. The space for the labels
+/// beside it is a margin in the style sheet.
 const ABOVE: f64 = 12.0;
 const BELOW: f64 = 26.0;
 
-/// What lies before it is in the table: the newest runs should not be crowded into a corner.
+/// The longest time that is plotted, so that the newest runs have room. Earlier runs are in the table.
 pub const LONGEST: Duration = Duration::days(7);
 
-/// So that there is something to divide by, and a whole minute to name.
+/// The shortest time that is plotted: more than zero, and with a whole minute to label.
 const SHORTEST: Duration = Duration::minutes(10);
 
-/// The room left and right, in percent: a mark at the very end is whole.
+/// The space on the left and on the right, in percent, so that a point at the end is not cut.
 const BESIDE: f64 = 2.0;
 
-/// A plot that is being drawn.
+/// A plot in the making.
 pub struct Plot {
     body: String,
     from: OffsetDateTime,
@@ -35,12 +35,12 @@ pub struct Plot {
     end: u64,
 }
 
-/// What is drawn, by its look in the style sheet.
+/// The class of an element, which has its look in the style sheet.
 #[derive(Clone, Copy)]
 pub struct Look(pub &'static str);
 
 impl Plot {
-    /// A frame that ends at `now` and begins with the first run.
+    /// Creates a frame that ends at `now` and begins with the first run.
     pub fn new(
         first: OffsetDateTime,
         now: OffsetDateTime,
@@ -71,7 +71,7 @@ impl Plot {
         plot
     }
 
-    /// A line from one point to another; what lies before the plot begins with it.
+    /// Adds a line from one point to another. Its part before the plot is drawn at the plot's beginning.
     pub fn line(
         &mut self,
         Look(look): Look,
@@ -86,19 +86,19 @@ impl Plot {
         ));
     }
 
-    /// A dot.
+    /// Adds a dot.
     pub fn dot(&mut self, Look(look): Look, time: OffsetDateTime, value: u64, title: &str) {
         let (x, y, title) = (self.x(time), self.y(value), titled(title));
         self.add(format_args!(r#"<circle class="{look}" cx="{x:.2}%" cy="{y:.1}" r="3">{title}</circle>"#));
     }
 
-    /// A cross: it is told from a dot without colours.
+    /// Adds a cross, which differs from a dot without colours too.
     pub fn cross(&mut self, Look(look): Look, time: OffsetDateTime, value: u64, title: &str) {
         let (x, y, title) = (self.x(time), self.y(value) + 5.5, titled(title));
         self.add(format_args!(r#"<text class="{look}" x="{x:.2}%" y="{y:.1}">×{title}</text>"#));
     }
 
-    /// The finished picture, named by the element of the id `name`.
+    /// Returns the SVG element, labelled by the element with the id `name`.
     pub fn finish(self, name: &str) -> String {
         let (height, body) = (ABOVE + self.height + BELOW, self.body);
         format!(
@@ -106,13 +106,13 @@ impl Plot {
         )
     }
 
-    /// In percent of the width.
+    /// Returns the place of `time` in percent of the width.
     fn x(&self, time: OffsetDateTime) -> f64 {
         let part = (time - self.from).as_seconds_f64() / (self.to - self.from).as_seconds_f64();
         BESIDE + part.clamp(0.0, 1.0) * (100.0 - 2.0 * BESIDE)
     }
 
-    /// In pixels from the top.
+    /// Returns the place of `value` in pixels from the top.
     #[expect(clippy::cast_precision_loss, reason = "a fraction of a pixel is enough")]
     fn y(&self, value: u64) -> f64 {
         ABOVE + self.height * (1.0 - value.min(self.end) as f64 / self.end as f64)

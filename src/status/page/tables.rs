@@ -1,14 +1,15 @@
-//! The tables of the page. Each scrolls in its own box where it is wider than the screen.
+//! The tables of the page. Each scrolls in its own box if it is wider than the screen.
 
 use super::{Status, element, escaped::Escaped, grouped};
 use crate::{
+    count::Count,
     report::RunResult,
     state::history::HistoryEntry,
-    status::{Aside, Calls, span},
+    status::{CallCounts, SetAsideSummary, span},
 };
 use azure_core::time::to_rfc3339;
 
-/// A table with a caption and named columns; a name that begins with `#` is of numbers.
+/// Returns a table with a caption and named columns. A name that begins with `#` is that of a column of numbers.
 fn table(caption: &str, columns: &[&str], rows: &[String]) -> String {
     let name = caption.to_lowercase().replace(' ', "-");
     let head = columns.iter().map(|column| match column.strip_prefix('#') {
@@ -31,11 +32,11 @@ fn table(caption: &str, columns: &[&str], rows: &[String]) -> String {
     )
 }
 
-/// The runs, the newest first.
+/// Returns the runs, newest first.
 pub fn runs(runs: &[HistoryEntry]) -> String {
     let columns = ["Began", "Result", "#Listed", "#Sent", "#Set aside", "#Machines", "#Took", "#Lag"];
     match runs {
-        [] => "<section><h2>Runs</h2>\n<p>No run is written down yet.</p></section>\n".to_owned(),
+        [] => "<section><h2>Runs</h2>\n<p>No run is recorded yet.</p></section>\n".to_owned(),
         runs => table("Runs", &columns, &runs.iter().rev().map(run).collect::<Vec<_>>()),
     }
 }
@@ -44,9 +45,9 @@ fn run(entry: &HistoryEntry) -> String {
     let began = match entry.last {
         None => element(entry.start),
         Some(last) => format!(
-            "{} <small>{} runs without news from {}</small>",
+            "{} <small>{} without new alerts since {}</small>",
             element(last),
-            entry.runs,
+            Count(entry.runs, "run"),
             element(entry.start)
         ),
     };
@@ -72,19 +73,19 @@ fn run(entry: &HistoryEntry) -> String {
     )
 }
 
-/// A row of words below another one, across all columns.
+/// Returns a row of text below another row, across all columns.
 fn words(text: &str, columns: usize) -> String {
     format!("<tr class=\"words\"><td colspan=\"{columns}\"><p>{}</p></td></tr>\n", Escaped(text))
 }
 
-/// A count; nothing to see is told apart from something.
+/// Returns a cell with a count. Zero has a look of its own.
 fn number(count: u64) -> String {
     let class = if count == 0 { "number none" } else { "number" };
     format!("<td class=\"{class}\">{}</td>", grouped(count))
 }
 
-/// What is set aside.
-pub fn set_aside(Aside { count, newest }: &Aside) -> String {
+/// Returns the documents that are set aside.
+pub fn set_aside(SetAsideSummary { count, newest }: &SetAsideSummary) -> String {
     if newest.is_empty() {
         return "<section><h2>Set aside</h2>\n<p>Nothing is set aside.</p></section>\n".to_owned();
     }
@@ -103,13 +104,14 @@ pub fn set_aside(Aside { count, newest }: &Aside) -> String {
     let more = match count.saturating_sub(newest.len()) {
         0 => String::new(),
         more => {
-            format!("<p>And {more} older ones: <code>mdatp-forward set-aside list</code> has them.</p>\n")
+            let more = Count(more as u64, "older document");
+            format!("<p>And {more}: see <code>mdatp-forward set-aside list</code>.</p>\n")
         }
     };
     table("Set aside", &["Alert", "When", "#Bytes"], &rows) + &more
 }
 
-/// Where the state is, and what else it holds.
+/// Returns the location of the state, and what else it contains.
 pub fn state(status: &Status) -> String {
     let mut rows = Vec::new();
     let mut row = |name: &str, value: &str| {
@@ -122,23 +124,23 @@ pub fn state(status: &Status) -> String {
     row("Checkpoint", &status.place);
     if let Some(damage) = &status.damage {
         row("Damage", damage);
-        row("Way out", "mdatp-forward state reset --to TIME, or mend the document");
+        row("Fix", "mdatp-forward state reset --to TIME, or repair the document");
     }
     for (name, time, note) in [
         ("Watermark", status.watermark, "everything before is delivered or set aside"),
-        ("Known from", status.known_from, "nothing before is looked at again"),
+        ("Known from", status.known_from, "nothing earlier is listed again"),
     ] {
         if let Some(time) = time {
             row(name, &format!("{}: {note}", to_rfc3339(&time)));
         }
     }
     if let Some(remembered) = status.remembered {
-        row("Remembered", &format!("{remembered} alerts"));
+        row("Remembered", &Count(remembered as u64, "alert").to_string());
     }
-    for (api, Calls { last_minute, last_hour }) in &status.quota {
+    for (api, CallCounts { last_minute, last_hour }) in &status.quota {
         row(
             &api.to_string(),
-            &format!("{last_minute} calls in the last minute, {last_hour} in the last hour"),
+            &format!("{} in the last minute, {last_hour} in the last hour", Count(*last_minute, "call")),
         );
     }
     table("State", &["What", "Is"], &rows)

@@ -7,7 +7,9 @@ use std::{
     path::Path,
 };
 
-use mdatp_forward::testing::{Config, Identity, Settings, SinkConfig, SourceIdentity, StateConfig, Vault};
+use mdatp_forward::testing::{
+    Config, Identity, ReferenceTarget, Settings, SinkConfig, SourceIdentity, StateConfig,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -177,7 +179,7 @@ impl Deployment {
 
         let platform = [("IDENTITY_ENDPOINT".to_owned(), "http://127.0.0.1:8081/msi/token".to_owned())];
         // App Service puts the secret in the place of the reference to it.
-        let resolved = |(name, value): (String, String)| match Vault::referred_to_by(&value) {
+        let resolved = |(name, value): (String, String)| match ReferenceTarget::referred_to_by(&value) {
             Some(_) => (name, "secret".to_owned()),
             None => (name, value),
         };

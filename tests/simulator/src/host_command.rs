@@ -13,8 +13,10 @@ use tokio::sync::Notify;
 
 /// The forwarder's own reader of the file, of which there is to be one only. This crate cannot depend on the
 /// forwarder, whose tests depend on it.
-#[path = "../../../src/config/local_settings.rs"]
-mod local_settings;
+#[path = "../../../src/config"]
+mod config {
+    pub(super) mod local_settings;
+}
 
 /// The options of `host`.
 #[derive(Debug, Args)]
@@ -62,7 +64,8 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
 /// The file's values, where the environment has none of that name.
 fn settings(file: &Path) -> Result<Vec<(String, String)>, String> {
     let text = std::fs::read(file).map_err(|problem| problem.to_string());
-    let read = text.and_then(|text| local_settings::values(&text).map_err(|problem| problem.to_string()));
+    let read =
+        text.and_then(|text| config::local_settings::values(&text).map_err(|problem| problem.to_string()));
     let values = read.map_err(|problem| format!("{}: {problem}", file.display()))?;
     let own = |(name, value)| {
         let outer = std::env::var_os(&name).and_then(|outer| outer.into_string().ok());

@@ -1,5 +1,6 @@
-//! The commands that mend what a check finds, with the names in them that are known. Pure.
+//! The identity that requests tokens, and the commands that give it access. Pure.
 
+use super::show::RULES;
 use crate::{
     config::{
         Identity, IdentitySettings, Owner, StateConfig,
@@ -10,37 +11,38 @@ use crate::{
     state::blob_error::BlobErrorKind,
 };
 
-/// `WindowsDefenderATP`, the same in every tenant (facts A3).
+/// The client id of the application `WindowsDefenderATP`, the same in every tenant.
 const DEFENDER_APP: &str = "fc780465-2017-40d4-a0c5-307022471b92";
 
-/// The application roles that reading takes, each with its id there (facts A3).
+/// The application roles that reading requires, each with its id in `WindowsDefenderATP` (`appRoles` of its service
+/// principal).
 const ROLES: [(&str, &str); 2] = [
     (READ_ROLES[0], "71fe6b80-7034-4028-9ed8-0f316df9c3ff"),
     (READ_ROLES[1], "ea8291d3-4b9a-44b5-bc3a-6cea3026dc79"),
 ];
 
-/// Principal asks for tokens, as the commands of Azure name it.
+/// An identity, as the commands of the Azure CLI name it.
 #[derive(Debug, Clone)]
 pub struct Principal {
-    /// The settings it is made of.
+    /// The names of the settings that configure it.
     settings: IdentitySettings,
-    /// The tenant in which an app registration asks, which for Defender may be another than its own.
+    /// The tenant in which an app registration requests tokens for Defender, which may differ from its own.
     tenant: Option<String>,
-    /// True when its proof is a managed identity's token.
+    /// True if its client assertion is a managed identity's token.
     trusts_managed: bool,
     /// The client id of an app registration or of a user-assigned identity.
     pub client: Option<String>,
-    /// The object id, known once a token has told it.
+    /// The object id; `None` until [`Self::learn`] has read it from a token.
     pub object: Option<String>,
     /// True for a managed identity.
     pub is_managed: bool,
-    /// The Function App this runs in.
+    /// The name of the Function App; `None` outside Azure.
     pub app: Option<String>,
 }
 
 impl Principal {
-    /// What the settings say.
-    pub fn of(identity: &Identity, owner: Owner, app: Option<String>) -> Self {
+    /// Creates the principal of `identity`.
+    pub fn new(identity: &Identity, owner: Owner, app: Option<String>) -> Self {
         let (client, tenant) = match identity {
             Identity::ClientSecret { client, tenant, .. }
             | Identity::WorkloadIdentity { client, tenant, .. }
@@ -61,7 +63,7 @@ impl Principal {
         }
     }
 
-    /// Learns what a token says.
+    /// Takes the object id from the claims of a token.
     pub fn learn(&mut self, claims: &Claims) {
         if claims.oid.is_some() {
             self.object.clone_from(&claims.oid);
@@ -72,7 +74,7 @@ impl Principal {
         self.object.as_deref().or(self.client.as_deref()).unwrap_or("OBJECT_ID_OF_THE_IDENTITY")
     }
 
-    /// Gives Defender's application roles.
+    /// Returns what grants Defender's application roles.
     pub fn grant_roles(&self) -> String {
         match (&self.client, self.is_managed) {
             (Some(client), false) => {
@@ -82,11 +84,11 @@ impl Principal {
                 );
                 match &self.tenant {
                     None => format!("{add} && az ad app permission admin-consent --id {client}"),
-                    // The command gives consent in the registration's own tenant only.
+                    // The command `admin-consent` works in the registration's own tenant only.
                     Some(tenant) => format!(
                         "{add} in the registration's own tenant, then admin consent in the tenant {tenant}: \
-                         https://login.microsoftonline.com/{tenant}/adminconsent?client_id={client} (of another cloud: \
-                         its own sign-in host)"
+                         https://login.microsoftonline.com/{tenant}/adminconsent?client_id={client} (in another cloud: \
+                         with its own sign-in host)"
                     ),
                 }
             }
@@ -94,12 +96,12 @@ impl Principal {
                 let app = self.app.as_deref().unwrap_or("APP");
                 format!("deploy/grant-roles.sh GROUP {app}")
             }
-            // There is no command for an identity that is neither app registration nor the app's own.
+            // The Azure CLI has no command for other identities.
             _ => format!("Graph's POST /servicePrincipals/{}/appRoleAssignments", self.assignee()),
         }
     }
 
-    /// Brings a token where the identity service does not say why there is none.
+    /// Returns the fix for a token that the identity service did not issue, without saying why.
     pub fn get_token(&self) -> String {
         let IdentitySettings { tenant, managed, .. } = self.settings;
         match (&self.client, self.is_managed) {
@@ -124,7 +126,7 @@ impl Principal {
         }
     }
 
-    /// Lets it send through the data collection rule with this immutable id.
+    /// Returns the command that lets it send through the data collection rule with this immutable id.
     pub fn publish(&self, rule: &str) -> String {
         self.assign(
             "Monitoring Metrics Publisher",
@@ -135,12 +137,12 @@ impl Principal {
         )
     }
 
-    /// The command that shows or mends why Blob Storage rejects a request; none where there is none.
+    /// Returns the command that shows or fixes why Blob Storage rejects a request, if there is one.
     pub fn unlock(&self, reason: BlobErrorKind, config: &StateConfig) -> Option<String> {
         let StateConfig::Blob { account, container, .. } = config else { return None };
         let name = &account.name;
         Some(match reason {
-            BlobErrorKind::Permission | BlobErrorKind::Credential => self.open(account),
+            BlobErrorKind::Permission | BlobErrorKind::Credential => self.grant_blobs(account),
             BlobErrorKind::Network => format!("az storage account network-rule list --account-name {name}"),
             BlobErrorKind::KeysNotAllowed => {
                 format!("az storage account show --name {name} --query allowSharedKeyAccess")
@@ -160,21 +162,21 @@ impl Principal {
         })
     }
 
-    /// Lets the program read and write the blobs of `account`.
-    fn open(&self, account: &BlobAccount) -> String {
+    /// Returns what lets the program read and write the blobs of `account`.
+    fn grant_blobs(&self, account: &BlobAccount) -> String {
         let name = &account.name;
         match &account.access {
             BlobAccess::Identity(identity) => {
-                // The storage may be opened by an identity of its own.
+                // The storage may have an identity of its own.
                 let own =
-                    identity.as_ref().map(|identity| Self::of(identity, Owner::Storage, self.app.clone()));
+                    identity.as_ref().map(|identity| Self::new(identity, Owner::Storage, self.app.clone()));
                 own.as_ref().unwrap_or(self).assign(
                     "Storage Blob Data Owner",
                     &format!("az storage account list --query \"[?name=='{name}'].id\" --output tsv"),
                 )
             }
             BlobAccess::Key(_) | BlobAccess::Sas(_) => format!(
-                "set AzureWebJobsStorage anew: az storage account show-connection-string --name {name} --output tsv"
+                "set AzureWebJobsStorage to the output of: az storage account show-connection-string --name {name} --output tsv"
             ),
         }
     }
@@ -183,31 +185,6 @@ impl Principal {
         let assignee = self.assignee();
         format!("az role assignment create --role \"{role}\" --assignee {assignee} --scope \"$({scope})\"")
     }
-}
-
-/// Shows the keys of the workspace.
-pub const WORKSPACE_KEYS: &str =
-    "az monitor log-analytics workspace get-shared-keys --resource-group GROUP --workspace-name WORKSPACE";
-
-/// The data collection rules of the subscription that the Azure CLI has chosen. The client itself fills in the braces and
-/// the cloud's address; its commands for rules are an extension that a fresh client does not have.
-const RULES: &str = "/subscriptions/{subscriptionId}/providers/Microsoft.Insights/dataCollectionRules";
-
-/// Shows what `MDATP_DCR_ID` and `MDATP_INGESTION_ENDPOINT` must be.
-pub fn rule() -> String {
-    show_rule("immutableId")
-}
-
-/// Shows which data collection endpoint the rule belongs to.
-pub fn rule_endpoint() -> String {
-    show_rule("dataCollectionEndpointId")
-}
-
-fn show_rule(property: &str) -> String {
-    format!(
-        "az rest --url \"{RULES}?api-version={API_VERSION}\" --query \"value[?name=='mdatp-forward'].\
-         [properties.{property}, properties.endpoints.logsIngestion]\""
-    )
 }
 
 #[cfg(test)]
@@ -219,18 +196,18 @@ mod tests {
 
     fn app() -> Principal {
         let (tenant, client) = ("t".to_owned(), "c1".to_owned());
-        Principal::of(&Identity::ClientSecret { tenant, client, secret: Secret::new("s") }, Owner::App, None)
+        Principal::new(&Identity::ClientSecret { tenant, client, secret: Secret::new("s") }, Owner::App, None)
     }
 
     #[test]
-    fn roles_are_granted_in_the_way_of_the_identity() {
+    fn roles_are_granted_by_the_kind_of_identity() {
         assert_eq!(
             app().grant_roles(),
             "az ad app permission add --id c1 --api fc780465-2017-40d4-a0c5-307022471b92 --api-permissions \
              71fe6b80-7034-4028-9ed8-0f316df9c3ff=Role ea8291d3-4b9a-44b5-bc3a-6cea3026dc79=Role && az ad app \
              permission admin-consent --id c1"
         );
-        let own = Principal::of(
+        let own = Principal::new(
             &Identity::ManagedIdentity { client: None },
             Owner::App,
             Some("forward".to_owned()),
@@ -238,16 +215,16 @@ mod tests {
         assert_eq!(own.grant_roles(), "deploy/grant-roles.sh GROUP forward");
         assert!(own.get_token().contains("identity show --resource-group GROUP --name forward"));
         let mut assigned =
-            Principal::of(&Identity::ManagedIdentity { client: Some("c2".to_owned()) }, Owner::App, None);
+            Principal::new(&Identity::ManagedIdentity { client: Some("c2".to_owned()) }, Owner::App, None);
         assigned.learn(&Claims { oid: Some("o2".to_owned()), ..Claims::default() });
         assert_eq!(assigned.grant_roles(), "Graph's POST /servicePrincipals/o2/appRoleAssignments");
     }
 
     #[test]
-    fn the_source_identity_has_settings_of_its_own_and_gets_its_consent_in_defenders_tenant() {
+    fn the_source_identity_has_its_own_settings_and_gets_consent_in_defenders_tenant() {
         let (tenant, client) = ("t2".to_owned(), "c2".to_owned());
         let secret = Identity::ClientSecret { tenant, client, secret: Secret::new("s") };
-        let source = Principal::of(&secret, Owner::Source, None);
+        let source = Principal::new(&secret, Owner::Source, None);
         let command = source.grant_roles();
         assert!(command.starts_with("az ad app permission add --id c2 "), "{command}");
         assert!(
@@ -258,11 +235,11 @@ mod tests {
     }
 
     #[test]
-    fn an_assignment_names_the_best_known_id_and_finds_its_scope_itself() {
-        let mut told = app();
-        told.learn(&Claims { oid: Some("o1".to_owned()), ..Claims::default() });
+    fn an_assignment_names_the_best_known_id_and_finds_its_scope() {
+        let mut known = app();
+        known.learn(&Claims { oid: Some("o1".to_owned()), ..Claims::default() });
         assert_eq!(
-            told.publish("dcr-0f"),
+            known.publish("dcr-0f"),
             "az role assignment create --role \"Monitoring Metrics Publisher\" --assignee o1 --scope \"$(az rest --url \
              \"/subscriptions/{subscriptionId}/providers/Microsoft.Insights/dataCollectionRules?api-version=2023-03-11\" \
              --query \"value[?properties.immutableId=='dcr-0f'].id\" --output tsv)\""
@@ -271,15 +248,15 @@ mod tests {
         let endpoint = Endpoint::parse("https://acme.blob.core.windows.net").expect("a URL");
         let mut account = BlobAccount { name: "acme".to_owned(), endpoint, access };
         assert_eq!(
-            app().open(&account),
+            app().grant_blobs(&account),
             "az role assignment create --role \"Storage Blob Data Owner\" --assignee c1 --scope \"$(az storage \
              account list --query \"[?name=='acme'].id\" --output tsv)\""
         );
         account.access =
             BlobAccess::Identity(Some(Identity::ManagedIdentity { client: Some("c9".to_owned()) }));
-        assert!(told.open(&account).contains("--assignee c9 "));
+        assert!(known.grant_blobs(&account).contains("--assignee c9 "));
         account.access = BlobAccess::Key(Secret::new("hidden"));
-        let command = app().open(&account);
+        let command = app().grant_blobs(&account);
         assert!(command.contains("show-connection-string --name acme") && !command.contains("hidden"));
     }
 }

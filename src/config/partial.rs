@@ -1,15 +1,18 @@
-//! The settings of each part of the program for itself: what is wrong with one leaves the others readable.
+//! The settings of each part of the program by itself: a problem with one part leaves the others readable. Pure.
 
-use super::{Cloud, Endpoint, Identity, Reader, Settings, Shape, SinkConfig, SourceIdentity, StateConfig};
+use super::{
+    Endpoint, Identity, Settings, SettingsReader, Shape, SinkConfig, SourceIdentity, StateConfig,
+    cloud::Cloud,
+};
 
-/// The parts that could be read.
+/// The settings of the parts that could be read; `None` for a part with a problem.
 #[derive(Debug)]
-pub struct Parts {
+pub struct PartialConfig {
     /// `MDATP_CLOUD`
     pub cloud: Option<Cloud>,
     /// The app's own identity.
     pub identity: Option<Identity>,
-    /// Who asks Defender.
+    /// The identity that calls Defender.
     pub source: Option<SourceIdentity>,
     /// `AZURE_AUTHORITY_HOST`
     pub authority: Option<Endpoint>,
@@ -17,7 +20,7 @@ pub struct Parts {
     pub api_url: Option<Endpoint>,
     /// `MDATP_API_SCOPE`
     pub api_scope: String,
-    /// `MDATP_SINK` and the settings of the sink chosen.
+    /// `MDATP_SINK` and the settings of the chosen sink.
     pub sink: Option<SinkConfig>,
     /// `MDATP_RECORD_SHAPE`
     pub shape: Option<Shape>,
@@ -25,11 +28,11 @@ pub struct Parts {
     pub state: Option<StateConfig>,
 }
 
-impl Parts {
-    /// Reads what can be read. In a cloud that is not known, nothing is where it is by default, so nothing is
-    /// taken to be anywhere but on this disk.
+impl PartialConfig {
+    /// Reads the parts. If the cloud is unknown, so are the addresses of its services, and only a state folder on the
+    /// local disk is left.
     pub fn read(settings: &Settings) -> Self {
-        let parts = Self::of(&mut Reader::of(settings));
+        let parts = Self::read_with(&mut SettingsReader::new(settings));
         if parts.cloud.is_some() {
             return parts;
         }
@@ -37,17 +40,18 @@ impl Parts {
         Self { authority: None, api_url: None, sink: None, state, ..parts }
     }
 
-    pub(super) fn of(read: &mut Reader<'_>) -> Self {
-        let known = read.one_of("MDATP_CLOUD", "public", &Cloud::ALL.map(|cloud| (cloud.name, cloud)));
+    /// Reads the parts and leaves the problems with `reader`.
+    pub(super) fn read_with(reader: &mut SettingsReader<'_>) -> Self {
+        let known = reader.one_of("MDATP_CLOUD", "public", &Cloud::ALL.map(|cloud| (cloud.name, cloud)));
         let cloud = known.unwrap_or(Cloud::ALL[0]);
-        let identity = read.identity();
-        let authority = read.endpoint("AZURE_AUTHORITY_HOST", cloud.authority);
-        let source = read.source(identity.as_ref(), authority.as_ref(), &cloud);
-        let api_url = read.endpoint("MDATP_API_URL", cloud.api_url);
-        let api_scope = read.text("MDATP_API_SCOPE", cloud.api_scope);
-        let sink = read.sink(&cloud);
-        let shape = read.shape(sink.as_ref());
-        let state = read.state(&cloud);
+        let identity = reader.identity();
+        let authority = reader.endpoint("AZURE_AUTHORITY_HOST", cloud.authority);
+        let source = reader.source(identity.as_ref(), authority.as_ref(), &cloud);
+        let api_url = reader.endpoint("MDATP_API_URL", cloud.api_url);
+        let api_scope = reader.text("MDATP_API_SCOPE", cloud.api_scope);
+        let sink = reader.sink(&cloud);
+        let shape = reader.shape(sink.as_ref());
+        let state = reader.state(&cloud);
         Self { cloud: known, identity, source, authority, api_url, api_scope, sink, shape, state }
     }
 }
@@ -57,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wrong_with_one_part_leaves_the_others() {
+    fn a_problem_with_one_part_leaves_the_others_readable() {
         const GOOD: [(&str, &str); 3] = [
             ("MDATP_WORKSPACE_ID", "97ce69d9-b4be-4241-8dbd-d265edcf06c4"),
             ("MDATP_WORKSPACE_KEY", "c2VjcmV0IGtleQ=="),
@@ -65,7 +69,7 @@ mod tests {
         ];
         let readable = |name: &str, value: &str| {
             let values = GOOD.into_iter().filter(|(good, _)| *good != name).chain([(name, value)]);
-            let parts = Parts::read(&values.collect());
+            let parts = PartialConfig::read(&values.collect());
             [
                 parts.identity.is_some(),
                 parts.source.is_some(),
