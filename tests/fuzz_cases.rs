@@ -1,12 +1,11 @@
-//! What the fuzz targets demand must be true of the cases that are kept: seeds they start from, and what
-//! they have found. Runs on any toolchain.
+//! The properties of the fuzz targets, checked for their seeds and for what they have found. Runs with any toolchain.
 
 use std::{fs, path::Path};
 
 #[path = "../fuzz/properties/lib.rs"]
 mod properties;
 
-/// Runs each document in `folder`, whose name tells which panicked.
+/// Checks each document in `folder`; the last printed name is that of a document that fails.
 fn each_in(folder: &str, holds: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut count = 0;

@@ -1,4 +1,4 @@
-//! A page of alerts and the machines they are on, as the simulated service answers.
+//! A page of alerts and their machines, as the simulated service returns them.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -12,24 +12,24 @@ use simulator::{Cloud, Outcome, Request, Service, Volume, tenant};
 const ALERTS: usize = 1_000;
 const MACHINES: usize = 500;
 
-/// What Defender answered.
+/// What Defender returned.
 pub struct Input {
     /// A page of alerts with their evidence.
     pub page: Bytes,
     /// The machines, by id, as the program keeps them.
     pub machines: HashMap<String, Machine>,
-    /// The same machines as anybody would keep them.
+    /// The same machines as values of `serde_json`.
     pub values: HashMap<String, Value>,
 }
 
-/// The same in each run.
+/// The same input for every benchmark.
 pub static INPUT: LazyLock<Input> = LazyLock::new(|| {
     let cloud = Cloud::new(1);
     let until = OffsetDateTime::UNIX_EPOCH + Duration::days(20_000);
     cloud.generate(&Volume { alerts: ALERTS, machines: MACHINES, since: until - Duration::hours(2), until });
     let answer = |service, request: &Request| match cloud.react(service, request, until).outcome {
         Outcome::Response(response) if response.status == 200 => response.body,
-        _ => panic!("{} is refused", request.path),
+        _ => panic!("{} is rejected", request.path),
     };
     let target = "/msi/token?resource=https://api.securitycenter.microsoft.com&api-version=2019-08-01";
     let request = Request::new(Method::GET, target).with_header("x-identity-header", tenant::IDENTITY_HEADER);

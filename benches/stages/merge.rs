@@ -35,7 +35,7 @@ fn page_split_naive(bencher: Bencher<'_, '_>) {
     bench(bencher, |input| serde_json::from_slice::<Value>(&input.page));
 }
 
-/// Writes the records of a page, one after the other.
+/// Writes the records of a page.
 fn write_records(input: &Input, page: &Page, mut write: impl FnMut(mdatp_forward::testing::Object<'_>)) {
     for alert in page.elements.iter().flatten() {
         let machine = alert.machine_id.as_ref().and_then(|id| input.machines.get(id));
@@ -53,7 +53,7 @@ fn union_alone(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// Into memory that is used again, as that of posts is.
+/// Measures work that writes to a reused buffer, as in a run.
 fn bench_into(bencher: Bencher<'_, '_>, mut work: impl FnMut(&Input, &mut Vec<u8>)) {
     let (input, mut out) = (&*INPUT, Vec::new());
     bencher.counter(BytesCount::new(input.page.len())).bench_local(|| {
@@ -89,7 +89,7 @@ fn page_to_shape(bencher: Bencher<'_, '_>, shape: Shape) {
     });
 }
 
-/// The records of the page as they would be made without thinking of speed, but without wasting it either.
+/// Makes the records of the page by `serde_json`, without optimization but without waste.
 pub fn naive_records(input: &Input) -> Vec<Value> {
     let mut page: Value = serde_json::from_slice(&input.page).expect("JSON");
     let Value::Array(mut alerts) = page["value"].take() else { panic!("no list") };

@@ -1,4 +1,4 @@
-//! From the bytes of records to a post: packed, signed or compressed.
+//! From the bytes of records to a request body: packed, signed or compressed.
 
 use std::{io::Write, sync::LazyLock, time::Instant};
 
@@ -11,7 +11,7 @@ use simulator::tenant;
 
 use crate::{black_box, input::INPUT, merge::naive_records};
 
-/// The largest post of the Logs Ingestion API.
+/// The largest request body of the Logs Ingestion API, in bytes.
 const POST: usize = 1_000_000;
 
 static RECORDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
@@ -51,7 +51,7 @@ fn packing_naive(bencher: Bencher<'_, '_>) {
     bench.bench(|| serde_json::to_vec(black_box(&records)));
 }
 
-/// What is signed is the length and the date, not the body, so this takes the same time for any post.
+/// The length and the date are signed, not the body, so this takes the same time for any body.
 #[divan::bench]
 fn signing() -> String {
     static KEY: LazyLock<SigningKey> =
@@ -82,7 +82,7 @@ fn compressed(body: &[u8], level: u32) -> Vec<u8> {
     encoder.write_all(body).and_then(|()| encoder.finish()).expect("memory takes all")
 }
 
-/// What each level of gzip makes of a post: time alone does not decide.
+/// Reports the size of a body at each level of gzip: time alone does not decide.
 pub fn sizes() -> String {
     let size = |level| {
         let start = Instant::now();

@@ -1,19 +1,17 @@
-//! `AzureWebJobsStorage`, pasted by hand: whatever it holds, a key goes only where it may be sent and is
-//! never shown.
+//! `AzureWebJobsStorage`, pasted by hand: whatever it contains, a key is sent only to permitted endpoints and is never shown.
 
 use std::net::Ipv4Addr;
 
 use mdatp_forward::testing::{BlobAccess, BlobAccount, Cloud, Endpoint, Settings};
 
-/// A key that comes in by no other way.
+/// A key that the input does not contain.
 const KEY: &str = "Um9zZXMgYXJlIHJlZCwga2V5cyBhcmUgc2VjcmV0";
 
-/// The lines of `input` are the connection string, the blob service's URI, the account's name and the
-/// client id, of which any may be empty.
+/// The lines of `input` are the connection string, the blob service's URI, the account's name and the client id. Any may be
+/// empty.
 pub fn holds(input: &[u8]) {
     let Ok(input) = std::str::from_utf8(input) else { return };
-    // A fuzzer that sees what is compared with what will put the key into a URL, even in pieces: the
-    // blanks inside a URL do not count.
+    // A fuzzer that observes comparisons puts the key into a URL, even in parts: control characters inside a URL are ignored.
     if input.chars().filter(|c| !c.is_control()).collect::<String>().contains(KEY) {
         return;
     }
@@ -47,12 +45,16 @@ fn is_safe(account: &BlobAccount) {
     let authority = rest.split('/').next().unwrap_or_default();
     let port_less = authority.trim_end_matches(|c: char| c.is_ascii_digit()).strip_suffix(':');
     let host = port_less.unwrap_or(authority);
-    let is_here = matches!(host, "localhost" | "[::1]")
+    let is_local = matches!(host, "localhost" | "[::1]")
         || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback());
-    assert!(scheme == "https" || (scheme == "http" && is_here), "{endpoint} is sent keys");
+    assert!(scheme == "https" || (scheme == "http" && is_local), "{endpoint} is sent keys");
     assert!(!authority.is_empty() && !authority.contains('@'), "{endpoint}");
     assert!(!rest.contains(|c: char| matches!(c, '?' | '#' | ' ') || c.is_control()), "{endpoint}");
-    assert_eq!(Endpoint::parse(endpoint).as_ref(), Ok(&account.endpoint), "an endpoint is read as itself");
+    assert_eq!(
+        Endpoint::parse(endpoint).as_ref(),
+        Ok(&account.endpoint),
+        "an endpoint is read back as itself"
+    );
     assert!(!format!("{account:?}").contains(KEY), "a key is shown");
     if let BlobAccess::Sas(sas) = &account.access {
         assert!(!sas.secret().starts_with('?'));

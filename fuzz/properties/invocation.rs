@@ -1,5 +1,5 @@
-//! Anybody on this machine may post to the port: no body does harm, and whatever is answered is a reply
-//! that the Functions host can read.
+//! Any process on this machine can post to the port: no body causes a panic, and every reply is one that the Functions host can
+//! read.
 
 use http::StatusCode;
 use mdatp_forward::testing::{
@@ -12,7 +12,7 @@ use serde_json::Value;
 pub fn holds(input: &[u8]) {
     match Invocation::parse(input) {
         Ok(invocation) => {
-            // A number that no f64 holds may come beside the data.
+            // A body with a number beyond an f64 is not a `Value`.
             if let Ok(body) = serde_json::from_slice::<Value>(input) {
                 let triggers = body["Data"].as_object().expect("the data of an invocation are an object");
                 let is_past_due = triggers.values().any(|trigger| trigger["IsPastDue"] == true);
@@ -37,7 +37,7 @@ fn is_readable(reply: &Reply, member: &str, text: &str) {
     is_phrase(reply);
 }
 
-/// A reason phrase is the end of a line that others read by machine.
+/// A reason phrase is part of the status line, which is parsed.
 fn is_phrase(reply: &Reply) {
     let phrase = reply.phrase.as_deref().expect("a failure has a phrase");
     assert!(phrase.len() <= 240 && phrase.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{phrase:?}");

@@ -1,4 +1,4 @@
-//! JSON read in a way of its own, to judge what the program makes of it.
+//! JSON read independently of the program, to check what it makes of it.
 
 use std::fmt;
 
@@ -8,16 +8,16 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// The members of an object as its text has them, those of one name included.
+/// The members of an object in the order of its text, including repeated ones.
 pub struct Members<'a>(pub Vec<(String, &'a str)>);
 
 impl<'a> Members<'a> {
-    /// None when `text` is no JSON object, or has a name that is no Unicode text.
+    /// Returns `None` if `text` is not a JSON object, or has a name that is not Unicode text.
     pub fn of(text: &'a [u8]) -> Option<Self> {
         serde_json::from_slice(text).ok()
     }
 
-    /// The value that counts of those called `name`: the last one.
+    /// Returns the value of the last member called `name`, which is the one that counts.
     pub fn last(&self, name: &str) -> Option<&'a str> {
         self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| *value)
     }
@@ -47,12 +47,12 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// Whether `text` is JSON at all, without regard to what its strings and numbers mean.
+/// True if `text` is JSON, whatever its strings and numbers mean.
 pub fn is_json(text: &[u8]) -> bool {
     serde_json::from_slice::<&RawValue>(text).is_ok()
 }
 
-/// `text`, which is valid JSON, without the blanks outside its strings.
+/// Removes the whitespace outside of strings from `text`, which is valid JSON.
 pub fn without_blanks(text: &str) -> String {
     let mut kept = String::new();
     let mut rest = text;

@@ -1,12 +1,11 @@
-//! A page of alerts, and a machine for them, whatever the services write: each record is one JSON object
-//! that says everything and nothing twice.
+//! A page of alerts and a machine for them: each record is one JSON object that has all their members, and no name twice.
 
 use bytes::Bytes;
 use mdatp_forward::testing::{Alert, Machine, Page, merge};
 
 use super::json::{Members, is_json, without_blanks};
 
-/// The line between the page and the machine: no JSON text has it.
+/// The line between the page and the machine, which no JSON text contains.
 const LINE: &[u8] = b"\n---\n";
 
 /// `input` is a page, or a page, a line `---` and a machine.
@@ -17,38 +16,37 @@ pub fn holds(input: &[u8]) {
     };
     let machine_text = machine.map(Bytes::copy_from_slice);
     let machine = machine_text.as_ref().and_then(|text| Machine::parse(text).ok());
-    let told = machine_text.as_ref().filter(|_| machine.is_some()).and_then(|text| Members::of(text));
+    let expected = machine_text.as_ref().filter(|_| machine.is_some()).and_then(|text| Members::of(text));
     if let Some(text) = &machine_text {
-        // A list of machines is read as well; here it only must do no harm.
+        // As a list of machines it must only not panic.
         let _ = Machine::parse_list(text);
     }
     let Some(page) = parse_both_ways(page) else { return };
-    let is_flawless = page.json_error.is_none();
+    let is_valid = page.json_error.is_none();
     for element in page.elements {
         match element {
             Ok(alert) => {
-                is_merged(&alert, machine.as_ref().zip(told.as_ref()));
+                is_merged(&alert, machine.as_ref().zip(expected.as_ref()));
                 is_merged(&alert, None);
             }
             Err(invalid_alert) => {
                 assert!(!invalid_alert.reason.is_empty());
-                assert!(!is_flawless || is_json(invalid_alert.text.as_bytes()));
+                assert!(!is_valid || is_json(invalid_alert.text.as_bytes()));
             }
         }
     }
 }
 
-/// A page in the plain form is read in a way of its own, and with a blank in front as any JSON is. Both have to
-/// come to the same.
+/// Compact JSON is read by a parser of the program's own, and with a space in front by `serde_json`. Both must agree.
 fn parse_both_ways(page: &[u8]) -> Option<Page> {
-    let with_blank = Page::parse(&[b" ", page].concat().into(), None);
+    let with_space = Page::parse(&[b" ", page].concat().into(), None);
     let page = Page::parse(&Bytes::copy_from_slice(page), None);
-    assert_eq!(page.is_ok(), with_blank.is_ok(), "what is JSON depends on a blank");
-    let (page, with_blank) = (page.ok()?, with_blank.ok()?);
-    assert_eq!(page.json_error.is_some(), with_blank.json_error.is_some());
-    assert_eq!(page.has_next_link, with_blank.has_next_link);
-    assert_eq!(page.elements.len(), with_blank.elements.len());
-    for (element, other) in page.elements.iter().zip(&with_blank.elements) {
+    assert_eq!(page.is_ok(), with_space.is_ok(), "what is JSON depends on a space");
+    let (page, with_space) = (page.ok()?, with_space.ok()?);
+    assert_eq!(page.json_error.is_some(), with_space.json_error.is_some());
+    assert_eq!(page.has_next_link, with_space.has_next_link);
+    assert_eq!(page.elements.len(), with_space.elements.len());
+    for (element, other) in page.elements.iter().zip(&with_space.elements) {
         match (element, other) {
             (Ok(alert), Ok(other)) => {
                 assert_eq!(alert.text, other.text);
@@ -56,7 +54,7 @@ fn parse_both_ways(page: &[u8]) -> Option<Page> {
                 assert_eq!((alert.created, alert.updated), (other.created, other.updated));
             }
             (Err(invalid_alert), Err(other)) => assert_eq!(invalid_alert.text, other.text),
-            _ => panic!("what is an alert depends on a blank: {element:?}, {other:?}"),
+            _ => panic!("what is an alert depends on a space: {element:?}, {other:?}"),
         }
     }
     Some(page)
@@ -71,27 +69,26 @@ fn is_merged(alert: &Alert, machine: Option<(&Machine, &Members<'_>)>) {
 
         let mut names: Vec<&str> = record.0.iter().map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
-        assert!(names.is_sorted_by(|one, next| one < next), "a name is said twice: {names:?}");
-        let told = Members::of(alert.text.as_bytes()).expect("an alert is an object");
-        if let Some(stamp) = stamp.filter(|_| told.last("TimeGenerated").is_none()) {
+        assert!(names.is_sorted_by(|one, next| one < next), "a name is repeated: {names:?}");
+        let expected = Members::of(alert.text.as_bytes()).expect("an alert is an object");
+        if let Some(stamp) = stamp.filter(|_| expected.last("TimeGenerated").is_none()) {
             assert_eq!(record.0.first(), Some(&("TimeGenerated".to_owned(), stamp)));
         }
-        for (name, _) in told.0.iter().filter(|(name, _)| is_kept(name)) {
-            let value = without_blanks(told.last(name).expect("a member"));
+        for (name, _) in expected.0.iter().filter(|(name, _)| is_kept(name)) {
+            let value = without_blanks(expected.last(name).expect("a member"));
             assert_eq!(record.last(name), Some(value.as_str()), "{name} of the alert is lost or changed");
         }
-        let Some((_, told)) = machine else { continue };
-        for (name, _) in told.0.iter().filter(|(name, _)| is_kept(name)) {
-            let value = told.last(name).expect("a member");
+        let Some((_, expected)) = machine else { continue };
+        for (name, _) in expected.0.iter().filter(|(name, _)| is_kept(name)) {
+            let value = expected.last(name).expect("a member");
             let tail = if name == "id" { "achineId" } else { tail(name) };
-            let is_said =
-                |(known, said): &(String, &str)| known.ends_with(tail) && says_the_same(said, value);
-            assert!(record.0.iter().any(is_said), "{name} of the machine is lost");
+            let is_it = |(known, kept): &(String, &str)| known.ends_with(tail) && is_same_value(kept, value);
+            assert!(record.0.iter().any(is_it), "{name} of the machine is lost");
         }
     }
 }
 
-/// `@odata.` members are about the reply, not about the alert.
+/// `@odata.` members describe the response, not the alert.
 fn is_kept(name: &str) -> bool {
     !name.starts_with("@odata.")
 }
@@ -103,7 +100,7 @@ fn tail(name: &str) -> &str {
     letters.as_str()
 }
 
-fn says_the_same(one: &str, other: &str) -> bool {
+fn is_same_value(one: &str, other: &str) -> bool {
     let text = |json: &str| serde_json::from_str::<String>(json).ok();
     without_blanks(one) == without_blanks(other) || text(one).is_some_and(|t| Some(t) == text(other))
 }

@@ -1,4 +1,4 @@
-//! `Retry-After`, whatever a server or a proxy writes there: a wait, or none.
+//! `Retry-After` with any value: a wait, or none.
 
 use std::time::Duration;
 
@@ -9,28 +9,28 @@ use mdatp_forward::testing::retry::{RetryAction, classify};
 /// `input` is the header's value.
 pub fn holds(input: &[u8]) {
     let Ok(value) = HeaderValue::from_bytes(input) else { return };
-    let asking = HeaderMap::from_iter([(RETRY_AFTER, value)]);
-    let silent = HeaderMap::new();
+    let with_header = HeaderMap::from_iter([(RETRY_AFTER, value)]);
+    let without = HeaderMap::new();
     for now in ["2026-11-24T06:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z"] {
         let now = parse_rfc3339(now).expect("a time");
         for status in [200, 304, 400, 401, 408, 500, 501, 599] {
             assert_eq!(
-                classify(status, &asking, now),
-                classify(status, &silent, now),
-                "{status} has no header to obey"
+                classify(status, &with_header, now),
+                classify(status, &without, now),
+                "the header does not apply to {status}"
             );
         }
         for status in [429, 503] {
-            let RetryAction::Retry(wait) = classify(status, &asking, now) else {
+            let RetryAction::Retry(wait) = classify(status, &with_header, now) else {
                 panic!("{status} is not tried again")
             };
-            is_asked_for(input, wait, now);
+            is_requested(input, wait, now);
         }
     }
 }
 
-fn is_asked_for(value: &[u8], wait: Option<Duration>, now: OffsetDateTime) {
-    // A header that is no ASCII says nothing.
+fn is_requested(value: &[u8], wait: Option<Duration>, now: OffsetDateTime) {
+    // A header that is not ASCII is ignored.
     let text = if value.is_ascii() { String::from_utf8_lossy(value.trim_ascii()) } else { "".into() };
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match wait {

@@ -1,4 +1,4 @@
-//! The workspace key, pasted by hand: base64 or refused, fit for a header, and never shown.
+//! The workspace key, pasted by hand: it is rejected unless it is base64, is usable in a header, and is never shown.
 
 use http::HeaderValue;
 use mdatp_forward::testing::SigningKey;

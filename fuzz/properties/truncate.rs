@@ -1,5 +1,5 @@
-//! Records too long for the sink: what is sent is JSON within the limits, made of the record's own parts,
-//! and says what it lacks.
+//! Records too long for the sink: what is sent is JSON within the limits, consists of parts of the record, and lists what was
+//! cut.
 
 use mdatp_forward::testing::{
     Shape,
@@ -23,12 +23,12 @@ pub fn holds(input: &[u8]) {
         }
         Fit::Truncated { record, fields } => {
             assert!(is_json(text), "only JSON can be cut");
-            assert!(is_json(&record), "{:?} is no JSON", String::from_utf8_lossy(&record));
+            assert!(is_json(&record), "{:?} is not JSON", String::from_utf8_lossy(&record));
             assert!(record.len() <= limits.record, "{} bytes for {limits:?}", record.len());
-            assert_eq!(fit(&record, limits, Shape::Union), Fit::Whole, "what is made to fit fits");
-            is_less(text, &record);
-            if let Some((told, said)) = Members::of(text).zip(Members::of(&record)) {
-                tells(&told, &said, &fields, limits);
+            assert_eq!(fit(&record, limits, Shape::Union), Fit::Whole, "what has been made to fit fits");
+            is_part(text, &record);
+            if let Some((whole, left)) = Members::of(text).zip(Members::of(&record)) {
+                lists_what_was_cut(&whole, &left, &fields, limits);
             }
         }
         Fit::DoesNotFit => {
@@ -37,54 +37,54 @@ pub fn holds(input: &[u8]) {
     }
 }
 
-/// The most that a record can need if every value is cut to four bytes; none when it is no record.
+/// The most bytes that a record can take if every value is cut to four bytes; `None` if it is not a record.
 fn least(text: &[u8]) -> Option<usize> {
     let length = |name: &String| serde_json::to_string(name).map_or(0, |name| name.len());
-    // A name can be written at up to six times its length.
+    // A name can be written in up to six times its length.
     let cost = |(name, value): &(String, &str)| 12 * length(name) + value.len().min(4) + 4;
     Members::of(text).map(|members| members.0.iter().map(cost).sum::<usize>() + LIST.len() + 8)
 }
 
-/// The members are those of the record in their order, and all that lost something are listed.
-fn tells(told: &Members<'_>, said: &Members<'_>, fields: &[String], limits: Limits) {
-    let Some(((list, _), said)) = said.0.split_last() else { panic!("the list is missing") };
+/// The members are those of the record in their order, and all that were cut are listed.
+fn lists_what_was_cut(whole: &Members<'_>, left: &Members<'_>, fields: &[String], limits: Limits) {
+    let Some(((list, _), left)) = left.0.split_last() else { panic!("the list is missing") };
     assert_eq!(list, LIST);
-    let mut said = said.iter().peekable();
-    let mut lacking = Vec::new();
-    for (name, value) in &told.0 {
-        let kept = said.next_if(|(known, _)| known == name && name != LIST).map(|(_, kept)| *kept);
+    let mut left = left.iter().peekable();
+    let mut cut = Vec::new();
+    for (name, value) in &whole.0 {
+        let kept = left.next_if(|(known, _)| known == name && name != LIST).map(|(_, kept)| *kept);
         assert!(kept.is_none_or(|kept| kept.len() <= limits.field));
         if kept != Some(*value) {
-            lacking.push(name);
+            cut.push(name);
         }
         if let Some(kept) = kept.filter(|kept| kept.len() < value.len() && kept.starts_with('"')) {
             assert!(value.starts_with(&kept[..kept.len() - 1]), "{kept} is not the beginning of {value}");
         }
     }
-    assert_eq!(said.next(), None, "a member that the record has not");
-    assert_eq!(lacking.len(), fields.len(), "{fields:?} for {lacking:?}");
-    for (name, field) in lacking.into_iter().zip(fields) {
-        // Of a name that is too long for the list, the beginning stands there.
+    assert_eq!(left.next(), None, "a member that the record does not have");
+    assert_eq!(cut.len(), fields.len(), "{fields:?} for {cut:?}");
+    for (name, field) in cut.into_iter().zip(fields) {
+        // Of a name that is too long for the list, the beginning is listed.
         assert!(name == field || name.len() > 40 && name.starts_with(field.as_str()), "{name} is not listed");
     }
 }
 
-/// What is Unicode text stays so, no pair of surrogates torn apart, no escape cut through; and arrays lose
-/// elements from their end only.
-fn is_less(text: &[u8], record: &[u8]) {
+/// Unicode text stays Unicode text: no pair of surrogates is separated, and no escape is cut. Arrays lose elements only from
+/// their end.
+fn is_part(text: &[u8], record: &[u8]) {
     let Ok(Value::Object(whole)) = serde_json::from_slice(text) else { return };
     let kept: Value = serde_json::from_slice(record).expect("what could be read before can be read now");
-    // Of two members with one name, which the program never makes, this sees only one.
-    let has_doubles = Members::of(text).is_none_or(|members| members.0.len() > whole.len());
+    // Of members with the same name, which the program never writes, only one is visible here.
+    let has_repeated_names = Members::of(text).is_none_or(|members| members.0.len() > whole.len());
     for (name, kept) in kept.as_object().expect("a record is an object") {
-        if name == LIST || has_doubles {
+        if name == LIST || has_repeated_names {
             continue;
         }
-        let whole = whole.get(name).expect("a member that the record has");
+        let whole = whole.get(name).expect("a member of the record");
         if let (Value::Array(kept), Value::Array(whole)) = (kept, whole)
-            && let Some((_, unharmed)) = kept.split_last()
+            && let Some((_, unchanged)) = kept.split_last()
         {
-            assert!(whole.starts_with(unharmed), "{name} has lost something before its end");
+            assert!(whole.starts_with(unchanged), "{name} has lost something before its end");
         }
     }
 }

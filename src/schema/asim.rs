@@ -1,21 +1,23 @@
-//! The parsers for the `AlertEvent` schema 0.1 of the Advanced Security Information Model (ASIM): what rules and
-//! hunting queries of Microsoft Sentinel read, whatever product an alert comes from. Fields, their types and the
-//! values they may have are those of the documentation page "The Advanced Security Information Model (ASIM) Alert
-//! Schema Reference", and of the pages on common fields and on the user entity. Pure.
+//! The parsers for the `AlertEvent` schema 0.1 of the Advanced Security Information Model (ASIM), which rules and hunting
+//! queries of Microsoft Sentinel read for alerts of any product. Fields, their types and their values are those of the
+//! documentation page "The Advanced Security Information Model (ASIM) Alert Schema Reference", and of the pages on common
+//! fields and on the user entity. Pure.
 //!
-//! The parsers read the saved function of [`functions`], so the shape of the table does not matter.
+//! The parsers read the saved function of [`functions`], so they work with tables of any shape.
+
+mod value_map;
 
 use std::fmt::Write;
 
 use super::{FIELDS, Shape, TIME_GENERATED, extras, functions, table};
+use value_map::{MAPS, map_of};
 
 /// The parser with filters. Its name follows the documentation's `vimAlertEvent<vendor><Product>`.
 pub const FILTERING: &str = "vimAlertEventMdatpForward";
 /// The parser without filters.
 pub const PARAMETERLESS: &str = "ASimAlertEventMdatpForward";
 
-/// What introduces the parameters of a function in the text, in the form that a saved function takes them
-/// (`functionParameters` of `Microsoft.OperationalInsights/workspaces/savedSearches`).
+/// Introduces the parameters of a function in the text, in the form that a saved function has them (`functionParameters` of `Microsoft.OperationalInsights/workspaces/savedSearches`).
 pub const PARAMETERS: &str = "// Parameters: ";
 
 /// A parameter: its name, its type and its default.
@@ -26,7 +28,7 @@ const SPAN: [Parameter; 2] =
 
 const SWITCHES: [Parameter; 2] = [("disabled", "bool", "false"), ("pack", "bool", "false")];
 
-/// The parameters that are lists, and for which rows they let pass. An empty list lets all pass.
+/// The parameters that are lists, and the condition for the rows that they select. An empty list selects all.
 const FILTERS: [(&str, &str); 8] = [
     ("ipaddr_has_any_prefix", "has_any_ipv4_prefix(DvcIpAddr, ipaddr_has_any_prefix)"),
     ("hostname_has_any", "DvcHostname has_any (hostname_has_any) or DvcFQDN in~ (hostname_has_any)"),
@@ -34,7 +36,7 @@ const FILTERS: [(&str, &str); 8] = [
         "username_has_any",
         "Username has_any (username_has_any) or tostring(Account.userPrincipalName) has_any (username_has_any)",
     ),
-    // Microsoft's own parser of Defender's alerts has tactics in one word, as Defender does.
+    // Microsoft's own parser of Defender's alerts writes tactics in one word, as Defender does.
     (
         "attacktactics_has_any",
         "AttackTactics has_any (attacktactics_has_any) or (isnotempty(AttackTactics) and $category has_any (attacktactics_has_any))",
@@ -45,164 +47,22 @@ const FILTERS: [(&str, &str); 8] = [
     ("eventseverity_has_any", "EventSeverity has_any (eventseverity_has_any)"),
 ];
 
-/// Values of Defender and what the schema calls them. Case does not matter on Defender's side.
-type Names = &'static [(&'static str, &'static str)];
-
-/// The tables of names, under the names that the parser gives them.
-const TABLES: [(&str, Names); 9] = [
-    ("Severities", SEVERITIES),
-    ("Verdicts", VERDICTS),
-    ("Methods", METHODS),
-    ("Tactics", TACTICS),
-    ("Threats", THREATS),
-    ("ThreatTypes", THREAT_TYPES),
-    ("Indicators", INDICATORS),
-    ("Hives", HIVES),
-    ("RegistryTypes", REGISTRY_TYPES),
-];
-
-const SEVERITIES: Names = &[("High", "High"), ("Medium", "Medium"), ("Low", "Low")];
-
-const VERDICTS: Names = &[
-    ("TruePositive", "True Positive"),
-    ("FalsePositive", "False Positive"),
-    ("InformationalExpectedActivity", "Benign Positive"),
-];
-
-/// The sources are those of the documentation page "Naming changes in the advanced hunting schema" (January 2021).
-/// Those that say no more than which product it was are `Other`.
-const METHODS: Names = &[
-    ("WindowsDefenderAtp", "EDR"),
-    ("WindowsDefenderAv", "Antivirus"),
-    ("WindowsDefenderSmartScreen", "Reputation"),
-    ("CustomerTI", "Threat Intelligence"),
-    ("AutomatedInvestigation", "Automated Investigation"),
-    ("CustomDetection", "Scheduled Alerts"),
-    ("MCAS", "Cloud Application Security"),
-];
-
-/// MITRE ATT&CK's tactics, as Defender's categories spell them.
-const TACTICS: Names = &[
-    ("Reconnaissance", "Reconnaissance"),
-    ("ResourceDevelopment", "Resource Development"),
-    ("InitialAccess", "Initial Access"),
-    ("Execution", "Execution"),
-    ("Persistence", "Persistence"),
-    ("PrivilegeEscalation", "Privilege Escalation"),
-    ("DefenseEvasion", "Defense Evasion"),
-    ("CredentialAccess", "Credential Access"),
-    ("Discovery", "Discovery"),
-    ("LateralMovement", "Lateral Movement"),
-    ("Collection", "Collection"),
-    ("CommandAndControl", "Command and Control"),
-    ("Exfiltration", "Exfiltration"),
-    ("Impact", "Impact"),
-];
-
-/// Categories that are kinds of threat. `Cryptominor` is how the schema spells it.
-const THREATS: Names = &[
-    ("Malware", "Malware"),
-    ("Ransomware", "Ransomware"),
-    ("Trojan", "Trojan"),
-    ("Virus", "Virus"),
-    ("Worm", "Worm"),
-    ("Adware", "Adware"),
-    ("Spyware", "Spyware"),
-    ("Rootkit", "Rootkit"),
-    ("Cryptominer", "Cryptominor"),
-    ("Phishing", "Phishing"),
-    ("Spam", "Spam"),
-    ("MaliciousUrl", "MaliciousUrl"),
-    ("Spoofing", "Spoofing"),
-];
-
-/// How the names of Microsoft's antivirus begin, such as `Trojan:Win32/Emotet` (documentation page "How Microsoft
-/// names malware"). The types without a kind of their own in the schema are malware. `PUA` and what is merely
-/// unwanted is not.
-const THREAT_TYPES: Names = &[
-    ("Ransom", "Ransomware"),
-    ("Trojan", "Trojan"),
-    ("TrojanClicker", "Trojan"),
-    ("TrojanDownloader", "Trojan"),
-    ("TrojanDropper", "Trojan"),
-    ("TrojanNotifier", "Trojan"),
-    ("TrojanProxy", "Trojan"),
-    ("TrojanSpy", "Trojan"),
-    ("Virus", "Virus"),
-    ("Worm", "Worm"),
-    ("Adware", "Adware"),
-    ("Spyware", "Spyware"),
-    ("MonitoringTool", "Spyware"),
-    ("Spammer", "Spam"),
-    ("Spoofer", "Spoofing"),
-    ("Backdoor", "Malware"),
-    ("Behavior", "Malware"),
-    ("Constructor", "Malware"),
-    ("DDoS", "Malware"),
-    ("Exploit", "Malware"),
-    ("HackTool", "Malware"),
-    ("PWS", "Malware"),
-    ("RemoteAccess", "Malware"),
-    ("Rogue", "Malware"),
-    ("VirTool", "Malware"),
-];
-
-/// Types of evidence. The alerts API has the first six; the others are those of advanced hunting's `AlertEvidence`,
-/// which an alert of another product can bring.
-const INDICATORS: Names = &[
-    ("User", "User"),
-    ("Process", "Process"),
-    ("File", "File"),
-    ("Ip", "Ip"),
-    ("Url", "Url"),
-    ("Registry", "Registry"),
-    ("RegistryKey", "Registry"),
-    ("RegistryValue", "Registry"),
-    ("Machine", "Host"),
-    ("MailMessage", "Email"),
-    ("Mailbox", "Mailbox"),
-    ("CloudApplication", "Application"),
-    ("OAuthApplication", "Application"),
-    ("CloudResource", "Cloud Resource"),
-    ("CloudLogonSession", "Logon Session"),
-];
-
-/// Short names of the registry's root keys. Others stay as they are.
-const HIVES: Names = &[
-    ("HKLM", "HKEY_LOCAL_MACHINE"),
-    ("HKCU", "HKEY_CURRENT_USER"),
-    ("HKU", "HKEY_USERS"),
-    ("HKCR", "HKEY_CLASSES_ROOT"),
-    ("HKCC", "HKEY_CURRENT_CONFIG"),
-];
-
-/// Types of a registry's value by .NET (`RegistryValueKind`), as Defender has them, and by the ASIM registry schema.
-const REGISTRY_TYPES: Names = &[
-    ("None", "Reg_None"),
-    ("String", "Reg_Sz"),
-    ("ExpandString", "Reg_Expand_Sz"),
-    ("Binary", "Reg_Binary"),
-    ("DWord", "Reg_DWord"),
-    ("MultiString", "Reg_Multi_Sz"),
-    ("QWord", "Reg_QWord"),
-];
-
-/// How a field is made.
-enum Value {
+/// The value of a field.
+enum FieldValue {
     /// An expression, in which `$member` is the column of a member of [`FIELDS`].
     Kql(&'static str),
-    /// What one of the [`TABLES`] has for the value of an expression, and the expression for all other values.
-    Named(&'static str, &'static str, &'static str),
-    /// The whole name of the file that an entry of the evidence is about.
+    /// A name of one of the [`MAPS`], an expression for a value in it, and an expression for all other values.
+    Mapped(&'static str, &'static str, &'static str),
+    /// The path of the file in an entry of the evidence.
     Path(&'static str),
-    /// With `pack`, every column that no field is made of.
-    Rest,
+    /// With `pack`, every column that no field is made from.
+    Others,
 }
 
-use Value::{Kql, Named, Path, Rest};
+use FieldValue::{Kql, Mapped, Others, Path};
 
-/// The fields that are made from columns of the row, and from [`entries`] of its evidence.
-const FROM_THE_ROW: &[(&str, Value)] = &[
+/// The fields that are made from columns of the row, and from the [`entries`] of its evidence.
+const FROM_THE_ROW: &[(&str, FieldValue)] = &[
     ("EventUid", Kql("$id")),
     ("EventCount", Kql("int(1)")),
     ("EventType", Kql("\"Alert\"")),
@@ -213,10 +73,10 @@ const FROM_THE_ROW: &[(&str, Value)] = &[
     ("EventEndTime", Kql("coalesce($lastEventTime, $alertCreationTime, $TimeGenerated)")),
     ("EventOriginalUid", Kql("$id")),
     ("EventMessage", Kql("$description")),
-    ("EventSeverity", Named("Severities", "$severity", "\"Informational\"")),
+    ("EventSeverity", Mapped("Severities", "$severity", "\"Informational\"")),
     ("EventOriginalSeverity", Kql("$severity")),
     ("EventVendor", Kql("\"Microsoft\"")),
-    // What Microsoft's own parser of Defender's alerts calls it (ServiceSource of AlertEvidence).
+    // As in Microsoft's own parser of Defender's alerts (ServiceSource of AlertEvidence).
     ("EventProduct", Kql("\"Microsoft Defender for Endpoint\"")),
     ("EventProductVersion", Kql("$agentVersion")),
     ("EventSchema", Kql("\"AlertEvent\"")),
@@ -228,14 +88,14 @@ const FROM_THE_ROW: &[(&str, Value)] = &[
     ("AlertName", Kql("$title")),
     ("AlertStatus", Kql("iff($status =~ \"Resolved\", \"Closed\", \"Active\")")),
     ("AlertOriginalStatus", Kql("$status")),
-    ("AlertVerdict", Named("Verdicts", "$classification", "\"Unknown\"")),
-    ("DetectionMethod", Named("Methods", "$detectionSource", "\"Other\"")),
+    ("AlertVerdict", Mapped("Verdicts", "$classification", "\"Unknown\"")),
+    ("DetectionMethod", Mapped("Methods", "$detectionSource", "\"Other\"")),
     ("AttackTactics", Kql("tostring(Tactics[tolower($category)])")),
     ("AttackTechniques", Kql("strcat_array($mitreTechniques, \", \")")),
-    // Not in today's alerts API; Microsoft Graph's alerts have it.
+    // Microsoft Graph's alerts have it; those of Defender's API do not yet.
     ("AttackRemediationSteps", Kql("tostring($additionalFields.recommendedActions)")),
     ("ThreatName", Kql("$threatName")),
-    ("ThreatCategory", Named("Threats", "$category", "ThreatType")),
+    ("ThreatCategory", Mapped("Threats", "$category", "ThreatType")),
     ("ThreatOriginalCategory", Kql("$category")),
     ("IndicatorType", Kql("tostring(Kinds[0])")),
     ("DvcId", Kql("coalesce($machineId, $machineMachineId)")),
@@ -272,20 +132,20 @@ const FROM_THE_ROW: &[(&str, Value)] = &[
     ("RegistryValue", Kql("tostring(Registry.registryValueName)")),
     ("RegistryValueData", Kql("tostring(Registry.registryValue)")),
     ("RegistryValueType", Kql("tostring(RegistryTypes[tolower(tostring(Registry.registryValueType))])")),
-    ("AdditionalFields", Rest),
+    ("AdditionalFields", Others),
 ];
 
-/// The fields that are made from others: conditional ones and aliases.
+/// The fields that are made from other fields: conditional ones and aliases.
 const FROM_FIELDS: &[(&str, &str)] = &[
     ("DvcIdType", "iff(isempty(DvcId), \"\", \"MDEid\")"),
     ("DvcDomainType", "iff(isempty(DvcDomain), \"\", \"FQDN\")"),
     ("DvcFQDN", "iff(isempty(DvcDomain), \"\", strcat(DvcHostname, \".\", DvcDomain))"),
-    // The form tells the type.
+    // The type follows from the form.
     (
         "UsernameType",
         "case(isempty(Username), \"\", Username contains \"\\\\\", \"Windows\", Username contains \"@\", \"UPN\", \"Simple\")",
     ),
-    // The schema's value for an object id of Entra; AADID and EntraUserID are of other pages and parsers.
+    // The schema's value for an object id of Entra; AADID and EntraUserID are in other pages and parsers.
     ("UserIdType", "case(isempty(UserId), \"\", isnotempty(tostring(Account.aadUserId)), \"GUID\", \"SID\")"),
     ("UserScopeId", "iff(isempty(Username) and isempty(UserId), \"\", $aadTenantId)"),
     ("IndicatorAssociation", "iff(isempty(IndicatorType), \"\", \"Associated\")"),
@@ -293,7 +153,7 @@ const FROM_FIELDS: &[(&str, &str)] = &[
     ("AlertDescription", "EventMessage"),
     ("IpAddr", "DvcIpAddr"),
     ("Hostname", "DvcHostname"),
-    // Where there is no device, it is the product (page on common fields).
+    // Without a device, it is the product (page on common fields).
     (
         "Dvc",
         "coalesce(iff(isempty(DvcDomain), \"\", strcat(DvcHostname, \".\", DvcDomain)), DvcHostname, DvcIpAddr, DvcId, EventProduct)",
@@ -301,8 +161,8 @@ const FROM_FIELDS: &[(&str, &str)] = &[
     ("User", "Username"),
 ];
 
-/// Both parsers as text, each begun by `// Function: NAME` and [`PARAMETERS`], for the saved function that reads
-/// the table of `log_name`. That function names the tables that are read with it, so they are not said here.
+/// Returns both parsers as text, each introduced by `// Function: NAME` and [`PARAMETERS`], for the saved function `log_name`,
+/// which names the tables that are read.
 pub fn document(log_name: &str) -> String {
     format!("{}\n{}", filtering(log_name), parameterless())
 }
@@ -324,7 +184,7 @@ fn filtering(log_name: &str) -> String {
          | extend\n    {fields}\n\
          | where {filters}\n\
          | project\n    {names}\n",
-        tables = TABLES.map(|(name, names)| table_of(name, names)).concat(),
+        tables = MAPS.map(|(name, map)| map_of(name, map)).concat(),
         id = native("id"),
         newest = functions::newest(&[native("id"), native("alertCreationTime")]),
         entries = entries(),
@@ -343,7 +203,7 @@ fn filtering(log_name: &str) -> String {
     text
 }
 
-/// It is the other one without its filters, so that there is one mapping.
+/// Calls the other parser without filters, so that there is only one mapping.
 fn parameterless() -> String {
     let head = head(PARAMETERLESS, &SWITCHES);
     let given: Vec<_> = SWITCHES.iter().map(|(name, ..)| format!("{name}={name}")).collect();
@@ -362,15 +222,15 @@ fn parameters() -> Vec<Parameter> {
     SPAN.into_iter().chain(lists).chain(SWITCHES).collect()
 }
 
-/// The names of all fields that come out.
+/// The names of all fields of the result.
 fn fields() -> impl Iterator<Item = &'static str> {
     let made = FROM_THE_ROW.iter().map(|(name, _)| *name).chain(FROM_FIELDS.iter().map(|(name, _)| *name));
     [TIME_GENERATED, "Type"].into_iter().chain(made)
 }
 
-/// Takes from the evidence, which is in no order, the first entry of each kind that a field is made of. A row without
-/// evidence gets an entry without members, since mv-apply drops rows with nothing to go through. The account is that
-/// of the user the alert is about, so that name and id are one user's; where it is about nobody, the first user's.
+/// Returns the steps that select from the evidence, which is in no order, the first entry of each type that a field is made
+/// from. A row without evidence gets an entry without members, since mv-apply drops rows with an empty array. The account is
+/// that of the user the alert is about, so that name and id are those of one user; without such a user, of the first one.
 fn entries() -> String {
     let evidence = native("evidence");
     let first = |name: &str, condition: &str| format!("{name} = make_list_if(Entry, {condition}, 1)");
@@ -398,63 +258,58 @@ fn entries() -> String {
              ThreatType = {threat_type}\n",
         user = native("relatedUser"),
         lists = lists.join(",\n        "),
-        hive = named("Hives", "tostring(Registries[0].registryHive)", "tostring(Registries[0].registryHive)"),
+        hive =
+            mapped("Hives", "tostring(Registries[0].registryHive)", "tostring(Registries[0].registryHive)"),
         threat_type =
-            named("ThreatTypes", &with_columns("extract(@\"^\\w+\", 0, $threatName)"), "\"Unknown\""),
+            mapped("ThreatTypes", &with_columns("extract(@\"^\\w+\", 0, $threatName)"), "\"Unknown\""),
     )
 }
 
-impl Value {
+impl FieldValue {
     fn kql(&self) -> String {
         match self {
             Kql(text) => with_columns(text),
-            Named(table, value, otherwise) => named(table, &with_columns(value), otherwise),
+            Mapped(map, value, otherwise) => mapped(map, &with_columns(value), otherwise),
             Path(entry) => path(entry),
-            Rest => {
-                let rest = rest().map(|name| format!("\"{name}\", {name}"));
-                format!("iff(pack, bag_pack({}), dynamic(null))", rest.collect::<Vec<_>>().join(", "))
+            Others => {
+                let others = others().map(|name| format!("\"{name}\", {name}"));
+                format!("iff(pack, bag_pack({}), dynamic(null))", others.collect::<Vec<_>>().join(", "))
             }
         }
     }
 
-    /// Whether the whole of a member's value goes into the field.
-    fn uses(&self, member: &str) -> bool {
+    /// True if the field contains the whole value of a member.
+    fn contains(&self, member: &str) -> bool {
         match self {
-            Kql(text) | Named(_, text, _) => is_whole(text, member),
-            Path(_) | Rest => false,
+            Kql(text) | Mapped(_, text, _) => names_whole(text, member),
+            Path(_) | Others => false,
         }
     }
 }
 
-/// The columns that no field is made of, or only a part of.
-fn rest() -> impl Iterator<Item = &'static str> {
+/// The columns that no field is made from, or only from a part of their value.
+fn others() -> impl Iterator<Item = &'static str> {
     let is_used = |member: &str| {
-        FROM_THE_ROW.iter().any(|(_, value)| value.uses(member))
-            || FROM_FIELDS.iter().any(|(_, value)| is_whole(value, member))
+        FROM_THE_ROW.iter().any(|(_, value)| value.contains(member))
+            || FROM_FIELDS.iter().any(|(_, value)| names_whole(value, member))
     };
-    let rest = FIELDS.iter().filter(move |field| !is_used(field.name)).map(|field| field.native);
-    rest.chain(extras(Shape::Native))
+    let others = FIELDS.iter().filter(move |field| !is_used(field.name)).map(|field| field.native);
+    others.chain(extras(Shape::Native))
 }
 
-fn is_whole(text: &str, member: &str) -> bool {
+/// True if `text` has the member itself, and not only a part of its value.
+fn names_whole(text: &str, member: &str) -> bool {
     text.split('$').skip(1).any(|part| {
         part.strip_prefix(member)
             .is_some_and(|after| !after.starts_with(|c: char| c == '.' || c.is_alphanumeric()))
     })
 }
 
-/// A table of names as a bag whose keys are in lower case.
-fn table_of(name: &str, names: Names) -> String {
-    let pairs: Vec<_> =
-        names.iter().map(|(from, to)| format!("\"{}\": \"{to}\"", from.to_lowercase())).collect();
-    format!("let {name} = dynamic({{{}}});\n", pairs.join(", "))
+fn mapped(map: &str, value: &str, otherwise: &str) -> String {
+    format!("coalesce(tostring({map}[tolower({value})]), {otherwise})")
 }
 
-fn named(table: &str, value: &str, otherwise: &str) -> String {
-    format!("coalesce(tostring({table}[tolower({value})]), {otherwise})")
-}
-
-/// Folder and name of a file in the way of the system it is on. Either may be missing.
+/// Returns the path of a file, with the separator of the system it is on. Folder or name may be missing.
 fn path(entry: &str) -> String {
     let (folder, name) = (format!("tostring({entry}.filePath)"), format!("tostring({entry}.fileName)"));
     format!(
@@ -463,7 +318,7 @@ fn path(entry: &str) -> String {
     )
 }
 
-/// The text with the column of the native shape in the place of each `$member`.
+/// Replaces each `$member` in the text with its column of the native shape.
 fn with_columns(text: &str) -> String {
     let mut parts = text.split('$');
     let mut result = parts.next().unwrap_or_default().to_owned();
@@ -475,11 +330,11 @@ fn with_columns(text: &str) -> String {
     result
 }
 
-/// The column of a member. The text here names only members that there are, which the tests see to.
+/// Returns the column of a member. The expressions here name only members of [`FIELDS`], which the tests verify.
 fn native(member: &str) -> &'static str {
     let field = FIELDS.iter().find(|field| field.name == member).map(|field| field.native);
-    let rest = || extras(Shape::Native).filter(|_| member == "additionalFields");
-    field.or_else(rest).unwrap_or_else(|| panic!("no member {member}"))
+    let extras = || extras(Shape::Native).filter(|_| member == "additionalFields");
+    field.or_else(extras).unwrap_or_else(|| panic!("no member {member}"))
 }
 
 fn list(items: impl Iterator<Item = String>) -> String {
@@ -499,15 +354,15 @@ mod tests {
     }
 
     #[test]
-    fn with_pack_every_column_is_in_a_field_or_in_the_rest() {
-        let rest: Vec<_> = rest().collect();
+    fn with_pack_every_column_is_in_a_field_or_among_the_others() {
+        let others: Vec<_> = others().collect();
         for column in ["IncidentId", "Evidence", "RelatedUser", "VmMetadata", "RiskScore", "AdditionalFields"]
         {
-            assert!(rest.contains(&column), "{column} is not in {rest:?}");
+            assert!(others.contains(&column), "{column} is not in {others:?}");
         }
         for column in ["TimeGenerated", "AlertId", "Severity", "ComputerDnsName", "AadTenantId", "Version"] {
-            assert!(!rest.contains(&column), "{column} is in {rest:?}");
+            assert!(!others.contains(&column), "{column} is in {others:?}");
         }
-        assert_eq!(rest.iter().collect::<BTreeSet<_>>().len(), rest.len());
+        assert_eq!(others.iter().collect::<BTreeSet<_>>().len(), others.len());
     }
 }

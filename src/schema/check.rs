@@ -1,5 +1,5 @@
-//! What is wrong between what this program sends and what a table or a data collection rule takes. Both drop
-//! without a word what they do not declare; and the service rejects a rule that puts out other types than its table has.
+//! The differences between what this program sends and what a table or a data collection rule accepts. Both silently drop what
+//! they do not declare, and the service rejects a rule that outputs other types than its table has.
 
 use std::fmt;
 
@@ -9,10 +9,10 @@ use super::{
     Column, ColumnType, Shape, columns,
     conversion::{Conversion, Function, normalized, stream_takes},
     rule::{Flow, Rule, Stream},
-    table::{Declared, Table},
+    table::{DeclaredColumn, Table},
 };
 
-/// A difference.
+/// A difference between what is sent and what a table or a rule accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Difference {
     /// A column is not declared: its values would be lost.
@@ -26,9 +26,9 @@ pub enum Difference {
         /// The type it needs.
         needed: ColumnType,
     },
-    /// A column that this program does not fill.
+    /// A column is declared that this program does not fill.
     Extra(String),
-    /// The table has a column in another type than is sent, which holds all values once the rule converts them.
+    /// The table's column has another type than is sent, and holds all values once the rule converts them.
     ToConvert {
         /// The column.
         name: &'static str,
@@ -37,35 +37,35 @@ pub enum Difference {
         /// The type that is sent.
         sent: ColumnType,
     },
-    /// The rule converts a column, and loses nothing by it.
+    /// The rule converts a column, and keeps all its values.
     Converted(String, &'static str),
-    /// The rule converts a column, and values that the function makes nothing of are lost.
+    /// The rule converts a column by a function that returns null for some of its values.
     ConvertedWithLoss(String, &'static str),
-    /// The rule puts a column out in another type than the table has: the service rejects such a rule.
+    /// The rule outputs a column in another type than the table has: the service rejects such a rule.
     Rejected {
         /// The column.
         name: String,
-        /// The type that the rule makes.
+        /// The type that the rule outputs.
         produced: String,
         /// The type that the table has.
         declared: String,
     },
-    /// The rule puts out a column that the table does not have.
+    /// The rule outputs a column that the table does not have.
     NotInTable(String),
-    /// The same, in a table that gets the columns it lacks after its migration.
+    /// The same for a table to which missing columns can be added once it is migrated.
     ToAdd(String),
-    /// The rule sends to another table, or nowhere that it says.
+    /// The rule sends to another table, or does not name one.
     OtherTable {
         /// The output stream of the rule.
         output: String,
-        /// The table that it is compared with.
+        /// The table that the rule is compared with.
         table: String,
     },
     /// The stream is not declared.
     NoStream(String),
-    /// The rule does not send the stream anywhere.
+    /// No data flow of the rule reads the stream.
     NoFlow(String),
-    /// Records are changed on the way, by something this program cannot judge.
+    /// The rule transforms records in a way that this program does not print.
     Transform(String),
     /// The table has the plan Basic.
     Basic,
@@ -74,7 +74,7 @@ pub enum Difference {
 }
 
 impl Difference {
-    /// True when records would lose something, or what is sent would not be of use.
+    /// True if values would be lost, or if the table or rule could not be used.
     pub fn is_failure(&self) -> bool {
         !matches!(
             self,
@@ -107,14 +107,15 @@ impl fmt::Display for Difference {
             }
             Self::ConvertedWithLoss(name, function) => write!(
                 f,
-                "lost: the rule's {function}({name}) makes null of each text that is no GUID, and {name} can have such texts"
+                "lost: the rule's {function}({name}) returns null for each string that is not a GUID, and {name} can have \
+                 such strings"
             ),
             Self::Rejected { name, produced, declared } => write!(
                 f,
-                "rejected: {name} is {declared} in the table, and the rule puts out {produced}; the service answers \
-                 InvalidTransformOutput. Make the rule from the table: mdatp-forward schema --format dcr --table"
+                "rejected: {name} is {declared} in the table, and the rule outputs {produced}; the service answers \
+                 InvalidTransformOutput. Fix: make the rule from the table: mdatp-forward schema --format dcr --table"
             ),
-            Self::NotInTable(name) => write!(f, "missing in the table: {name}, which the rule puts out"),
+            Self::NotInTable(name) => write!(f, "missing in the table: {name}, which the rule outputs"),
             Self::ToAdd(name) => write!(f, "to be added to the table once it is migrated: {name}"),
             Self::OtherTable { output, table } => {
                 write!(f, "another table: the rule sends to {output}, and the table is {table}")
@@ -122,18 +123,22 @@ impl fmt::Display for Difference {
             Self::NoStream(stream) => {
                 write!(f, "missing: the rule declares no stream {stream} (MDATP_STREAM)")
             }
-            Self::NoFlow(stream) => write!(f, "missing: no data flow of the rule takes the stream {stream}"),
+            Self::NoFlow(stream) => write!(f, "missing: no data flow of the rule reads the stream {stream}"),
             Self::Transform(text) => {
-                write!(f, "changed on the way: the rule's transformKql is not ours, so look at it: {text}")
+                write!(
+                    f,
+                    "transformed: the rule's transformKql is not one that mdatp-forward prints. Fix: check that it keeps \
+                     every column: {text}"
+                )
             }
             Self::Basic => f.write_str(
-                "plan: Basic; saved functions such as MDATPAlerts and analytics rules do not read such a table, alert rules \
+                "plan: Basic; saved functions such as MDATPAlerts and analytics rules cannot read such a table, and alert rules \
                  only as simple log alerts. Fix: az monitor log-analytics workspace table update --resource-group GROUP \
                  --workspace-name WORKSPACE --name TABLE --plan Analytics",
             ),
             Self::Auxiliary => f.write_str(
-                "plan: Auxiliary; no alert rule, analytics rule or saved function reads such a table, and its plan cannot be \
-                 changed. Use a table with the plan Analytics (another MDATP_LOG_NAME)",
+                "plan: Auxiliary; no alert rule, analytics rule or saved function can read such a table, and its plan cannot be \
+                 changed. Fix: use a table with the plan Analytics (another MDATP_LOG_NAME)",
             ),
         }
     }
@@ -149,7 +154,11 @@ pub enum SchemaDocument {
 }
 
 impl SchemaDocument {
-    /// Reads either; why it is neither, in words.
+    /// Reads a table or a rule.
+    ///
+    /// # Errors
+    ///
+    /// Why it is neither.
     pub fn from_json(document: Value) -> Result<Self, String> {
         let neither = |_| {
             "it is neither a table (with schema.columns) nor a data collection rule (with streamDeclarations), \
@@ -162,8 +171,8 @@ impl SchemaDocument {
             .map_err(neither)
     }
 
-    /// The differences to what this program sends in `shape` to `stream`, failures first. A rule is compared with the
-    /// `table` it sends to as well, where that is known.
+    /// Returns the differences to what this program sends in `shape` to `stream`, failures first. A rule is also compared with
+    /// the `table` it sends to, if that is known.
     pub fn compare(&self, shape: Shape, stream: &str, table: Option<&Table>) -> Vec<Difference> {
         let mut differences = match self {
             Self::Table(table) => compare_table(table, shape),
@@ -193,8 +202,8 @@ fn compare_table(table: &Table, shape: Shape) -> Vec<Difference> {
     found
 }
 
-/// What a table's plan keeps from working (documentation pages "Select a table plan based on data usage in a Log
-/// Analytics workspace" and "Query data in a Basic and Auxiliary table in Azure Monitor Logs"). Other plans may come.
+/// Returns what cannot be done with a table of its plan (documentation pages "Select a table plan based on data usage in a Log
+/// Analytics workspace" and "Query data in a Basic and Auxiliary table in Azure Monitor Logs"). Unknown plans are accepted.
 fn of_plan(table: &Table) -> Option<Difference> {
     match table.plan.as_deref()?.to_ascii_lowercase().as_str() {
         "basic" => Some(Difference::Basic),
@@ -222,31 +231,31 @@ fn compare_rule(rule: &Rule, shape: Shape, stream: &str, table: Option<&Table>) 
     match rule.flow(stream) {
         None => found.push(Difference::NoFlow(stream.to_owned())),
         Some(flow) => {
-            found.extend(changes(flow, shape));
-            found.extend(table.into_iter().flat_map(|table| against(flow, declared, table)));
+            found.extend(transformations(flow, shape));
+            found.extend(table.into_iter().flat_map(|table| compare_output(flow, declared, table)));
         }
     }
     found
 }
 
-/// What the transformation changes.
-fn changes(flow: &Flow, shape: Shape) -> Vec<Difference> {
+/// Returns what the transformation changes.
+fn transformations(flow: &Flow, shape: Shape) -> Vec<Difference> {
     let Some(conversions) = flow.conversions() else {
         return vec![Difference::Transform(flow.transform_kql.clone().unwrap_or_default())];
     };
-    let change = |(name, function): (&str, Function)| {
+    let conversion = |(name, function): (&str, Function)| {
         let column = columns(shape).iter().find(|column| column.name == name);
         match column.is_none_or(|column| function.keeps(column)) {
             true => Difference::Converted(name.to_owned(), function.name()),
             false => Difference::ConvertedWithLoss(name.to_owned(), function.name()),
         }
     };
-    conversions.into_iter().map(change).collect()
+    conversions.into_iter().map(conversion).collect()
 }
 
-/// The differences that the service finds between what a rule puts out and its table when the rule is deployed, and
-/// the columns that it then drops without a word.
-fn against(flow: &Flow, stream: &Stream, table: &Table) -> Vec<Difference> {
+/// Returns the differences between what a rule outputs and its table: those for which the service rejects the rule, and the
+/// columns that it silently drops.
+fn compare_output(flow: &Flow, stream: &Stream, table: &Table) -> Vec<Difference> {
     let mut found: Vec<_> = of_plan(table).into_iter().collect();
     let output = flow.output_stream.as_deref().unwrap_or_default();
     if output.strip_prefix("Custom-") != Some(&table.schema.name) {
@@ -268,7 +277,7 @@ fn against(flow: &Flow, stream: &Stream, table: &Table) -> Vec<Difference> {
     found
 }
 
-fn extras(columns: &[Column], declared: &[Declared]) -> Vec<Difference> {
-    let is_extra = |known: &&Declared| columns.iter().all(|column| column.name != known.name);
+fn extras(columns: &[Column], declared: &[DeclaredColumn]) -> Vec<Difference> {
+    let is_extra = |known: &&DeclaredColumn| columns.iter().all(|column| column.name != known.name);
     declared.iter().filter(is_extra).map(|known| Difference::Extra(known.name.clone())).collect()
 }

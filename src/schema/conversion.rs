@@ -1,23 +1,23 @@
-//! How values get into a table's column that has another type than this program gives its own. Pure.
+//! How values are converted for a table's column that has another type than this program gives its own. Pure.
 //!
-//! When a rule is deployed, the service compares the type of each column that the transformation puts out with the
-//! table's, and rejects the rule where they differ (`InvalidTransformOutput`, as in Azure/Azure-Sentinel#12384). The
-//! Data Collector API made `guid` columns of texts, and a stream cannot declare that type: it takes `toguid()`.
+//! When a rule is deployed, the service compares the type of each column that the transformation outputs with the table's, and
+//! rejects the rule if they differ (`InvalidTransformOutput`, as in Azure/Azure-Sentinel#12384). The Data Collector API made
+//! `guid` columns for strings, and a stream cannot declare that type: the rule has to call `toguid()`.
 
-use super::{Column, ColumnType, TIME_GENERATED};
+use super::{Column, ColumnType, GUID_SUFFIX, TIME_GENERATED};
 
-/// A function of transformations that makes another type of a value (documentation page "Supported KQL features in
-/// Azure Monitor transformations").
+/// A function of transformations that converts a value to another type (documentation page "Supported KQL features in Azure
+/// Monitor transformations").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Function {
-    /// `toguid`, null for a text that is no GUID.
+    /// `toguid`, which returns null for a string that is not a GUID.
     ToGuid,
     /// `tostring`.
     ToString,
 }
 
 impl Function {
-    /// Its name.
+    /// The name of the function.
     pub fn name(self) -> &'static str {
         match self {
             Self::ToGuid => "toguid",
@@ -25,12 +25,12 @@ impl Function {
         }
     }
 
-    /// The function of that name, if it is one of these.
+    /// Returns the function with this name; `None` for any other function.
     pub fn named(name: &str) -> Option<Self> {
         [Self::ToGuid, Self::ToString].into_iter().find(|function| function.name() == name)
     }
 
-    /// The type that it makes.
+    /// The type that it returns.
     pub fn output(self) -> &'static str {
         match self {
             Self::ToGuid => GUID,
@@ -38,13 +38,13 @@ impl Function {
         }
     }
 
-    /// Whether it keeps every value of a column.
+    /// True if it keeps every value of a column.
     pub fn keeps(self, column: &Column) -> bool {
-        self == Self::ToString || holds_only_guids(column)
+        self == Self::ToString || has_only_guids(column)
     }
 }
 
-/// The type that only tables have.
+/// The type that a table's column can have, and a stream's cannot.
 const GUID: &str = "guid";
 
 /// What a rule does with a column.
@@ -52,17 +52,17 @@ const GUID: &str = "guid";
 pub struct Conversion {
     /// The type that the stream declares.
     pub declared: ColumnType,
-    /// What makes the table's type of that; none where it is the table's.
+    /// What converts that to the table's type; `None` if it is the table's type.
     pub function: Option<Function>,
 }
 
 impl Conversion {
-    /// The values go on as they are sent.
+    /// Leaves the values as they are sent.
     pub fn none(column: &Column) -> Self {
         Self { declared: column.kind, function: None }
     }
 
-    /// The way of all values of `column` into a table's column of the type `table`; none where some would be lost.
+    /// Converts the values of `column` to the type `table` of a table's column. Returns `None` if some of them would be lost.
     pub fn into_table(column: &Column, table: &str) -> Option<Self> {
         use ColumnType::{Boolean, DateTime, Dynamic, Long, Real, String};
         let table = normalized(table);
@@ -70,22 +70,22 @@ impl Conversion {
         let by = |declared, function| Some(Self { declared, function: Some(function) });
         match (column.kind, table.as_str()) {
             (kind, table) if table == kind.name() => as_declared(kind),
-            // What every table has its own time in, and the transformation fills.
+            // Every table has this column, and the transformation fills it.
             _ if column.name == TIME_GENERATED => None,
             (_, "dynamic") => as_declared(Dynamic),
-            (String, GUID) if holds_only_guids(column) => by(String, Function::ToGuid),
-            // A column is `real` because the Data Collector API knew no other numbers: what is sent are whole ones.
+            (String, GUID) if has_only_guids(column) => by(String, Function::ToGuid),
+            // Such a column is `real` because the Data Collector API had no other numbers; the values sent are whole.
             (Real, "long") => as_declared(Long),
             (Real | Long, "string") => by(Long, Function::ToString),
             (kind @ (Boolean | Dynamic), "string") => by(kind, Function::ToString),
-            // As the text that is sent.
+            // As the string that is sent.
             (DateTime, "string") => as_declared(String),
             _ => None,
         }
     }
 }
 
-/// Whether a stream that declares `declared` takes every value that is sent in `column`.
+/// True if a stream whose column has the type `declared` accepts every value that is sent in `column`.
 pub fn stream_takes(declared: &str, column: &Column) -> bool {
     match (column.kind, normalized(declared).as_str()) {
         (_, "dynamic") | (ColumnType::Real, "long") | (ColumnType::DateTime, "string") => true,
@@ -93,7 +93,7 @@ pub fn stream_takes(declared: &str, column: &Column) -> bool {
     }
 }
 
-/// A type's name in one spelling: documents write them in any case, and `boolean` also as `bool`.
+/// Returns a type's name in one spelling: documents write it in any case, and `boolean` also as `bool`.
 pub fn normalized(name: &str) -> String {
     match name.to_ascii_lowercase() {
         name if name == "bool" => ColumnType::Boolean.name().to_owned(),
@@ -101,9 +101,10 @@ pub fn normalized(name: &str) -> String {
     }
 }
 
-/// Only the classic shape has such columns: a text that is no GUID is in the one with `_s` beside it.
-fn holds_only_guids(column: &Column) -> bool {
-    column.kind == ColumnType::String && column.name.ends_with("_g")
+/// True for a column of GUIDs, which only the classic shape has: strings that are not GUIDs are in the column with `_s`.
+fn has_only_guids(column: &Column) -> bool {
+    let suffix = column.name.rsplit_once('_').map(|(_, suffix)| suffix);
+    column.kind == ColumnType::String && suffix == Some(GUID_SUFFIX)
 }
 
 #[cfg(test)]
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_gets_into_another_type_where_nothing_of_it_is_lost() {
+    fn a_value_is_converted_to_another_type_if_nothing_of_it_is_lost() {
         use ColumnType::{Boolean, DateTime, Dynamic, Long, Real, String};
         let (native, classic) = (Shape::Native, Shape::Classic);
         for (shape, name, table, expected) in [

@@ -1,5 +1,5 @@
-//! The row about a run, which goes to a table of its own beside that of the alerts (`MDATP_HEALTH`): table, rule
-//! and row are made from the one list here. Pure.
+//! The row about a run, which is sent to a table of its own (`MDATP_HEALTH`). Table, rule and row are made from the one list
+//! here. Pure.
 
 use std::{borrow::Cow, sync::LazyLock};
 
@@ -13,24 +13,24 @@ use super::{
 };
 use crate::report::RunReport;
 
-/// A column and what a report has for it.
-struct Figure {
+/// A column, and its value for a run.
+struct HealthColumn {
     name: &'static str,
     kind: ColumnType,
     meaning: &'static str,
-    of: fn(&RunReport) -> Value,
+    value: fn(&RunReport) -> Value,
 }
 
-const fn count(name: &'static str, meaning: &'static str, of: fn(&RunReport) -> Value) -> Figure {
-    Figure { name, kind: Long, meaning, of }
+const fn count(name: &'static str, meaning: &'static str, value: fn(&RunReport) -> Value) -> HealthColumn {
+    HealthColumn { name, kind: Long, meaning, value }
 }
 
-const fn text(name: &'static str, meaning: &'static str, of: fn(&RunReport) -> Value) -> Figure {
-    Figure { name, kind: Text, meaning, of }
+const fn text(name: &'static str, meaning: &'static str, value: fn(&RunReport) -> Value) -> HealthColumn {
+    HealthColumn { name, kind: Text, meaning, value }
 }
 
-/// What follows the time.
-const FIGURES: [Figure; 13] = [
+/// The columns after the time.
+const COLUMNS: [HealthColumn; 13] = [
     text("Result", "how the run ended: ok, incomplete, failed", |run| json!(run.result())),
     count("Read", "alerts listed", |run| json!(run.alerts_read)),
     count("Sent", "alerts accepted by the sink", |run| json!(run.alerts_sent)),
@@ -52,19 +52,19 @@ const FIGURES: [Figure; 13] = [
     text("Error", "why the run failed; empty when it did not", |run| json!(run.error)),
 ];
 
-/// The name of the log about the runs that send to `log_name`.
+/// The name of the log about runs that send to `log_name`.
 pub fn log_name(log_name: &str) -> String {
     format!("{log_name}Health")
 }
 
-/// The stream of the Logs Ingestion API into its table.
+/// The name of the stream of the Logs Ingestion API into its table.
 pub fn stream(log_name: &str) -> String {
     table::stream(&self::log_name(log_name))
 }
 
 /// The columns of the table.
 pub fn columns() -> &'static [Column] {
-    static COLUMNS: LazyLock<Vec<Column>> = LazyLock::new(|| {
+    static ALL: LazyLock<Vec<Column>> = LazyLock::new(|| {
         let column = |name, kind, meaning| Column {
             name: Cow::Borrowed(name),
             kind,
@@ -72,22 +72,23 @@ pub fn columns() -> &'static [Column] {
             meaning,
         };
         let time = column(TIME_GENERATED, ColumnType::DateTime, "when the run ended");
-        let figures = FIGURES.iter().map(|figure| column(figure.name, figure.kind, figure.meaning));
-        [time].into_iter().chain(figures).collect()
+        let others =
+            COLUMNS.iter().map(|HealthColumn { name, kind, meaning, .. }| column(name, *kind, meaning));
+        [time].into_iter().chain(others).collect()
     });
-    &COLUMNS
+    &ALL
 }
 
-/// The body with which the Tables API makes the table.
+/// Returns the body with which the Tables API creates the table.
 pub fn table(log_name: &str) -> Value {
     table::document(&self::log_name(log_name), columns())
 }
 
-/// The row about a run, as an array of one. It says its time itself only where `ended` is given.
+/// Returns the row about a run, as an array of one. It has a time of its own only if `ended` is given.
 pub fn rows(report: &RunReport, ended: Option<OffsetDateTime>) -> Vec<u8> {
-    let figures = FIGURES.iter().map(|figure| (figure.name.to_owned(), (figure.of)(report)));
+    let values = COLUMNS.iter().map(|column| (column.name.to_owned(), (column.value)(report)));
     let time = ended.map(|time| (TIME_GENERATED.to_owned(), json!(to_rfc3339(&time))));
-    let row: Map<_, _> = time.into_iter().chain(figures).filter(|(_, value)| !value.is_null()).collect();
+    let row: Map<_, _> = time.into_iter().chain(values).filter(|(_, value)| !value.is_null()).collect();
     serde_json::to_vec(&[row]).expect("numbers and texts can be written as JSON")
 }
 
@@ -98,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_has_what_the_report_has() {
+    fn a_row_has_the_values_of_the_report() {
         let report = RunReport {
             alerts_read: 1,
             alerts_sent: 2,
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_not_said() {
+    fn unknown_values_are_left_out() {
         let report = RunReport { complete: true, ..RunReport::default() };
         let text = String::from_utf8(rows(&report, None)).expect("text");
         assert!(text.contains(r#""Result":"ok""#), "{text}");

@@ -1,22 +1,22 @@
-//! The way from a table of the Data Collector API to the Logs Ingestion API with its columns kept, step by
-//! step (documentation page "Migrate from the HTTP Data Collector API to the Logs Ingestion API").
+//! The migration of a table from the Data Collector API to the Logs Ingestion API, step by step and with its columns kept
+//! (documentation page "Migrate from the HTTP Data Collector API to the Logs Ingestion API"). Pure.
 
 use std::fmt::Write;
 
 use super::{
-    ColumnType, Shape,
+    ColumnType, ID, MACHINE_ID, Shape,
     check::{Difference, SchemaDocument},
-    columns,
+    column_name, columns, extras,
     rule::API_VERSION,
-    table::{Declared, Table, stream},
+    table::{DeclaredColumn, Table, stream},
 };
 
-/// What is to be done with a table, as text. `log_name` is its name without `_CL`. Every command is one that bash and
-/// zsh run as it is printed, once the words in capitals are replaced.
+/// Returns the steps of the migration as text. `log_name` is the table's name without `_CL`. Bash and zsh run every command as
+/// it is printed, once the words in capitals are replaced.
 ///
 /// # Errors
 ///
-/// Why the table cannot take what is sent, whatever is done.
+/// Why the table cannot accept what is sent, even after the migration.
 pub fn plan(log_name: &str, table: &Table) -> Result<String, Vec<Difference>> {
     let name = super::table::name(log_name);
     let differences = SchemaDocument::Table(table.clone()).compare(Shape::Classic, "", None);
@@ -32,9 +32,9 @@ pub fn plan(log_name: &str, table: &Table) -> Result<String, Vec<Difference>> {
     if !failures.is_empty() {
         return Err(failures);
     }
-    // What says nothing of itself is taken for an old one.
+    // A table without a sub-type is treated as an old one.
     let is_classic = table.is_classic() || table.schema.table_sub_type.is_none();
-    let mut steps = Steps::default();
+    let mut steps = NumberedSteps::default();
     let of_table = format!("--resource-group GROUP --workspace-name WORKSPACE --name {name}");
     let show = format!("az monitor log-analytics workspace table show {of_table} > table.json");
     let wait = format!("az monitor log-analytics workspace table wait {of_table} --updated");
@@ -45,14 +45,14 @@ pub fn plan(log_name: &str, table: &Table) -> Result<String, Vec<Difference>> {
     let compare = "mdatp-forward schema --shape classic --check dcr.json --table table.json".to_owned();
     if is_classic {
         steps.add(
-            "Make the data collection rule from the table, and compare the two: its columns with _g are guid, which the \
-             rule must make of texts, or the service rejects it. Go on only when the last command says that the rule \
-             takes all that is sent.",
+            "Make the data collection rule from the table, and compare the two: the table's columns with _g are guid, to \
+             which the rule must convert strings, or the service rejects it. Continue only when the last command says that \
+             the rule takes all that is sent.",
             &[show.clone(), make.clone(), compare.clone()],
         );
         steps.add(
-            "Migrate the table to data collection rules. This cannot be undone. Its columns and rows stay, and \
-             posts of the Data Collector API go on into the columns there are.",
+            "Migrate the table to data collection rules. This cannot be undone. Its columns and rows stay, and the Data \
+             Collector API continues to fill the existing columns.",
             &[
                 format!(
                     "az monitor log-analytics workspace table migrate --resource-group GROUP \
@@ -65,9 +65,9 @@ pub fn plan(log_name: &str, table: &Table) -> Result<String, Vec<Difference>> {
     if !missing.is_empty() {
         steps.add(
             &format!(
-                "Add the {} columns it does not have yet. From here on the Data Collector API can no longer \
-                 write to this table: stop the app first, and start it again after the last step. What is new \
-                 meanwhile is sent then.",
+                "Add the {} columns it does not have yet. From then on the Data Collector API can no longer write to this \
+                 table: stop the app first, and start it again after the last step. Alerts of the time between are sent \
+                 then.",
                 missing.len()
             ),
             &[
@@ -100,35 +100,37 @@ pub fn plan(log_name: &str, table: &Table) -> Result<String, Vec<Difference>> {
     text.push_str(&steps.text);
     text.push_str(&unfilled(table));
     text.push_str(
-        "\nA text that looks like a GUID was put into a column with _g by the Data Collector API, whatever it was. Here \
-         only those members are that are GUIDs: aadTenantId, detectorId, aadDeviceId, vmId and subscriptionId.\n",
+        "\nThe Data Collector API put any string that looks like a GUID into a column with _g. mdatp-forward fills such \
+         columns only for members that are GUIDs: aadTenantId, detectorId, aadDeviceId, vmId and subscriptionId.\n",
     );
-    text.push_str(
-        "\nid_s holds the alert's id in every row that mdatp-forward sends. A Logic App that merged with \
+    let [id, machine_id] = [ID, MACHINE_ID].map(|member| column_name(Shape::Classic, member));
+    let _ = writeln!(
+        text,
+        "\n{id} holds the alert's id in every row that mdatp-forward sends. A Logic App that merged with \
          union(alert, machine) wrote the machine's id there, since the machine's member overwrote the alert's: \
-         in such rows the alert's id is gone. Queries that take id_s for the machine must use machineId_s, which \
-         holds the machine's id in both.\n",
+         in such rows the alert's id is lost. Queries that take {id} for the machine must use {machine_id}, which \
+         holds the machine's id in both."
     );
     Ok(text)
 }
 
-/// All columns of the table with those it lacks, as `az` takes them. An update says what the columns are, so those there
-/// are must be said again.
+/// Returns all columns of the table and those it lacks, as `az` accepts them. An update replaces the list of columns, so the
+/// existing ones must be named too.
 fn all_columns(table: &Table, missing: &[(&str, ColumnType)]) -> String {
     let known = table.columns().iter().map(|known| (&*known.name, known.kind.to_ascii_lowercase()));
     let missing = missing.iter().map(|(name, kind)| (*name, kind.name().to_owned()));
     known.chain(missing).map(|(name, kind)| format!("{name}={kind}")).collect::<Vec<_>>().join(" ")
 }
 
-/// Which of the table's own columns get no values any more.
+/// Returns which of the table's own columns will no longer be filled.
 fn unfilled(table: &Table) -> String {
     let mut text = String::new();
     let is_filled =
-        |known: &&Declared| columns(Shape::Classic).iter().any(|column| column.name == known.name);
+        |known: &&DeclaredColumn| columns(Shape::Classic).iter().any(|column| column.name == known.name);
     let unfilled: Vec<_> = table.columns().iter().filter(|known| !is_filled(known)).collect();
     // Writing to a String cannot fail.
     let _ = match unfilled.is_empty() {
-        true => writeln!(text, "Every existing column goes on being filled."),
+        true => writeln!(text, "Every existing column continues to be filled."),
         false => {
             writeln!(text, "These existing columns will no longer be filled; the rows they have keep them:")
         }
@@ -136,13 +138,18 @@ fn unfilled(table: &Table) -> String {
     for known in unfilled {
         let _ = match instead(&known.name) {
             Some(column) => writeln!(text, "   {}; such values are in {column}", known.name),
-            None => writeln!(text, "   {}; such values are in additionalFields_s", known.name),
+            None => writeln!(
+                text,
+                "   {}; such values are in {}",
+                known.name,
+                extras(Shape::Classic).unwrap_or_default()
+            ),
         };
     }
     text
 }
 
-/// The column of the classic shape with the values of another column of the same member.
+/// Returns the column of the classic shape that has the values of this column now: one of the same member.
 fn instead(name: &str) -> Option<&'static str> {
     let (path, _) = name.rsplit_once('_')?;
     let same = |column: &&super::Column| column.name.rsplit_once('_').is_some_and(|(known, _)| known == path);
@@ -150,13 +157,13 @@ fn instead(name: &str) -> Option<&'static str> {
 }
 
 #[derive(Default)]
-struct Steps {
+struct NumberedSteps {
     count: usize,
     text: String,
 }
 
-impl Steps {
-    /// From the rule that is made to the app that sends to it.
+impl NumberedSteps {
+    /// Adds the steps from the new rule to the app that sends to it.
     fn switch_over(&mut self, log_name: &str) {
         self.add(
             "Deploy the data collection rule, in the region of the workspace. Keep immutableId and \
@@ -168,14 +175,14 @@ impl Steps {
             )],
         );
         self.add(
-            "Let the app send to it. The role takes up to 30 minutes to work; until then runs fail with 403, and \
-             nothing is lost.",
+            "Grant the app the role to send to it. It can take 30 minutes until the role takes effect; runs fail with 403 until \
+             then, and nothing is lost.",
             &["az role assignment create --role \"Monitoring Metrics Publisher\" --assignee-principal-type \
                ServicePrincipal --assignee-object-id PRINCIPAL_ID --scope RULE_RESOURCE_ID"
                 .to_owned()],
         );
         self.add(
-            "Tell the app, and start it. The checkpoint goes on where it is: no alert is sent twice or left out.",
+            "Change the app's settings, and start it. It continues from its checkpoint: no alert is sent twice or left out.",
             &[
                 format!(
                     "az functionapp config appsettings set --resource-group GROUP --name APP --settings \

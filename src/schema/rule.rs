@@ -9,33 +9,32 @@ use super::{
     Column, Shape, TIME_GENERATED, columns,
     conversion::{Conversion, Function, normalized},
     health,
-    table::{self, Declared, Table},
+    table::{self, DeclaredColumn, Table},
 };
 
 /// The API version that the documentation deploys rules with.
 pub const API_VERSION: &str = "2023-03-11";
 
-/// What stands for the workspace and its region where none is named: expressions of a deployment template.
+/// The workspace if none is named: an expression of a deployment template.
 pub const TEMPLATE_WORKSPACE: &str =
     "[resourceId('Microsoft.OperationalInsights/workspaces', parameters('workspaceName'))]";
-/// See [`TEMPLATE_WORKSPACE`].
+/// The region if none is named: an expression of a deployment template.
 pub const TEMPLATE_LOCATION: &str = "[resourceGroup().location]";
 
-/// What a transformation reads.
+/// The input of a transformation.
 const SOURCE: &str = "source";
 
-/// Only an alert without a creation time has no `TimeGenerated`. The functions are among the few that a
-/// transformation may use.
+/// Fills `TimeGenerated`, which only an alert without a creation time lacks, with functions that a transformation supports.
 const FILL_TIME: &str = "TimeGenerated = iif(isnull(TimeGenerated), now(), TimeGenerated)";
 
 const DESTINATION: &str = "workspace";
 
-/// Where a rule is to be.
+/// The workspace that a rule sends to.
 #[derive(Debug, Clone, Copy)]
 pub struct Workspace<'a> {
-    /// The resource id of the workspace.
+    /// Its resource id.
     pub id: &'a str,
-    /// The workspace's region, which must be the rule's too.
+    /// Its region, which the rule must share.
     pub location: &'a str,
 }
 
@@ -44,16 +43,16 @@ pub struct Workspace<'a> {
 pub struct Conversions(Vec<(&'static Column, Conversion)>);
 
 impl Conversions {
-    /// Records go on as they are sent, into a table of their own columns.
+    /// Leaves records as they are sent, for a table that has their own columns.
     pub fn none(columns: &'static [Column]) -> Self {
         Self(columns.iter().map(|column| (column, Conversion::none(column))).collect())
     }
 
-    /// The ways of what is sent in `shape` into the columns of `table`. Those it lacks are taken to be added with the
-    /// types that are this program's own; those that cannot hold all values have no way
+    /// Converts records of `shape` to the columns of `table`. Columns that it lacks are assumed to be added with this
+    /// program's own types; columns that cannot hold all values are left out
     /// ([`Difference::Narrow`](super::check::Difference::Narrow)).
     pub fn into_table(shape: Shape, table: &Table) -> Self {
-        let way = |column: &'static Column| {
+        let conversion = |column: &'static Column| {
             let known = table.all_columns().find(|known| known.name == column.name);
             let conversion = match known {
                 Some(known) => Conversion::into_table(column, &known.kind)?,
@@ -61,7 +60,7 @@ impl Conversions {
             };
             Some((column, conversion))
         };
-        Self(columns(shape).iter().filter_map(way).collect())
+        Self(columns(shape).iter().filter_map(conversion).collect())
     }
 
     fn declaration(&self) -> Value {
@@ -81,7 +80,7 @@ impl Conversions {
     }
 }
 
-/// The whole resource, as the management API takes it. `kind` Direct gives it an endpoint of its own.
+/// Returns the rule as the management API accepts it. `kind` Direct gives it an endpoint of its own.
 pub fn document(log_name: &str, stream: &str, conversions: &Conversions, workspace: Workspace<'_>) -> Value {
     json!({
         "type": "Microsoft.Insights/dataCollectionRules",
@@ -99,17 +98,17 @@ pub fn document(log_name: &str, stream: &str, conversions: &Conversions, workspa
     })
 }
 
-/// Adds the way of the rows about runs to the `rule` of a log.
+/// Adds the stream of the rows about runs to the `rule` of a log.
 pub fn add_health(rule: &mut Value, log_name: &str) {
-    let (name, own) = (health::stream(log_name), &mut rule["properties"]);
+    let (name, properties) = (health::stream(log_name), &mut rule["properties"]);
     let conversions = Conversions::none(health::columns());
-    own["streamDeclarations"][&name] = conversions.declaration();
-    if let Some(flows) = own["dataFlows"].as_array_mut() {
+    properties["streamDeclarations"][&name] = conversions.declaration();
+    if let Some(flows) = properties["dataFlows"].as_array_mut() {
         flows.push(flow(&name, &health::log_name(log_name), &conversions));
     }
 }
 
-/// From a stream into the table of a log.
+/// Returns the data flow from a stream into the table of a log.
 fn flow(stream: &str, log_name: &str, conversions: &Conversions) -> Value {
     json!({
         "streams": [stream],
@@ -119,14 +118,14 @@ fn flow(stream: &str, log_name: &str, conversions: &Conversions) -> Value {
     })
 }
 
-/// A rule as the API has it, with `properties` around (`az rest --url ID`), or without, as an extension of the Azure CLI
+/// A deployed rule, as the API returns it within `properties` (`az rest --url ID`), or without, as an extension of the Azure CLI
 /// prints it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rule {
     /// The columns of each stream.
     pub stream_declarations: BTreeMap<String, Stream>,
-    /// Where the streams go.
+    /// Which table each stream is sent to.
     #[serde(default)]
     pub data_flows: Vec<Flow>,
 }
@@ -135,17 +134,17 @@ pub struct Rule {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Stream {
     /// Its columns.
-    pub columns: Vec<Declared>,
+    pub columns: Vec<DeclaredColumn>,
 }
 
-/// The way of streams into a table.
+/// A data flow of a [`Rule`]: from streams into a table.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Flow {
     /// The streams.
     #[serde(default)]
     pub streams: Vec<String>,
-    /// What is done to each record; nothing, when it is not said.
+    /// The transformation of each record; `None`: records are not changed.
     #[serde(default)]
     pub transform_kql: Option<String>,
     /// `Custom-` and the table.
@@ -155,6 +154,10 @@ pub struct Flow {
 
 impl Rule {
     /// Reads a rule's document.
+    ///
+    /// # Errors
+    ///
+    /// It is not a rule.
     pub fn from_json(mut document: Value) -> Result<Self, serde_json::Error> {
         if let Some(properties) = document.get_mut("properties") {
             document = properties.take();
@@ -162,15 +165,15 @@ impl Rule {
         serde_json::from_value(document)
     }
 
-    /// The flow that takes `stream`.
+    /// Returns the flow that reads `stream`.
     pub fn flow(&self, stream: &str) -> Option<&Flow> {
         self.data_flows.iter().find(|flow| flow.streams.iter().any(|known| known == stream))
     }
 }
 
 impl Flow {
-    /// What the transformation makes of which columns, if it is one that this program prints: it hands records on as
-    /// they are, may give them a time, and may convert columns. None for any other.
+    /// Returns which columns the transformation converts by which function. Returns `None` unless it is one that this program
+    /// prints: it may fill the time and convert columns, and leaves records unchanged otherwise.
     pub fn conversions(&self) -> Option<Vec<(&str, Function)>> {
         let mut steps = self.transform_kql.as_deref().unwrap_or(SOURCE).split('|').map(str::trim);
         if steps.next() != Some(SOURCE) {
@@ -193,10 +196,10 @@ impl Flow {
         Some(found)
     }
 
-    /// The columns that it puts out of those a stream declares, with their types, where that is known.
-    pub fn outputs<'a>(&'a self, declared: &'a [Declared]) -> Option<Vec<(&'a str, String)>> {
+    /// Returns the columns that it outputs for those that a stream declares, with their types; `None` if that is not known.
+    pub fn outputs<'a>(&'a self, declared: &'a [DeclaredColumn]) -> Option<Vec<(&'a str, String)>> {
         let conversions = self.conversions()?;
-        let output = |column: &'a Declared| {
+        let output = |column: &'a DeclaredColumn| {
             let function = conversions.iter().find(|(name, _)| *name == column.name);
             let kind = function.map_or_else(|| normalized(&column.kind), |(_, by)| by.output().to_owned());
             (column.name.as_str(), kind)
@@ -205,7 +208,7 @@ impl Flow {
     }
 }
 
-/// The parts between the commas that are in no parentheses.
+/// Splits at the commas outside of parentheses.
 fn items(text: &str) -> impl Iterator<Item = &str> {
     let mut depth = 0_usize;
     let between = move |c| {
@@ -219,7 +222,7 @@ fn items(text: &str) -> impl Iterator<Item = &str> {
     text.split(between).map(str::trim)
 }
 
-/// However it is spaced.
+/// True for [`FILL_TIME`] with any whitespace.
 fn is_fill_time(item: &str) -> bool {
     let letters = |text: &str| text.split_whitespace().collect::<String>();
     item.starts_with(TIME_GENERATED) && letters(item) == letters(FILL_TIME)
@@ -230,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_transformation_of_this_program_is_known_again_and_no_other() {
+    fn only_a_transformation_of_this_program_is_recognized() {
         let conversions = |kql: Option<&str>| {
             let flow = Flow { streams: vec![], transform_kql: kql.map(str::to_owned), output_stream: None };
             let found = flow.conversions();

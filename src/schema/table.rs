@@ -1,11 +1,11 @@
-//! The table: as the Tables API takes it, and as `az` shows one.
+//! The table: as the Tables API accepts it, and as `az` prints one.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Column;
 
-/// The body with which the Tables API (`PUT …/workspaces/{name}/tables/{table}`) makes the table of a log.
+/// Returns the body with which the Tables API (`PUT …/workspaces/{name}/tables/{table}`) creates the table of a log.
 pub fn document(log_name: &str, columns: &[Column]) -> Value {
     let columns: Vec<_> = columns
         .iter()
@@ -22,7 +22,7 @@ pub fn document(log_name: &str, columns: &[Column]) -> Value {
     })
 }
 
-/// The table's name, to which the service appends `_CL`.
+/// The table's name: the log's, with `_CL` at the end.
 pub fn name(log_name: &str) -> String {
     format!("{log_name}_CL")
 }
@@ -34,19 +34,19 @@ pub fn stream(log_name: &str) -> String {
 
 /// A column that a table or a data collection rule declares.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Declared {
+pub struct DeclaredColumn {
     /// Its name.
     pub name: String,
-    /// Its type, in whatever case.
+    /// Its type, in any case.
     #[serde(rename = "type")]
     pub kind: String,
 }
 
-/// A table as `az monitor log-analytics workspace table show` prints it, or as the API does, with
-/// `properties` around.
+/// An existing table, as `az monitor log-analytics workspace table show` prints it, or as the API returns it, within
+/// `properties`.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Table {
-    /// What is in it.
+    /// Its name and columns.
     pub schema: TableSchema,
     /// `Analytics`, `Basic` or `Auxiliary`.
     #[serde(default)]
@@ -65,14 +65,18 @@ pub struct TableSchema {
     pub table_sub_type: Option<String>,
     /// Its own columns.
     #[serde(default)]
-    pub columns: Option<Vec<Declared>>,
-    /// Those that every table has.
+    pub columns: Option<Vec<DeclaredColumn>>,
+    /// The columns that every table has.
     #[serde(default)]
-    pub standard_columns: Option<Vec<Declared>>,
+    pub standard_columns: Option<Vec<DeclaredColumn>>,
 }
 
 impl Table {
     /// Reads a table's document.
+    ///
+    /// # Errors
+    ///
+    /// It is not a table.
     pub fn from_json(mut document: Value) -> Result<Self, serde_json::Error> {
         if let Some(properties) = document.get_mut("properties") {
             document = properties.take();
@@ -80,29 +84,29 @@ impl Table {
         serde_json::from_value(document)
     }
 
-    /// The name of its log.
+    /// Returns the name of its log.
     ///
     /// # Errors
     ///
-    /// The table is not that of a custom log.
+    /// It is not the table of a custom log.
     pub fn log_name(&self) -> Result<&str, String> {
         let name = self.schema.name.strip_suffix("_CL").filter(|name| !name.is_empty());
-        name.ok_or_else(|| "schema.name is not that of a custom log, which ends in _CL".to_owned())
+        name.ok_or_else(|| "schema.name is not that of a custom log: it does not end in _CL".to_owned())
     }
 
-    /// True for a table of the Data Collector API that is not migrated: no rule can send to it, and its columns cannot
-    /// be changed.
+    /// True for a table of the Data Collector API that has not been migrated: no rule can send to it, and its columns cannot be
+    /// changed.
     pub fn is_classic(&self) -> bool {
         self.schema.table_sub_type.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("Classic"))
     }
 
     /// Its own columns.
-    pub fn columns(&self) -> &[Declared] {
+    pub fn columns(&self) -> &[DeclaredColumn] {
         self.schema.columns.as_deref().unwrap_or_default()
     }
 
-    /// All columns, those of every table too.
-    pub fn all_columns(&self) -> impl Iterator<Item = &Declared> {
+    /// All columns, including those that every table has.
+    pub fn all_columns(&self) -> impl Iterator<Item = &DeclaredColumn> {
         self.columns().iter().chain(self.schema.standard_columns.as_deref().unwrap_or_default())
     }
 }

@@ -2,10 +2,10 @@ use std::collections::BTreeSet;
 
 use super::*;
 
-/// The longest name of a column that the services take (Log Analytics, custom tables).
+/// The longest name of a column that the services accept (Log Analytics, custom tables).
 const LONGEST_NAME: usize = 45;
 
-/// Names that a column of a custom table must not have, in whatever case (documentation page "Logs Ingestion
+/// Names that a column of a custom table must not have, in any case (documentation page "Logs Ingestion
 /// API in Azure Monitor"; `RawData` and `Tenant` are those of the Data Collector API).
 const RESERVED: [&str; 9] =
     ["_ResourceId", "id", "_SubscriptionId", "TenantId", "Type", "UniqueId", "Title", "RawData", "Tenant"];
@@ -13,7 +13,7 @@ const RESERVED: [&str; 9] =
 const BOTH: [Shape; 2] = [Shape::Native, Shape::Classic];
 
 #[test]
-fn every_column_has_a_name_that_the_services_take_and_none_has_it_twice() {
+fn every_column_has_a_name_that_the_services_accept_and_no_two_have_the_same() {
     for shape in BOTH {
         let mut names = BTreeSet::new();
         for Column { name, .. } in columns(shape) {
@@ -24,9 +24,9 @@ fn every_column_has_a_name_that_the_services_take_and_none_has_it_twice() {
                 RESERVED.iter().all(|reserved| !reserved.eq_ignore_ascii_case(name)),
                 "{name} is reserved"
             );
-            assert!(names.insert(name.to_ascii_lowercase()), "{name} is there twice");
+            assert!(names.insert(name.to_ascii_lowercase()), "{name} is repeated");
         }
-        // The most that a table may have, and what the documents recommend is no more than twice exceeded.
+        // Far fewer than a table may have, and at most twice the number that the documentation recommends.
         assert!((60..100).contains(&names.len()), "{} columns", names.len());
     }
 }
@@ -38,7 +38,7 @@ fn no_member_is_listed_twice() {
 }
 
 #[test]
-fn columns_have_the_types_of_the_documents() {
+fn columns_have_the_types_of_the_documentation() {
     let kind = |shape, name: &str| {
         let column = columns(shape).iter().find(|column| column.name == name);
         column.unwrap_or_else(|| panic!("no column {name}")).kind.name()
@@ -66,7 +66,7 @@ fn columns_have_the_types_of_the_documents() {
 }
 
 #[test]
-fn the_source_of_a_column_is_what_the_api_calls_it() {
+fn the_source_of_a_column_is_its_name_in_the_api() {
     let source = |name: &str| {
         let column = columns(Shape::Native).iter().find(|column| column.name == name);
         column.map(|column| column.source.as_str())

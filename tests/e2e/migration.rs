@@ -375,7 +375,7 @@ fn a_rule_is_compared_with_the_table_as_the_service_does() {
             &plain,
             Some(&migrated),
             1,
-            "rejected: aadTenantId_g is guid in the table, and the rule puts out string",
+            "rejected: aadTenantId_g is guid in the table, and the rule outputs string",
         ),
         (
             &made,
@@ -389,7 +389,7 @@ fn a_rule_is_compared_with_the_table_as_the_service_does() {
             &made,
             Some(&self::table(&lacking, "DataCollectionRuleBased")),
             1,
-            "missing in the table: title_s, which the rule puts out",
+            "missing in the table: title_s, which the rule outputs",
         ),
         (
             &made,
@@ -398,7 +398,7 @@ fn a_rule_is_compared_with_the_table_as_the_service_does() {
             "to be added to the table once it is migrated: title_s",
         ),
         (&with_kql("source | extend title_s = toguid(title_s)"), None, 1, "lost: the rule's toguid(title_s)"),
-        (&with_kql("source | where true"), Some(&migrated), 0, "changed on the way: "),
+        (&with_kql("source | where true"), Some(&migrated), 0, "transformed: "),
     ] {
         let (ended, out) = check(rule, table);
         assert_eq!(ended, Some(code), "{first}: {out}");

@@ -225,12 +225,12 @@ fn a_check_says_what_is_missing_too_narrow_or_extra() {
         (
             with(&rule, "/properties/dataFlows", &|flows| *flows = json!([])),
             1,
-            "missing: no data flow of the rule takes the stream Custom-MDATPAlerts_CL",
+            "missing: no data flow of the rule reads the stream Custom-MDATPAlerts_CL",
         ),
         (
             with(&rule, flow, &|flow| flow["transformKql"] = json!("source | where Severity == 'High'")),
             0,
-            "changed on the way",
+            "transformed: the rule's transformKql",
         ),
         (
             with(&rule, "/properties/streamDeclarations", &|streams| *streams = json!({})),

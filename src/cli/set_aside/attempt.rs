@@ -171,7 +171,7 @@ mod tests {
         let expected = format!(r#"{{"id":"a","text":"{short}","truncatedFields":["text"]}}"#);
         assert_eq!(String::from_utf8_lossy(&record), expected);
         let kept = format!(
-            r#"{{"id":"a","reason":"sent shortened: with less in text","record":{{"id":"a","text":"{long}"}}}}"#
+            r#"{{"id":"a","kind":"truncated","reason":"sent shortened: with less in text","record":{{"id":"a","text":"{long}"}}}}"#
         );
         assert_eq!(String::from_utf8_lossy(&replacement), kept);
 
