@@ -88,7 +88,7 @@ fn a_missing_and_a_damaged_checkpoint_are_distinguished() {
     assert!(none.problems[0].contains("no run yet") && none.damage.is_none(), "{none:?}");
     assert!(none.to_string().contains("MDATP_START"), "{none}");
     let damaged = of(Some(b"{\"version\":1"));
-    assert!(damaged.problems[0].contains("not the JSON"), "{damaged:?}");
+    assert!(damaged.problems[0].contains("not the expected JSON"), "{damaged:?}");
     assert!(damaged.to_string().contains("state reset --to"), "{damaged}");
 }
 
