@@ -146,7 +146,7 @@ async fn one_that_is_interrupted_finishes_what_it_has_in_hand_and_the_same_comma
         let text = told(&output, 1);
         let stopped = report(&output);
         assert!(
-            text.contains(&format!("goes on from {}", stopped["position"].as_str().expect("a time"))),
+            text.contains(&format!("continues at {}", stopped["position"].as_str().expect("a time"))),
             "{text}"
         );
         assert!(text.contains("MDATP_QUOTA_SHARE"), "more than there is: {text}");
@@ -302,7 +302,7 @@ async fn the_checkpoint_of_before_the_beginning_was_noted_needs_an_end() {
 
     let from = to_rfc3339(&(start - Duration::days(1)));
     let text = told(&stage.command(&["backfill", "--from", &from]).await, 64);
-    assert!(text.contains("Give --to TIME"), "{text}");
+    assert!(text.contains("give --to TIME"), "{text}");
     told(&stage.command(&["backfill", "--from", &from, "--to", &to_rfc3339(&start)]).await, 0);
     stage.assert_all_sent_once();
     let known: Value = serde_json::from_slice(&std::fs::read(&path).expect("read")).expect("JSON");

@@ -141,7 +141,7 @@ async fn only_what_is_accepted_goes_and_an_unknown_id_sends_nothing() {
 
     // The rest is one batch, in which one record is refused.
     let told = ended(&stage.command(&["set-aside", "replay"]).await, 1);
-    for (name, reason) in [("bad", "400"), ("text.1", "no JSON object"), ("foreign", "cannot be read")] {
+    for (name, reason) in [("bad", "400"), ("text.1", "not a JSON object"), ("foreign", "cannot be read")] {
         assert!(told.lines().any(|line| line.contains(name) && line.contains(reason)), "{name}: {told}");
     }
     assert!(told.contains("accepted 8 records, 3 are still not delivered"), "{told}");

@@ -165,7 +165,7 @@ async fn provoke(message: &str) -> String {
         "the Logs Ingestion API did not return a complete response" => {
             stage.set("MDATP_INGESTION_ENDPOINT", "http://127.0.0.1:9");
         }
-        message if message.contains("is nothing that mdatp-forward can open") => {
+        message if message.contains("is not supported by mdatp-forward") => {
             stage.unset("MDATP_STATE");
             stage.set("AzureWebJobsStorage__accountName", "acme");
             stage.set("AzureWebJobsStorage__managedIdentityResourceId", "/subscriptions/s");

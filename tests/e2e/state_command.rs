@@ -126,7 +126,7 @@ async fn a_damaged_checkpoint_is_told_and_reset_is_the_way_out() {
             false => drop(azurite.put_blob("forward", "some/prefix/checkpoint.json", damaged.clone()).await),
         }
         let text = told(&stage.command(&["status"]).await, 1);
-        assert!(text.contains("not the JSON") && text.contains("state reset --to"), "{text}");
+        assert!(text.contains("not the expected JSON") && text.contains("state reset --to"), "{text}");
         let text = told(&stage.command(&["status", "--json"]).await, 1);
         let shown: Value = serde_json::from_str(&text).expect("JSON");
         assert!(shown["damage"].is_string() && shown["watermark"].is_null() && shown["remembered"].is_null());

@@ -196,7 +196,10 @@ async fn trouble_comes_first_and_an_empty_page_is_whole() {
     let file = page(&stage, 1).await;
     let found = ask(&stage, &file, Scheme::Dark, 360).await;
     assert_eq!((&found["heading"], &found["beyond"]), (&json!(["Needs attention"]), &json!(0)));
-    assert!(found["problems"][0].as_str().is_some_and(|text| text.contains("not the JSON")), "{found:#}");
+    assert!(
+        found["problems"][0].as_str().is_some_and(|text| text.contains("not the expected JSON")),
+        "{found:#}"
+    );
     assert!(found["contrast"].as_f64() >= Some(4.5), "{found:#}");
 }
 
