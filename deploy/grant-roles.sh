@@ -20,7 +20,7 @@ subscription=${3-}
 defender=fc780465-2017-40d4-a0c5-307022471b92
 # What was made just now is not known to every replica of the directory at once: how many seconds to wait for it, and
 # between two tries (github.com/microsoftgraph/msgraph-bicep-types/issues/193).
-patience=120
+timeout=120
 pause=10
 
 fail() {
@@ -46,8 +46,8 @@ ask() {
       problem=$(<"$errors")
       [[ $problem =~ $transient ]] || return 1
     fi
-    ((waited < patience)) || return 1
-    ((waited)) || echo "$waits_for; trying again for up to $((patience / 60)) minutes" >&2
+    ((waited < timeout)) || return 1
+    ((waited)) || echo "$waits_for; trying again for up to $((timeout / 60)) minutes" >&2
     sleep "$pause"
     waited=$((waited + pause))
   done

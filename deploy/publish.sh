@@ -16,7 +16,7 @@ group=$1
 app=$2
 package=${3-${BASH_SOURCE%/*}/../dist/mdatp-forward.zip}
 # Azure says that a role assignment takes up to ten minutes to work (learn.microsoft.com, "Troubleshoot Azure RBAC").
-patience=600
+timeout=600
 pause=30
 
 fail() {
@@ -29,18 +29,18 @@ command -v az >/dev/null || fail "the Azure CLI is not installed: https://aka.ms
 
 waited=0
 while true; do
-  if told=$(az functionapp deployment source config-zip --resource-group "$group" --name "$app" --src "$package" \
+  if output=$(az functionapp deployment source config-zip --resource-group "$group" --name "$app" --src "$package" \
     --output none 2>&1); then
     echo "$app has the package and runs it"
     exit
   fi
-  case $told in
+  case $output in
     # The app's storage is closed to it by rule, which no waiting changes (a missing role says "using this permission").
     *"not authorized to perform this operation.)"*)
-      fail "the network rules of the app's storage account keep the package out: let Azure services and the app's subnet in: $told"
+      fail "the network rules of the app's storage account keep the package out: let Azure services and the app's subnet in: $output"
       ;;
     *"AzureWebJobsStorage' application setting"*)
-      fail "$app is on the classic Consumption plan, which takes its package from the storage account: see docs/deploy.md#classic-consumption: $told"
+      fail "$app is on the classic Consumption plan, which takes its package from the storage account: see docs/deploy.md#classic-consumption: $output"
       ;;
     # The package did not get into the storage account (github.com/Azure/azure-dev/issues/8026).
     *InaccessibleStorageException*) reason="its identity may not write the package yet" ;;
@@ -50,9 +50,9 @@ while true; do
     *"Failed to retrieve deployment status"* | *"Status Code: 429"* | *"Status Code: 50"[0234]*)
       reason="its deployment service is not ready yet"
       ;;
-    *) fail "$app does not take the package: $told" ;;
+    *) fail "$app does not take the package: $output" ;;
   esac
-  ((waited < patience)) || fail "$app still does not take the package after ten minutes: $reason: $told"
+  ((waited < timeout)) || fail "$app still does not take the package after ten minutes: $reason: $output"
   echo "$app: $reason; deploying again in $pause seconds" >&2
   sleep "$pause"
   waited=$((waited + pause))

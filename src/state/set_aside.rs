@@ -37,7 +37,7 @@ impl SetAsideKind {
         self == Self::Truncated
     }
 
-    /// The kind in a document that does not say it, written by a version that told it by the reason alone.
+    /// The kind in a document that does not say it, written by a version that said it by the reason alone.
     fn of_reason(reason: &str) -> Self {
         let starts_with = |starts: &[&str]| starts.iter().any(|start| reason.starts_with(start));
         match reason {

@@ -157,3 +157,81 @@ fn a_place_uses_only_the_places_below_it() {
         }
     }
 }
+
+/// Words of this project's past, each with the field's term for it. CONTRIBUTING.md explains the terms.
+const OLD_WORDS: [(&[&str], &str); 13] = [
+    (&["mend", "mends", "mended", "mending"], "fix"),
+    (&["patience", "patient"], "timeout"),
+    (&["walk", "walks", "walked", "walking"], "pagination, list"),
+    (&["shrink", "shrinks", "shrunk", "shrinking"], "truncate"),
+    (&["misfits"], "type mismatch"),
+    (&["blame", "blames", "blamed"], "rejection, cause"),
+    (&["settle", "settles", "settled"], "finish, acknowledge"),
+    (&["hopeless"], "does not fit"),
+    (&["portion", "portions"], "chunk, record"),
+    (&["wish", "wishes"], "request, Retry-After"),
+    (&["trouble", "troubles"], "fault, failure"),
+    (&["tell", "tells", "told", "telling"], "report, print, say, distinguish"),
+    (&["facts A", "facts B", "facts C"], "the title of a public document"),
+];
+
+/// Documents that show the old words beside the new ones.
+const SHOW_OLD_WORDS: [&str; 2] = ["CONTRIBUTING.md", "CHANGELOG.md"];
+
+/// Every text of the repository that an operator or a reader of the code sees.
+fn texts() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut paths: Vec<PathBuf> = [
+        "src",
+        "docs",
+        "deploy",
+        "queries",
+        "fuzz",
+        "benches",
+        "README.md",
+        "ARCHITECTURE.md",
+        "SECURITY.md",
+    ]
+    .map(|name| root.join(name))
+    .into();
+    let mut texts = Vec::new();
+    while let Some(path) = paths.pop() {
+        if path.is_dir() {
+            paths.extend(fs::read_dir(path).expect("a folder").map(|entry| entry.expect("an entry").path()));
+            continue;
+        }
+        let is_text = path.extension().is_some_and(|kind| {
+            ["rs", "md", "json", "sh", "kql", "bicep", "py"].iter().any(|known| kind == *known)
+        });
+        let name = path.strip_prefix(root).expect("in the repository").display().to_string();
+        let is_made = ["target", "corpus", "seeds"].iter().any(|part| name.contains(part));
+        if is_text && !is_made && !SHOW_OLD_WORDS.contains(&&*name) {
+            texts.push((name, fs::read_to_string(&path).expect("text")));
+        }
+    }
+    texts
+}
+
+#[test]
+fn texts_use_the_terms_of_the_field() {
+    let texts = texts();
+    assert!(texts.len() > 150, "{} texts", texts.len());
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut found = Vec::new();
+    for (name, text) in &texts {
+        for (number, line) in text.lines().enumerate() {
+            let lower = line.to_lowercase();
+            let words: BTreeSet<&str> = lower.split(|c| !is_word(c)).collect();
+            for (old, new) in OLD_WORDS {
+                let is_used = |old: &&&str| match old.contains(' ') {
+                    true => line.contains(**old),
+                    false => words.contains(**old),
+                };
+                if let Some(old) = old.iter().find(is_used) {
+                    found.push(format!("{name}:{}: {old:?}: say {new}", number + 1));
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}

@@ -321,7 +321,7 @@ fn the_rule_about_what_has_not_arrived_counts_only_what_the_timer_sent() {
     let rule = rule.expect("the rule");
     let query = rule.properties["query"].as_str().expect("a query");
     for part in [
-        "let patience = 30m;",
+        "let delay = 30m;",
         "Arrival = ingestion_time()",
         "TimeGenerated > Arrival - young",
         "abs(TimeGenerated - Created) < 1s or abs(TimeGenerated - Updated) < 1s",
