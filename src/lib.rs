@@ -84,6 +84,6 @@ pub mod testing {
         services::Services,
         shutdown::{Shutdown, ShutdownMode},
         sink::shared_key::SigningKey,
-        state::{StateStore, checkpoint::Checkpoint},
+        state::{StateStore, checkpoint::Checkpoint, holder::Holder},
     };
 }

@@ -84,6 +84,11 @@ pub async fn run(
             Purpose::Send(_) => ledger.finish(None).await,
             Purpose::DryRun(_) => Ok(()),
         },
+        Err(RunError::BusyElsewhere) => {
+            // Of a run that has sent something, the report says that there is more.
+            live.update(|report| report.skipped = (report.alerts_sent == 0).then_some("busyElsewhere"));
+            Ok(())
+        }
         result => result,
     };
     let mut report = live.now();
@@ -93,7 +98,9 @@ pub async fn run(
     report.error = result.as_ref().err().map(RunError::describe);
     if let Purpose::Send(_) = purpose {
         ledger.record_run(HistoryEntry::of(start, &report)).await;
-        health::send_row(services, plan, &caller, &report).await;
+        if report.skipped.is_none() {
+            health::send_row(services, plan, &caller, &report).await;
+        }
     }
     (report, result)
 }
@@ -110,7 +117,7 @@ async fn forward<'a>(
     ledger.load().await?;
     let sends = matches!(purpose, Purpose::Send(_));
     if sends {
-        ledger.pin_start().await?;
+        ledger.open().await?;
     }
     let window = ledger.begin_window();
     live.update(|report| (report.from, report.to) = (Some(window.from), Some(window.to)));

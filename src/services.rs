@@ -18,7 +18,7 @@ use crate::{
     schema::Shape,
     sink::{Sink, logs_ingestion::LONGEST_SPAN},
     source::{defender::Defender, machines::Machines},
-    state::{StateError, StateStore, history::History},
+    state::{StateError, StateStore, history::History, holder::Holder},
 };
 
 /// An error that keeps the clients from being built.
@@ -37,6 +37,8 @@ pub struct Services {
     pub http: Http,
     /// The time of day.
     pub clock: Clock,
+    /// The name of this process, for its leases.
+    pub holder: Holder,
     /// The source of alerts and machines.
     pub defender: Defender,
     /// The sink of the records.
@@ -90,6 +92,7 @@ impl Services {
             store,
             http,
             clock,
+            holder: Holder::this_process(),
             shape: config.shape,
             fetch: config.fetch,
             mode: config.mode,

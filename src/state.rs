@@ -10,6 +10,8 @@ pub mod blob_error;
 pub mod checkpoint;
 mod error;
 pub mod history;
+pub mod holder;
+pub mod lease;
 mod probe;
 pub mod set_aside;
 pub mod set_asides;

@@ -35,6 +35,8 @@ pub enum RunError {
         /// What is wrong with it.
         damage: Damage,
     },
+    /// Another process is at work on the checkpoint. Its runs deliver what this one would have.
+    BusyElsewhere,
     /// The run panicked.
     Panicked,
 }
@@ -45,7 +47,7 @@ impl RunError {
         match self {
             Self::Call(error) => error.is_transient(),
             Self::State(error) => error.kind.is_transient(),
-            Self::Waiting { .. } => true,
+            Self::Waiting { .. } | Self::BusyElsewhere => true,
             Self::Settings(_) | Self::Client(_) | Self::Damaged { .. } | Self::Panicked => false,
         }
     }
@@ -69,7 +71,7 @@ impl RunError {
                     .into(),
             ),
             // Each problem of the settings says it itself.
-            Self::Settings(_) | Self::Panicked => None,
+            Self::Settings(_) | Self::BusyElsewhere | Self::Panicked => None,
         }
     }
 
@@ -139,6 +141,7 @@ impl fmt::Display for RunError {
                 f,
                 "the checkpoint {place} cannot be used; nothing was sent, and a copy is kept beside it"
             ),
+            Self::BusyElsewhere => f.write_str("another process is at work on the checkpoint"),
             Self::Panicked => f.write_str("mdatp-forward panicked, which is a bug; the log lines before say where"),
         }
     }
@@ -147,7 +150,7 @@ impl fmt::Display for RunError {
 impl std::error::Error for RunError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Settings(_) | Self::Panicked => None,
+            Self::Settings(_) | Self::BusyElsewhere | Self::Panicked => None,
             Self::Client(error) => Some(error),
             Self::Call(error) => std::error::Error::source(error),
             Self::Waiting { error, .. } => error.as_ref().map(|error| error as _),

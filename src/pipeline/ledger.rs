@@ -4,9 +4,10 @@
 //! memory for the next one. But a store that is not written looks the same as one that cannot be written, so a quiet
 //! forwarder saves once an hour.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use azure_core::time::{Duration as SignedDuration, OffsetDateTime, to_rfc3339};
+use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info};
 
 use super::{error::RunError, plan::Plan, work::Whole};
@@ -22,9 +23,10 @@ use crate::{
     report::RunReport,
     services::Services,
     state::{
-        ETag,
+        ETag, StateError, StateErrorKind,
         checkpoint::{Checkpoint, FUTURE},
         history::HistoryEntry,
+        lease::{Lease, RENEWAL},
         set_aside::SetAside,
     },
 };
@@ -44,14 +46,18 @@ pub(super) struct Ledger<'a> {
     caller: &'a Caller,
     checkpoint: Checkpoint,
     version: Option<ETag>,
-    /// True once this run has saved the checkpoint, so that it may send.
-    has_saved: bool,
+    /// The time of the lease's next renewal; `None` while this run does not hold the lease.
+    renewal: Option<Instant>,
+    /// The error of a renewal, which the next save returns: until then a post may be in flight.
+    renewal_error: Option<StateError>,
     /// True when the checkpoint holds something that is not saved.
     is_unsaved: bool,
     /// The number of requests made before the last save.
     calls_saved: u64,
     /// The end of this run's window.
     to: OffsetDateTime,
+    /// The lease that the checkpoint had when it was loaded.
+    found: Option<Lease>,
     /// The alerts that are held back.
     held: Option<Held>,
 }
@@ -70,10 +76,12 @@ impl<'a> Ledger<'a> {
             caller,
             checkpoint: Checkpoint::starting_at(services.clock.now()),
             version: None,
-            has_saved: false,
+            renewal: None,
+            renewal_error: None,
             is_unsaved: false,
             calls_saved: 0,
             to: services.clock.now(),
+            found: None,
             held: None,
         }
     }
@@ -96,6 +104,8 @@ impl<'a> Ledger<'a> {
             self.caller.set_quota(self.checkpoint.quota.clone());
             self.services.unsaved_runs().forget(&self.checkpoint.history);
             self.version = Some(version);
+            // The lease of the document is this run's business only if it is another's.
+            self.found = self.checkpoint.lease.take();
             return Ok(());
         }
         let start = match self.plan.start {
@@ -109,11 +119,39 @@ impl<'a> Ledger<'a> {
         Ok(())
     }
 
-    /// Saves the first checkpoint at once: it pins the start, and shows that the store can be written before anything is
-    /// sent.
-    pub(super) async fn pin_start(&mut self) -> Result<(), RunError> {
+    /// Ends the run if another process is at work on the checkpoint, and saves the very first checkpoint at once: that pins
+    /// the start, and shows that the store can be written before anything is sent.
+    pub(super) async fn open(&mut self) -> Result<(), RunError> {
+        let (own, now) = (&self.services.holder, self.services.clock.now());
+        let is_busy = |lease: &Lease| lease.holder != *own && lease.is_valid(now) && !lease.holder.is_gone();
+        if let Some(lease) = self.found.take().filter(is_busy) {
+            info!(
+                "another process is at work on the checkpoint, until {} or longer: {}",
+                to_rfc3339(&lease.until),
+                lease.holder
+            );
+            return Err(self.give_way());
+        }
         // A checkpoint whose watermark lies in the future counts as damaged.
-        if self.version.is_some() || self.starts_later() { Ok(()) } else { self.save().await }
+        if self.version.is_some() || self.starts_later() { Ok(()) } else { self.save_if_free().await }
+    }
+
+    /// Leaves the checkpoint to the process that is at work on it.
+    fn give_way(&mut self) -> RunError {
+        // A save now would take the checkpoint away from the other process.
+        (self.version, self.renewal) = (None, None);
+        RunError::BusyElsewhere
+    }
+
+    /// Saves while nothing is in flight: if another process has saved meanwhile, nothing is lost, and it goes on.
+    async fn save_if_free(&mut self) -> Result<(), RunError> {
+        match self.save().await {
+            Err(RunError::State(error)) if matches!(error.kind, StateErrorKind::Conflict) => {
+                info!("another process has saved the checkpoint since this run began, and goes on with it");
+                Err(self.give_way())
+            }
+            saved => saved,
+        }
     }
 
     fn starts_later(&self) -> bool {
@@ -138,10 +176,31 @@ impl<'a> Ledger<'a> {
         window
     }
 
-    /// Saves the checkpoint before this run's first batch, once: a store that cannot be written, or another process at
-    /// work on it, ends the run before anything is sent.
+    /// Takes the lease before this run's first batch, or renews it where that is due. A store that cannot be written, or
+    /// another process at work on it, ends the run before anything is sent.
     pub(super) async fn prepare_to_send(&mut self) -> Result<(), RunError> {
-        if self.has_saved { Ok(()) } else { self.save().await }
+        if self.renewal.is_some_and(|renewal| Instant::now() < renewal) {
+            return Ok(());
+        }
+        self.renewal.get_or_insert_with(Instant::now);
+        self.save_if_free().await
+    }
+
+    /// Waits for `work`, and renews the lease meanwhile, if this run holds it. An error of a renewal is left to the next
+    /// save: `work` may be a post in flight, whose response counts.
+    pub(super) async fn renewing<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        while let Some(renewal) = self.renewal {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = sleep_until(renewal) => {}
+            }
+            if let Err(RunError::State(error)) = self.save().await {
+                (self.renewal, self.renewal_error) = (None, Some(error));
+            }
+        }
+        work.await
     }
 
     /// Notes what is known about the server's page sizes.
@@ -242,13 +301,14 @@ impl<'a> Ledger<'a> {
             return Ok(());
         }
         self.advance(reached);
-        self.save().await
+        self.save_if_free().await
     }
 
-    /// Records the run in the history, and saves if it did anything, failed or made many calls, or if the hourly save is
-    /// due. The run has ended, so an error of this save is not the run's.
+    /// Records the run in the history, and saves if it did anything, holds the lease, failed or made many calls, or if the
+    /// hourly save is due: the last save gives up the lease. The run has ended, so an error of this save is not the run's.
     pub(super) async fn record_run(&mut self, entry: HistoryEntry) {
         let mut has_news = self.caller.requests() - self.calls_saved > UNSAVED_CALLS;
+        has_news |= self.renewal.take().is_some();
         // A backfill's runs are slices of one, and its operator watches it.
         if self.plan.is_timer() {
             has_news |= !entry.is_quiet();
@@ -285,10 +345,17 @@ impl<'a> Ledger<'a> {
         self.checkpoint.history.merge(&self.services.unsaved_runs());
         // After a save with an unknown result, the store's version is unknown too.
         let over = self.version.take();
+        if let Some(error) = self.renewal_error.take() {
+            return Err(error.into());
+        }
+        let (holder, now) = (&self.services.holder, self.services.clock.now());
+        self.checkpoint.lease = self.renewal.map(|_| Lease::of(holder, now));
+        let renewal = Instant::now() + RENEWAL;
         let saved = self.plan.store.save(self.checkpoint.to_json(), over.as_ref()).await?;
         self.version = Some(saved);
         self.services.unsaved_runs().forget(&self.checkpoint.history);
-        (self.has_saved, self.is_unsaved) = (true, false);
+        self.renewal = self.renewal.map(|_| renewal);
+        self.is_unsaved = false;
         Ok(())
     }
 }

@@ -50,7 +50,7 @@ impl<'a, 'l> SendStage<'a, 'l> {
 
     /// Works until the end of the run, or until an error.
     pub(super) async fn run(mut self, mut work: Receiver<Work<'a>>) -> Result<End<'a>, RunError> {
-        while let Some(piece) = work.recv().await {
+        while let Some(piece) = self.ledger.renewing(work.recv()).await {
             match piece {
                 Work::Batch(outgoing) => self.send(outgoing, None).await?,
                 Work::SetAside(whole) => self.set_aside(&whole).await?,
@@ -84,7 +84,7 @@ impl<'a, 'l> SendStage<'a, 'l> {
         while let Some(part) = parts.next() {
             let sending =
                 ready.take().unwrap_or_else(|| self.services.sink.send(part.body.clone(), self.caller));
-            let refusal = match sending.await {
+            let refusal = match self.ledger.renewing(sending).await {
                 Ok(sent) => {
                     let reached = reached.filter(|_| parts.len() == 0 && rejected.is_empty());
                     self.acknowledge(&part, sent, reached).await?;

@@ -20,7 +20,7 @@ use crate::{
         page::PageSizes,
         window::Window,
     },
-    state::history::History,
+    state::{history::History, lease::Lease},
 };
 
 /// The version of the document's format.
@@ -47,6 +47,8 @@ pub struct Checkpoint {
     pub pages: PageSizes,
     /// The last runs.
     pub history: History,
+    /// Who is at work on the checkpoint.
+    pub lease: Option<Lease>,
     /// What was delivered from [`Checkpoint::known_from`] on.
     delivered: Fingerprints,
 }
@@ -62,6 +64,7 @@ impl Checkpoint {
             quota: Quota::default(),
             pages: PageSizes::default(),
             history: History::default(),
+            lease: None,
             delivered: Fingerprints::default(),
         }
     }
@@ -95,6 +98,7 @@ mod tests {
     use azure_core::time::parse_rfc3339;
 
     use super::*;
+    use crate::state::holder::Holder;
 
     fn at(text: &str) -> OffsetDateTime {
         parse_rfc3339(text).expect(text)
@@ -149,6 +153,20 @@ mod tests {
         );
         let now = at("2026-11-24T02:58:00Z");
         assert_eq!(Checkpoint::from_json(text.as_bytes(), now).expect("a document"), checkpoint);
+    }
+
+    #[test]
+    fn the_lease_stands_where_an_older_version_leaves_it_out() {
+        let mut checkpoint = Checkpoint::starting_at(at("2026-11-24T00:00:00Z"));
+        checkpoint.lease = Some(Lease::of(&Holder::named("a/1/2"), at("2026-11-24T05:00:00Z")));
+        let text = String::from_utf8(checkpoint.to_json()).expect("text");
+        assert!(text.contains(r#"{"lease":{"holder":"a/1/2","until":"2026-11-24T05:01:30Z"}}"#), "{text}");
+        let now = at("2026-11-24T05:00:00Z");
+        assert_eq!(Checkpoint::from_json(text.as_bytes(), now).expect("a document"), checkpoint);
+        // What an older version makes of the entries.
+        let document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let history: History = serde_json::from_value(document["history"].clone()).expect("a history");
+        assert_eq!(history, History::default());
     }
 
     #[test]

@@ -19,6 +19,23 @@ const CAPACITY: usize = 200;
 pub struct History(Vec<HistoryEntry>);
 
 impl History {
+    /// Reads the entries of a document. What is not an entry is left out.
+    pub fn of(lines: &[Box<RawValue>]) -> Self {
+        let mut history =
+            Self(lines.iter().filter_map(|line| serde_json::from_str(line.get()).ok()).collect());
+        for entry in &mut history.0 {
+            entry.limit_error();
+        }
+        history.0.sort_by_key(|entry| entry.start);
+        history.cap();
+        history
+    }
+
+    /// Returns the entries as a document has them, each on a line.
+    pub fn lines(&self) -> impl Iterator<Item = Box<RawValue>> {
+        self.0.iter().map(|entry| to_raw_value(entry).expect("numbers and strings can be written as JSON"))
+    }
+
     /// Returns the entries, the oldest first.
     pub fn entries(&self) -> &[HistoryEntry] {
         &self.0
@@ -61,22 +78,13 @@ impl History {
 /// Writes one line per entry, whatever the layout of the document around it.
 impl Serialize for History {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let line = |entry| to_raw_value(entry).expect("numbers and strings can be written as JSON");
-        serializer.collect_seq(self.0.iter().map(line))
+        serializer.collect_seq(self.lines())
     }
 }
 
 impl<'de> Deserialize<'de> for History {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let lines = Vec::<Box<RawValue>>::deserialize(deserializer)?;
-        let mut history =
-            Self(lines.iter().filter_map(|line| serde_json::from_str(line.get()).ok()).collect());
-        for entry in &mut history.0 {
-            entry.limit_error();
-        }
-        history.0.sort_by_key(|entry| entry.start);
-        history.cap();
-        Ok(history)
+        Vec::deserialize(deserializer).map(|lines: Vec<Box<RawValue>>| Self::of(&lines))
     }
 }
 

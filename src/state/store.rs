@@ -1,7 +1,11 @@
 //! The state store: documents by name, in Blob Storage, a folder or memory. A save succeeds only over the document that
 //! was loaded.
 
-use std::{fs, path::Path as FolderPath, sync::Arc};
+use std::{
+    fs::{self, File},
+    path::{Path as FolderPath, PathBuf},
+    sync::Arc,
+};
 
 use azure_core::time::{OffsetDateTime, to_rfc3339};
 use bytes::Bytes;
@@ -25,6 +29,9 @@ use crate::{
 /// The name of the timer's checkpoint, without `.json`.
 const CHECKPOINT: &str = "checkpoint";
 
+/// The file by which processes lock a local folder.
+const LOCK: &str = ".lock";
+
 /// The entity tag of the document that was loaded or saved last; `None` inside for a store without tags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ETag(Option<String>);
@@ -43,7 +50,7 @@ pub struct StateStore {
 
 #[derive(Debug, Clone)]
 enum Backend {
-    Folder,
+    Folder(PathBuf),
     Blob(Arc<BlobContainer>),
     Memory,
 }
@@ -82,7 +89,7 @@ impl StateStore {
             prefix: String::new(),
             checkpoint: CHECKPOINT.to_owned(),
             place,
-            backend: Backend::Folder,
+            backend: Backend::Folder(folder.to_owned()),
         })
     }
 
@@ -137,19 +144,19 @@ impl StateStore {
         text: Vec<u8>,
         over: Option<&ETag>,
     ) -> Result<ETag, StateError> {
-        let mode = match over {
-            None => PutMode::Create,
-            Some(ETag(e_tag)) => match &self.backend {
-                Backend::Blob(_) | Backend::Memory => {
-                    PutMode::Update(UpdateVersion { e_tag: e_tag.clone(), version: None })
-                }
-                Backend::Folder => {
-                    self.check_unchanged(name, e_tag.as_deref()).await?;
-                    PutMode::Overwrite
-                }
-            },
+        let saved = match (over, &self.backend) {
+            (None, _) => self.put(name, text, PutMode::Create).await?,
+            (Some(ETag(e_tag)), Backend::Blob(_) | Backend::Memory) => {
+                let over = UpdateVersion { e_tag: e_tag.clone(), version: None };
+                self.put(name, text, PutMode::Update(over)).await?
+            }
+            (Some(ETag(e_tag)), Backend::Folder(folder)) => {
+                let _lock = self.lock(folder, name).await?;
+                self.check_unchanged(name, e_tag.as_deref()).await?;
+                self.put(name, text, PutMode::Overwrite).await?
+            }
         };
-        self.put(name, text, mode).await.map(ETag)
+        Ok(ETag(saved))
     }
 
     /// Keeps a copy of a checkpoint that cannot be used.
@@ -174,8 +181,19 @@ impl StateStore {
         Ok(kept)
     }
 
-    /// Compares the tag of a document in a folder, which has no compare-and-swap: the rename is atomic, and another
-    /// process is noticed unless it saves between this and the rename.
+    /// Locks a local folder, which has no compare-and-swap of its own, against other processes of this machine. The lock
+    /// ends with the value, or with the process.
+    async fn lock(&self, folder: &FolderPath, name: &str) -> Result<File, StateError> {
+        let path = folder.join(LOCK);
+        let lock = move || {
+            let file = File::create(path)?;
+            file.lock().map(|()| file)
+        };
+        let locked = tokio::task::spawn_blocking(lock).await.unwrap_or_else(|error| Err(error.into()));
+        locked.map_err(|error| self.error("saving", name, StateErrorKind::Folder(error)))
+    }
+
+    /// Compares the tag of a document in a locked folder.
     async fn check_unchanged(&self, name: &str, expected: Option<&str>) -> Result<(), StateError> {
         let found = self.objects.head(&self.path(name)).await;
         let found = found.map_err(|error| self.error("saving", name, StateErrorKind::of(error)))?.e_tag;
@@ -238,7 +256,7 @@ impl StateStore {
         let path = self.path(name);
         let removed = match &self.backend {
             Backend::Blob(container) => container.delete(&path).await,
-            Backend::Folder | Backend::Memory => self.objects.delete(&path).await,
+            Backend::Folder(_) | Backend::Memory => self.objects.delete(&path).await,
         };
         match removed {
             Err(error) if !is_missing(&error) => Err(self.error("removing", name, StateErrorKind::of(error))),

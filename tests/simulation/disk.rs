@@ -57,8 +57,9 @@ impl Outside {
             _ => done,
         };
         if let Err(error) = &done {
-            self.state().store_failed = true;
             let contended = matches!(error, Error::Precondition { .. } | Error::AlreadyExists { .. });
+            // Another process in between is no excuse for a repeat: the lease keeps it out.
+            self.state().store_failed |= !contended;
             self.stage.lock().count(if contended { "saves contended" } else { "store failures" });
         }
         done

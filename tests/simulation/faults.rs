@@ -84,6 +84,12 @@ impl Fate {
     /// A run in which nothing happens to the process.
     pub const GOOD: Self = Self { skew: Span::ZERO, budget: Duration::from_secs(480), end: None };
 
+    /// The same among other processes: with a clock that differs from theirs by a minute at most.
+    pub fn near(self) -> Self {
+        let half_a_minute = Span::seconds(30);
+        Self { skew: self.skew.clamp(-half_a_minute, half_a_minute), ..self }
+    }
+
     /// Draws what happens to a run's process.
     pub fn draw(rng: &mut Rng) -> Self {
         let skew = match rng.u8(0..4) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures::future::join;
+use futures::future::join_all;
 use simulator::Quirk;
 use tokio::{runtime, time::sleep};
 
@@ -45,26 +45,25 @@ async fn live(stage: &Stage) -> Result<(), String> {
     let mut process = None;
     let ticks = stage.lock().rng.u8(1..8);
     for _ in 0..ticks {
-        let (fate, other, gap) = {
+        let (fates, gap) = {
             let mut scene = stage.lock();
             scene.trouble();
-            let other = (scene.rng.u8(0..5) == 0).then(|| Fate::draw(&mut scene.rng));
-            (Fate::draw(&mut scene.rng), other, scene.rng.u64(10..900))
+            let processes = [1, 1, 1, 1, 1, 1, 1, 2, 2, 3][scene.rng.usize(0..10)];
+            let fates: Vec<_> = (0..processes).map(|_| Fate::draw(&mut scene.rng)).collect();
+            let fates = if processes > 1 { fates.into_iter().map(Fate::near).collect() } else { fates };
+            (fates, scene.rng.u64(10..900))
         };
-        let tick = tick(stage, process.take().unwrap_or_else(|| Process::start(stage)), fate);
-        process = match other {
-            None => tick.await?,
-            Some(other) => {
-                let delay = Duration::from_millis(stage.lock().rng.u64(0..20_000));
-                let late = async {
-                    sleep(delay).await;
-                    self::tick(stage, Process::start(stage), other).await
-                };
-                let (one, other) = join(tick, late).await;
-                other?;
-                one?
+        let mut first = process.take();
+        let ticks = fates.into_iter().enumerate().map(|(place, fate)| {
+            let delay = if place == 0 { 0 } else { stage.lock().rng.u64(0..20_000) };
+            let process = first.take();
+            async move {
+                sleep(Duration::from_millis(delay)).await;
+                tick(stage, process.unwrap_or_else(|| Process::start(stage)), fate).await
             }
-        };
+        });
+        let ended: Result<Vec<_>, String> = join_all(ticks.collect::<Vec<_>>()).await.into_iter().collect();
+        process = ended?.into_iter().next().flatten();
         process = process.filter(|_| stage.lock().rng.bool());
         sleep(Duration::from_secs(gap)).await;
     }

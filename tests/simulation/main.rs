@@ -43,13 +43,14 @@ const SEEDS: u64 = 2_000;
 const FAILURES_SHOWN: usize = 10;
 
 /// What must have happened in so many lives, or they prove little.
-const TROUBLES: [&str; 7] = [
+const TROUBLES: [&str; 8] = [
     "faults",
     "repeats",
     "alerts set aside",
     "runs failed",
     "runs killed",
     "runs not complete",
+    "runs skipped",
     "saves contended",
 ];
 

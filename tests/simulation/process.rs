@@ -12,7 +12,7 @@ use std::{
 use azure_core::credentials::AccessToken;
 use futures::future::{Either, select};
 use mdatp_forward::testing::{
-    self, Clock, Credential, Credentials, Deadline, Http, Outcome, Plan, Purpose, Services, Shutdown,
+    self, Clock, Credential, Credentials, Deadline, Holder, Http, Outcome, Plan, Purpose, Services, Shutdown,
     ShutdownMode, StateStore,
 };
 use tokio::{
@@ -87,7 +87,13 @@ impl Process {
         let credentials = Credentials::same(Credential::given(outside.clone()));
         let store = StateStore::in_memory(outside.clone());
         let config = stage.lock().setup.config();
-        let services = Services::with(&config, clock, Http::InProcess(outside.clone()), &credentials, store);
+        let mut services =
+            Services::with(&config, clock, Http::InProcess(outside.clone()), &credentials, store);
+        services.holder = {
+            let mut scene = stage.lock();
+            scene.processes += 1;
+            Holder::named(&format!("process {}", scene.processes))
+        };
         let plan = Plan::timer(&config, services.store.clone());
         Self { services, plan, outside }
     }
@@ -127,6 +133,7 @@ impl Process {
         match &outcome {
             None => scene.count("runs killed"),
             Some((_, Err(_))) => scene.count("runs failed"),
+            Some((report, _)) if report.skipped.is_some() => scene.count("runs skipped"),
             Some((report, _)) if !report.complete => scene.count("runs not complete"),
             Some(_) => {}
         }

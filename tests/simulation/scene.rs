@@ -43,6 +43,8 @@ pub struct Scene {
     pub without_machines: BTreeSet<u32>,
     /// The number of the latest run.
     pub runs: u32,
+    /// The number of processes that have started.
+    pub processes: u32,
     began: Instant,
 }
 
@@ -75,6 +77,7 @@ impl Stage {
             tally: Tally::new(),
             without_machines: BTreeSet::new(),
             runs: 0,
+            processes: 0,
             began: Instant::now(),
         };
         scene.note(&format!("{setup:?}, {} alerts", scene.world.alerts.len()));

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use azure_core::time::{OffsetDateTime, parse_rfc3339, to_rfc3339};
 use base64::prelude::{BASE64_STANDARD, Engine};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::{Checkpoint, Damage, FORMAT_VERSION, FUTURE};
 use crate::{
     config::time::FIRST_YEAR,
     http::quota::Quota,
     record::{alert::Fingerprint, page::PageSizes},
-    state::history::History,
+    state::{history::History, lease::Lease},
 };
 
 /// The characters of a fingerprint in base64.
@@ -42,9 +43,42 @@ struct Document<D> {
     #[serde(default, skip_serializing_if = "is_default")]
     pages: PageSizes,
     #[serde(default)]
-    history: History,
+    history: HistoryAndLease,
     /// By minute (`2026-11-24T05:55`), the fingerprints one after another in base64: 1.6 MB for 100,000 alerts an hour.
     delivered: D,
+}
+
+/// The history, and behind its entries the lease, as `{"lease":{…}}`. Versions from before leases reject a document that has
+/// an unknown member, but leave out what they cannot read of the history: they go on without regard to the lease, by
+/// compare-and-swap alone.
+#[derive(Default)]
+struct HistoryAndLease {
+    history: History,
+    lease: Option<Lease>,
+}
+
+/// The lease among the entries of the history.
+#[derive(Serialize, Deserialize)]
+struct LeaseEntry {
+    lease: Lease,
+}
+
+impl Serialize for HistoryAndLease {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let line = |lease: &Lease| {
+            to_raw_value(&LeaseEntry { lease: lease.clone() }).expect("strings can be written as JSON")
+        };
+        serializer.collect_seq(self.history.lines().chain(self.lease.iter().map(line)))
+    }
+}
+
+impl<'de> Deserialize<'de> for HistoryAndLease {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let lines = Vec::<Box<RawValue>>::deserialize(deserializer)?;
+        let entry = |line: &RawValue| serde_json::from_str::<LeaseEntry>(line.get()).ok();
+        let lease = lines.iter().find_map(|line| entry(line)).map(|LeaseEntry { lease }| lease);
+        Ok(Self { history: History::of(&lines), lease })
+    }
 }
 
 fn is_default(pages: &PageSizes) -> bool {
@@ -62,7 +96,7 @@ impl Checkpoint {
             until: self.until.as_ref().map(to_rfc3339),
             quota: self.quota.clone(),
             pages: self.pages,
-            history: self.history.clone(),
+            history: HistoryAndLease { history: self.history.clone(), lease: self.lease.clone() },
             delivered: ByMinute(self.delivered.by_minute()),
         };
         // Reserved at once: a text of megabytes that grows by doubling would be the largest use of memory of a run.
@@ -96,7 +130,8 @@ impl Checkpoint {
         checkpoint.until = document.until.as_deref().map(time).transpose()?;
         checkpoint.quota = document.quota;
         checkpoint.pages = document.pages;
-        checkpoint.history = document.history;
+        let HistoryAndLease { history, lease } = document.history;
+        (checkpoint.history, checkpoint.lease) = (history, lease);
         let begins_late = checkpoint.start.is_some_and(|start| start > checkpoint.known_from);
         if checkpoint.watermark < checkpoint.known_from || begins_late {
             return Err(Damage::Inverted);
