@@ -17,6 +17,7 @@ mod golden;
 mod happy_path;
 mod health;
 mod host_contract;
+mod lease;
 mod log_lines;
 mod machines;
 mod migration;
