@@ -95,6 +95,7 @@ impl RunError {
                 StateErrorKind::Failed(_) => "stateUnavailable",
             },
             Self::Damaged { .. } => "checkpointDamaged",
+            Self::BusyElsewhere => "busyElsewhere",
             Self::Panicked => "panic",
         }
     }
