@@ -1,22 +1,32 @@
-//! What the Functions host's invocations and the command line both call: [`App::run_once`]. One run at a time, each with
-//! its own deadline, and a panic is a failed run.
+//! What the Functions host's invocations and the command line both call: [`App::run_once`] and [`App::nudge`]. One run at
+//! a time, each with its own deadline, and a panic is a failed run.
 
-use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
+mod nudge;
+
+use std::{
+    future::Future,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex as SyncMutex},
+    time::Duration,
+};
 
 use azure_core::time::OffsetDateTime;
 use futures::FutureExt;
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::{Mutex, OnceCell, RwLock};
+
+pub use nudge::Nudged;
 
 use crate::{
     clock::Clock,
     config::{Config, SettingsError},
     http::deadline::Deadline,
-    pipeline::{Plan, Purpose, RunError, run},
+    pipeline::{Plan, Purpose, RunError, Watch, run},
     report::RunReport,
     services::Services,
     shutdown::Shutdown,
     state::history::HistoryEntry,
 };
+use nudge::NextRun;
 
 /// The result of a request for a run.
 pub type Outcome = (RunReport, Result<(), RunError>);
@@ -28,6 +38,10 @@ pub struct App {
     services: OnceCell<(Services, Plan)>,
     clock: Clock,
     running: Mutex<()>,
+    /// The run that nudges wait for; `None` unless one waits.
+    next_run: SyncMutex<Option<NextRun>>,
+    /// Read by each nudge until it is answered.
+    nudges: RwLock<()>,
     shutdown: Shutdown,
 }
 
@@ -40,33 +54,42 @@ impl App {
             services: OnceCell::new(),
             clock,
             running: Mutex::new(()),
+            next_run: SyncMutex::default(),
+            nudges: RwLock::new(()),
             shutdown: Shutdown::default(),
         }
     }
 
     /// Runs once, unless a run is in progress.
     pub async fn run_once(&self, purpose: Purpose<'_>) -> Outcome {
-        self.one_at_a_time(async {
-            let config = self.config.as_ref().map_err(|error| RunError::Settings(error.clone()))?;
-            let build = || async {
-                let services = Services::build(config, self.clock)?;
-                let plan = Plan::timer(config, services.store.clone());
-                Ok::<_, RunError>((services, plan))
-            };
-            let (services, plan) = self.services.get_or_try_init(build).await?;
-            let deadline = Deadline::after(config.run_budget, self.shutdown.clone());
-            Ok(run(services, plan, deadline, purpose).await)
-        })
-        .await
+        self.one_at_a_time(self.run(purpose, None)).await
+    }
+
+    /// Runs by the timer's plan, with the services that the first run has built.
+    async fn run(&self, purpose: Purpose<'_>, watch: Option<Arc<Watch>>) -> Result<Outcome, RunError> {
+        let config = self.config.as_ref().map_err(|error| RunError::Settings(error.clone()))?;
+        let build = || async {
+            let services = Services::build(config, self.clock)?;
+            let plan = Plan::timer(config, services.store.clone());
+            Ok::<_, RunError>((services, plan))
+        };
+        let (services, plan) = self.services.get_or_try_init(build).await?;
+        let plan = Plan { watch, ..plan.clone() };
+        let deadline = Deadline::after(config.run_budget, self.shutdown.clone());
+        Ok(run(services, &plan, deadline, purpose).await)
     }
 
     async fn one_at_a_time(&self, work: impl Future<Output = Result<Outcome, RunError>>) -> Outcome {
-        let start = self.clock.now();
-        let Ok(_guard) = self.running.try_lock() else {
+        let Ok(_running) = self.running.try_lock() else {
             let report = RunReport { skipped: Some("alreadyRunning"), ..RunReport::default() };
-            self.record(start, &report);
+            self.record(self.clock.now(), &report);
             return (report, Ok(()));
         };
+        self.catching_panics(work).await
+    }
+
+    async fn catching_panics(&self, work: impl Future<Output = Result<Outcome, RunError>>) -> Outcome {
+        let start = self.clock.now();
         // A run leaves nothing half changed in memory that a later one could find.
         AssertUnwindSafe(work)
             .catch_unwind()
@@ -91,9 +114,13 @@ impl App {
         &self.shutdown
     }
 
-    /// Waits until the run in progress has ended, for at most `timeout`.
+    /// Waits until the run in progress has ended and all nudges are answered, for at most `timeout`.
     pub async fn ended(&self, timeout: Duration) {
-        let _ = tokio::time::timeout(timeout, self.running.lock()).await;
+        let ended = async {
+            drop(self.running.lock().await);
+            drop(self.nudges.write().await);
+        };
+        let _ = tokio::time::timeout(timeout, ended).await;
     }
 }
 

@@ -61,7 +61,7 @@ pub mod testing {
             settings::Settings,
             storage::{BlobAccess, BlobAccount},
         },
-        host::invocation,
+        host::{invocation, nudge},
         http::{
             Exchange, ExchangeError, Http, Request, Response, advice,
             credential::{Credential, Credentials},

@@ -26,6 +26,7 @@ mod live_report;
 mod merge;
 mod plan;
 mod send;
+mod watch;
 mod work;
 
 use std::pin::pin;
@@ -35,6 +36,7 @@ use tokio::{sync::mpsc, time::Instant};
 
 pub use error::RunError;
 pub use plan::Plan;
+pub use watch::Watch;
 
 use crate::{
     http::{
@@ -115,6 +117,9 @@ async fn forward<'a>(
     ledger: &mut Ledger<'a>,
 ) -> Result<(), RunError> {
     ledger.load().await?;
+    if let Some(watch) = &plan.watch {
+        watch.begin(services.mode, ledger.checkpoint().delivered());
+    }
     let sends = matches!(purpose, Purpose::Send(_));
     if sends {
         ledger.open().await?;

@@ -1,5 +1,5 @@
-//! The Functions host's custom-handler protocol as plain values: what an invocation says, and what a reply must look
-//! like. Pure.
+//! The Functions host's custom-handler protocol as plain values: what a timer's invocation says, and what a reply must
+//! look like. Pure.
 //!
 //! Two properties of the host shape the replies. It waits forever on an empty 2xx reply, and it discards the body of any
 //! other status, so a failure's reason also goes into the reason phrase. Lines under `Logs` appear under their invocation
@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use crate::report::RunReport;
 
-/// The most bytes of an invocation. A timer's has a few hundred.
+/// The most bytes of an invocation. A timer's has a few hundred, and one of the HTTP trigger a few thousand beside the
+/// request's body.
 pub const LIMIT: usize = 1024 * 1024;
 
 /// The longest reason phrase, in bytes, that still reads well in the host's exception text.

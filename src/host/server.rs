@@ -8,13 +8,17 @@ use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use hyper::{ext::ReasonPhrase, server::conn::http1};
 use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown, service::TowerToHyperService};
 use tokio::net::{TcpListener, TcpSocket};
-use tracing::{Instrument, error, error_span, info};
+use tracing::{Instrument, Span, error, error_span, info};
 use warp::Filter;
 
 use crate::{
     app::App,
-    host::invocation::{Invocation, LIMIT, Reply},
+    host::{
+        invocation::{Invocation, LIMIT, Reply},
+        nudge::{self, Nudge},
+    },
     pipeline::{Purpose, RunError},
+    report::RunReport,
     shutdown::ShutdownMode,
     telemetry::LineFormat,
 };
@@ -32,7 +36,8 @@ pub fn bind(port: u16) -> io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
     socket.bind((Ipv4Addr::LOCALHOST, port).into())?;
-    socket.listen(128)
+    // More than the host has invocations in flight: what does not fit would be tried again only a second later.
+    socket.listen(1024)
 }
 
 /// Serves invocations until `shutdown` resolves. Then the run in progress is asked to end in that mode, and gets
@@ -69,7 +74,7 @@ pub async fn serve(
     // The host keeps its connections open, so waiting for them alone would never end.
     let stop = async {
         app.ended(SHUTDOWN_TIMEOUT).await;
-        // The reply of the run that has just ended is still to be written.
+        // The replies about the run that has just ended are still to be written.
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
     tokio::select! {
@@ -83,41 +88,73 @@ fn routes(
     app: Arc<App>,
     format: LineFormat,
 ) -> impl Filter<Extract = (Response<String>,), Error = Infallible> + Clone {
+    let invocation = || {
+        let id = warp::header::optional("x-azure-functions-invocationid");
+        warp::post().and(id).and(warp::body::stream())
+    };
     let ready = warp::path::end().and(warp::get()).map(|| response(&Reply::ready()));
-    let invoke = warp::path!("MdatpForward")
-        .and(warp::post())
-        .and(warp::header::optional("x-azure-functions-invocationid"))
-        .and(warp::body::stream())
-        .then(move |id: Option<String>, body| invoke(app.clone(), format, id, body));
+    let on_time = app.clone();
+    let forward = warp::path!("MdatpForward")
+        .and(invocation())
+        .then(move |id: Option<String>, body| forward(on_time.clone(), format, id, body));
+    let now = warp::path!("MdatpNow")
+        .and(invocation())
+        .then(move |id: Option<String>, body| run_now(app.clone(), format, id, body));
     let missing = warp::any().map(|| {
         response(&Reply::rejection(
             StatusCode::NOT_FOUND,
-            "unknown path: this handler serves GET / and POST /MdatpForward",
+            "unknown path: this handler serves GET /, POST /MdatpForward and POST /MdatpNow",
         ))
     });
-    ready.or(invoke).unify().or(missing).unify()
+    ready.or(forward).unify().or(now).unify().or(missing).unify()
 }
 
-async fn invoke<B: Buf>(
+/// The timer's function.
+async fn forward<B: Buf>(
     app: Arc<App>,
     format: LineFormat,
     id: Option<String>,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Response<String> {
-    let reply = match read(body).await {
-        Err(reply) => reply,
-        Ok(body) => match Invocation::parse(&body) {
-            Err(reason) => Reply::rejection(StatusCode::BAD_REQUEST, &reason),
-            Ok(invocation) => run(app, format, id, invocation).await,
-        },
+    let invocation =
+        read(body).await.and_then(|body| Invocation::parse(&body).map_err(Rejection::bad_request));
+    let reply = match invocation {
+        Err(Rejection { status, reason }) => Reply::rejection(status, &reason),
+        Ok(invocation) => run(app, format, id, invocation).await,
     };
     response(&reply)
+}
+
+/// The function of the HTTP trigger.
+async fn run_now<B: Buf>(
+    app: Arc<App>,
+    format: LineFormat,
+    id: Option<String>,
+    body: impl Stream<Item = Result<B, warp::Error>>,
+) -> Response<String> {
+    let nudge = read(body).await.and_then(|body| Nudge::parse(&body).map_err(Rejection::bad_request));
+    let reply = match nudge {
+        Err(Rejection { status, reason }) => nudge::rejection(status, &reason),
+        Ok(Nudge { ids }) => {
+            let id = id.unwrap_or_else(|| "none".to_owned());
+            let nudged = app.nudge(ids).instrument(span(&id)).await;
+            let line =
+                |report: &RunReport| format.reply_line(&id, &report.to_string(), report.log_members(None));
+            nudge::reply(&nudged, &nudged.reports.iter().map(line).collect::<Vec<_>>())
+        }
+    };
+    response(&reply)
+}
+
+/// The span of the log lines about an invocation.
+fn span(id: &str) -> Span {
+    error_span!("run", invocation = id)
 }
 
 /// Runs in a task of its own: a run must not end because the host's connection does.
 async fn run(app: Arc<App>, format: LineFormat, id: Option<String>, invocation: Invocation) -> Reply {
     let id = id.unwrap_or_else(|| "none".to_owned());
-    let span = error_span!("run", invocation = id);
+    let span = span(&id);
     let work = async move {
         if invocation.is_past_due {
             info!("the timer is past due: an earlier occurrence was missed");
@@ -135,13 +172,24 @@ async fn run(app: Arc<App>, format: LineFormat, id: Option<String>, invocation: 
     done.unwrap_or_else(|_| Reply::rejection(StatusCode::INTERNAL_SERVER_ERROR, "the run was cut off"))
 }
 
+/// A request that is not an invocation.
+struct Rejection {
+    status: StatusCode,
+    reason: String,
+}
+
+impl Rejection {
+    fn bad_request(reason: String) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, reason }
+    }
+}
+
 /// Reads a body to its end. The rest of one that is too long is read without being kept.
-async fn read<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>) -> Result<Vec<u8>, Reply> {
+async fn read<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>) -> Result<Vec<u8>, Rejection> {
     pin_mut!(body);
     let (mut kept, mut length) = (Vec::new(), 0);
     while let Some(chunk) = body.next().await {
-        let mut chunk =
-            chunk.map_err(|_| Reply::rejection(StatusCode::BAD_REQUEST, "the body ends early"))?;
+        let mut chunk = chunk.map_err(|_| Rejection::bad_request("the body ends early".to_owned()))?;
         length += chunk.remaining();
         if length > MAX_READ {
             break;
@@ -155,7 +203,10 @@ async fn read<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>) -> Resul
     }
     match length <= LIMIT {
         true => Ok(kept),
-        false => Err(Reply::rejection(StatusCode::PAYLOAD_TOO_LARGE, "an invocation has at most 1 MiB")),
+        false => Err(Rejection {
+            status: StatusCode::PAYLOAD_TOO_LARGE,
+            reason: "an invocation has at most 1 MiB".to_owned(),
+        }),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The first stage: page after page of the alert list, each handed on with the machines of what is new on it. It works
 //! ahead of the other stages, but by no more than the channel to them holds. It hands on each alert once.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use azure_core::time::OffsetDateTime;
 use http::StatusCode;
@@ -11,6 +11,7 @@ use tracing::warn;
 use super::{
     enrich::{Chunk, Element, Enricher},
     plan::Plan,
+    watch::Watch,
 };
 use crate::{
     config::AlertFetch,
@@ -76,6 +77,7 @@ pub(super) struct FetchStage<'a> {
     delivered: &'a Fingerprints,
     pagination: Pagination<'a>,
     enricher: Enricher<'a>,
+    watch: Option<Arc<Watch>>,
     unreadable: Unreadable,
     /// What this run has handed on, as far back as the look-back.
     handed_on: Fingerprints,
@@ -102,6 +104,7 @@ impl<'a> FetchStage<'a> {
             delivered,
             pagination: Pagination::new(window, services.page_size, past, checkpoint.pages),
             enricher: Enricher::new(services, caller, checkpoint.until).await,
+            watch: plan.watch.clone(),
             unreadable: Unreadable::default(),
             handed_on: Fingerprints::default(),
         }
@@ -193,6 +196,11 @@ impl<'a> FetchStage<'a> {
                 Err(invalid) => (None, invalid.fingerprint()),
             })
             .collect();
+        if let Some(watch) = &self.watch {
+            for (alert, (_, fingerprint)) in page.elements.iter().flatten().zip(&keys) {
+                watch.note_listed(&alert.id, *fingerprint, self.delivered);
+            }
+        }
         let step = self.pagination.step(&keys, page.has_next_link);
         let is_in_order = self.pagination.is_in_order();
 

@@ -243,7 +243,11 @@ impl<'a> Ledger<'a> {
         }
         let listed = batch.acks.iter().filter_map(|ack| ack.watermark_after).max();
         self.advance(reached.max(listed));
-        self.save().await
+        self.save().await?;
+        if let Some(watch) = &self.plan.watch {
+            watch.note_acknowledged(&batch.acks);
+        }
+        Ok(())
     }
 
     /// Marks an alert as delivered. One without a time is kept as long as one of the end of the window.

@@ -1,9 +1,10 @@
 //! What a run does: the timer's plan comes from the settings; a backfill makes one for each slice of the past.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use azure_core::time::OffsetDateTime;
 
+use super::watch::Watch;
 use crate::{
     config::{Config, Start},
     state::StateStore,
@@ -24,6 +25,8 @@ pub struct Plan {
     pub quota_share: f64,
     /// The age up to which an alert waits for a machine that cannot be read: `MDATP_ENRICH_PATIENCE`.
     pub enrichment_timeout: Duration,
+    /// The alerts that a caller waits for; `None` if nobody asks.
+    pub watch: Option<Arc<Watch>>,
 }
 
 impl Plan {
@@ -36,6 +39,7 @@ impl Plan {
             lookback: config.lookback,
             quota_share: config.quota_share,
             enrichment_timeout: config.enrich_patience,
+            watch: None,
         }
     }
 

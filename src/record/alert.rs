@@ -139,7 +139,7 @@ impl Alert {
     pub fn fingerprint(&self, mode: Mode) -> Fingerprint {
         let id = self.id.as_bytes();
         match (mode, &self.state) {
-            (Mode::Created, _) => Fingerprint::of(&[id]),
+            (Mode::Created, _) => Fingerprint::of_id(&self.id),
             (Mode::Updated, AlertState::Time(time)) => {
                 let nanos = time.map_or(0, OffsetDateTime::unix_timestamp_nanos);
                 Fingerprint::of(&[id, &nanos.to_be_bytes()])
@@ -216,6 +216,11 @@ pub struct Fingerprint(pub [u8; Fingerprint::BYTES]);
 impl Fingerprint {
     /// The length in bytes.
     pub const BYTES: usize = 12;
+
+    /// The fingerprint in created mode of the alert with this id.
+    pub fn of_id(id: &str) -> Self {
+        Self::of(&[id.as_bytes()])
+    }
 
     fn of(parts: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();

@@ -1,11 +1,13 @@
 //! The documents that are set aside, in the store.
 
+use std::collections::HashSet;
+
 use azure_core::time::OffsetDateTime;
 use bytes::Bytes;
 use object_store::ObjectMeta;
 
 use super::{StateError, StateStore};
-use crate::state::set_aside::{FOLDER, SetAside, SetAsideDocument};
+use crate::state::set_aside::{FOLDER, SetAside, SetAsideDocument, may_be_of};
 
 /// A document that is set aside, as it is listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +51,26 @@ impl StateStore {
     /// Reads a document's text; `None` when it is removed meanwhile.
     pub async fn read_set_aside(&self, name: &str) -> Result<Option<Bytes>, StateError> {
         self.read(&file_name(name)).await
+    }
+
+    /// Returns those of the alerts `ids` that are set aside instead of sent, in whatever state. A document that cannot be
+    /// read counts for each alert that it may be of.
+    pub async fn set_aside_of(&self, ids: &[String]) -> Result<HashSet<String>, StateError> {
+        let mut set_aside = HashSet::new();
+        for entry in self.list_set_aside().await? {
+            let candidates: Vec<&String> = ids.iter().filter(|id| may_be_of(&entry.name, id)).collect();
+            if candidates.is_empty() {
+                continue;
+            }
+            let Some(text) = self.read_set_aside(&entry.name).await? else { continue };
+            let document = SetAsideDocument::from_json(&text);
+            let is_of = |id: &str| match &document {
+                Ok(document) => !document.kind.is_sent() && document.id.as_deref() == Some(id),
+                Err(_) => true,
+            };
+            set_aside.extend(candidates.into_iter().filter(|id| is_of(id)).cloned());
+        }
+        Ok(set_aside)
     }
 
     /// Overwrites a document.

@@ -171,6 +171,7 @@ impl<'a> SliceRunner<'a> {
             lookback,
             quota_share: self.share,
             enrichment_timeout: if may_wait { Duration::MAX } else { Duration::ZERO },
+            watch: None,
         }
     }
 
