@@ -21,6 +21,7 @@ use crate::{
     state::{
         checkpoint::{Checkpoint, Damage},
         history::{History, HistoryEntry},
+        lease::Lease,
     },
 };
 
@@ -58,6 +59,8 @@ pub struct Status {
     /// The start of the newest run without an error.
     #[serde(serialize_with = "rfc3339")]
     pub last_success: Option<OffsetDateTime>,
+    /// The process at work on the checkpoint, whose lease may have ended.
+    pub lease: Option<Lease>,
     /// The calls that count against Defender's quotas.
     pub quota: BTreeMap<DefenderApi, CallCounts>,
     /// What is set aside.
@@ -126,6 +129,7 @@ impl Status {
             remembered: checkpoint.map(|checkpoint| checkpoint.delivered().len()),
             last_run: last_run.map(HistoryEntry::last_start),
             last_success: last_success.map(HistoryEntry::last_start),
+            lease: checkpoint.and_then(|checkpoint| checkpoint.lease.clone()),
             quota: checkpoint.iter().flat_map(|checkpoint| checkpoint.quota.used(now)).map(calls).collect(),
             set_aside,
             runs,

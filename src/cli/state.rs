@@ -1,4 +1,4 @@
-//! `mdatp-forward state`: begins again at another time, also if the checkpoint is damaged.
+//! `mdatp-forward state`: begins again at another time, also if the checkpoint is damaged, and releases a lease.
 
 use std::process::ExitCode;
 
@@ -22,6 +22,12 @@ pub enum StateCommand {
     /// The next run sends every alert from that time on, also those that were sent before, and no older ones. The old
     /// checkpoint is kept beside the new one. A run in progress stops.
     Reset(ResetArgs),
+    /// Release the lease of a process that is at work on the checkpoint.
+    ///
+    /// A lease ends by itself 90 seconds after its last renewal, and at once when its process has ended on this machine.
+    /// Without its lease, a run that is still in progress fails at its next save, and the batch it sent last may be sent
+    /// again.
+    Release,
 }
 
 /// The options of `state reset`.
@@ -59,6 +65,33 @@ pub async fn reset(args: &ResetArgs, services: &Services) -> Result<ExitCode, Ru
         }
         Err(error) if matches!(error.kind, StateErrorKind::Conflict) => {
             error!("the checkpoint {place} is not reset, because a run has just saved it: try again");
+            Ok(ExitCode::FAILURE)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Releases the lease on the checkpoint, if there is one.
+pub async fn release(services: &Services) -> Result<ExitCode, RunError> {
+    let (store, now) = (&services.store, services.clock.now());
+    let place = store.checkpoint_place();
+    let Some((text, version)) = store.load().await? else {
+        print_line(format!("there is no checkpoint {place} yet").as_bytes());
+        return Ok(ExitCode::SUCCESS);
+    };
+    let damaged = |damage| RunError::Damaged { place: place.clone(), damage };
+    let mut checkpoint = Checkpoint::from_json(&text, now).map_err(damaged)?;
+    let Some(lease) = checkpoint.lease.take() else {
+        print_line(format!("no process is at work on the checkpoint {place}").as_bytes());
+        return Ok(ExitCode::SUCCESS);
+    };
+    match store.save(checkpoint.to_json(), Some(&version)).await {
+        Ok(_) => {
+            print_line(format!("the lease of {lease} on the checkpoint {place} is released").as_bytes());
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) if matches!(error.kind, StateErrorKind::Conflict) => {
+            error!("the lease of {lease} is not released, because its run has just saved the checkpoint");
             Ok(ExitCode::FAILURE)
         }
         Err(error) => Err(error.into()),

@@ -125,11 +125,7 @@ impl<'a> Ledger<'a> {
         let (own, now) = (&self.services.holder, self.services.clock.now());
         let is_busy = |lease: &Lease| lease.holder != *own && lease.is_valid(now) && !lease.holder.is_gone();
         if let Some(lease) = self.found.take().filter(is_busy) {
-            info!(
-                "another process is at work on the checkpoint, until {} or longer: {}",
-                to_rfc3339(&lease.until),
-                lease.holder
-            );
+            info!("another process is at work on the checkpoint: {lease}");
             return Err(self.give_way());
         }
         // A checkpoint whose watermark lies in the future counts as damaged.

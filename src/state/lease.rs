@@ -4,7 +4,7 @@
 //! everything else in there. It is taken before a run's first batch and renewed while the run goes on; a run that finds
 //! another's ends at once. It only saves work and repeats: that two processes never both save is up to the store.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use azure_core::time::{OffsetDateTime, parse_rfc3339, to_rfc3339};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
@@ -42,6 +42,12 @@ impl Lease {
     /// it is from a clock that was wrong, and must not stop delivery for as long.
     pub fn is_valid(&self, now: OffsetDateTime) -> bool {
         now < self.until && self.until - now <= PERIOD + CLOCK_SKEW
+    }
+}
+
+impl fmt::Display for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (until {})", self.holder, to_rfc3339(&self.until))
     }
 }
 

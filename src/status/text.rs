@@ -34,6 +34,9 @@ impl fmt::Display for Status {
                 write!(f, "\n{name}  {}, {}", to_rfc3339(&time), ago(time, now))?;
             }
         }
+        if let Some(lease) = &self.lease {
+            write!(f, "\nat work       {lease}")?;
+        }
         match self.set_aside.count {
             0 => write!(f, "\nset aside     nothing")?,
             count => write!(f, "\nset aside     {count}: see mdatp-forward set-aside list")?,

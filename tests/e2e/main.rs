@@ -22,6 +22,7 @@ mod log_lines;
 mod machines;
 mod migration;
 mod nothing_lost;
+mod now;
 mod odd_pages;
 mod paging;
 mod proxy;

@@ -131,6 +131,9 @@ impl<'a> SliceRunner<'a> {
             }
             match result {
                 Ok(()) if report.complete => slices.adapt(report.alerts_read, self.services.page_size),
+                Ok(()) if report.skipped.is_some() => {
+                    self.pause(&mut failures, "another process is at work on this backfill").await;
+                }
                 Ok(()) => self.pause(&mut failures, "the slice was not read to its end").await,
                 Err(error) if error.is_transient() && failures < MAX_FAILURES => {
                     self.pause(&mut failures, &error.describe()).await;

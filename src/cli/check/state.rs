@@ -84,7 +84,14 @@ fn text_finding(text: Option<&[u8]>, now: OffsetDateTime) -> Finding {
             let lag = (now - checkpoint.watermark).whole_seconds().unsigned_abs();
             let (watermark, lag) = (to_rfc3339(&checkpoint.watermark), Duration::from_secs(lag));
             let lag = humantime::format_duration(lag);
-            Finding::ok(CHECKPOINT, format!("everything before {watermark} ({lag} ago) is delivered"))
+            let message = format!("everything before {watermark} ({lag} ago) is delivered");
+            Finding::ok(
+                CHECKPOINT,
+                match checkpoint.lease.filter(|lease| lease.is_valid(now)) {
+                    Some(lease) => format!("{message}; at work on it: {lease}"),
+                    None => message,
+                },
+            )
         }
         Err(damage) => Finding::failure(
             CHECKPOINT,

@@ -11,6 +11,7 @@
 mod app;
 pub mod footprint;
 mod framing;
+mod http_call;
 mod invocation;
 mod job_host;
 mod log;
@@ -28,6 +29,7 @@ use azure_core::time::OffsetDateTime;
 use tokio::task::JoinHandle;
 
 pub use self::framing::Framing;
+pub use self::http_call::{HttpCall, HttpReply, KEY};
 pub use self::invocation::{Invocation, Outcome};
 pub use self::log::{Category, HostLog, Level};
 pub use self::payload::Payload;
@@ -105,7 +107,16 @@ impl FunctionsHost {
         let guid = guid(&mut self.job.random());
         let App { function, binding, .. } = &self.job.worker.app;
         let tick = Tick { function, binding, previous, due, every, now: now(), guid: &guid };
-        self.job.invoke(payload, framing, tick).await
+        self.job.invoke(function, payload.body(&tick), framing).await
+    }
+
+    /// Calls the function `name`, which has an HTTP trigger with `route`. Returns what the caller gets, and what the host has
+    /// of the invocation.
+    pub async fn call(&self, name: &str, route: &str, call: &HttpCall) -> (HttpReply, Invocation) {
+        let (guid, now) = (guid(&mut self.job.random()), now());
+        let body = call.invocation(&format!("127.0.0.1:7071/api/{route}"), name, &guid, now);
+        let invocation = self.job.invoke(name, body, Framing::Chunked).await;
+        (HttpReply::of(&invocation), invocation)
     }
 
     /// Sends `GET path` to the handler, and returns the status.

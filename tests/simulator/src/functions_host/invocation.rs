@@ -25,6 +25,8 @@ pub struct Invocation {
     pub logs: Vec<String>,
     /// `ReturnValue`.
     pub report: Value,
+    /// `Outputs`.
+    pub outputs: Value,
     /// The reply as text, that of a failure too, although a host throws it away.
     pub body: String,
     /// From sending the request to the end of the reply.
@@ -50,23 +52,24 @@ impl Invocation {
         let reply = match reply {
             Ok(reply) => reply,
             Err(problem) => {
-                let (outcome, report) = (Outcome::Failed(problem), Value::Null);
+                let (outcome, report, outputs) = (Outcome::Failed(problem), Value::Null, Value::Null);
                 let (reason, logs, body) = Default::default();
-                return Self { id, outcome, status: 0, reason, logs, report, body, took };
+                return Self { id, outcome, status: 0, reason, logs, report, outputs, body, took };
             }
         };
-        let (outcome, logs, report) = match read(&reply) {
-            Ok(Reading { logs, report }) => (Outcome::Succeeded, logs, report),
-            Err(exception) => (Outcome::Failed(exception), Vec::new(), Value::Null),
+        let (outcome, logs, report, outputs) = match read(&reply) {
+            Ok(Reading { logs, report, outputs }) => (Outcome::Succeeded, logs, report, outputs),
+            Err(exception) => (Outcome::Failed(exception), Vec::new(), Value::Null, Value::Null),
         };
         let body = String::from_utf8_lossy(&reply.body).into_owned();
-        Self { id, outcome, status: reply.status, reason: reply.reason, logs, report, body, took }
+        Self { id, outcome, status: reply.status, reason: reply.reason, logs, report, outputs, body, took }
     }
 }
 
 struct Reading {
     logs: Vec<String>,
     report: Value,
+    outputs: Value,
 }
 
 /// Whether the host waits for ever on this reply: a success with an empty body, or `null`.
@@ -119,7 +122,8 @@ fn is_json(headers: &HeaderMap) -> Result<(), String> {
 }
 
 fn result_of(mut result: Map<String, Value>) -> Result<Reading, String> {
-    if !matches!(member(&mut result, "Outputs"), Value::Null | Value::Object(_)) {
+    let outputs = member(&mut result, "Outputs");
+    if !matches!(outputs, Value::Null | Value::Object(_)) {
         return Err("Outputs is not an object".into());
     }
     let logs = match member(&mut result, "Logs") {
@@ -127,7 +131,7 @@ fn result_of(mut result: Map<String, Value>) -> Result<Reading, String> {
         Value::Array(lines) => lines.into_iter().map(line).collect::<Result<_, _>>()?,
         _ => return Err("Logs is not an array".into()),
     };
-    Ok(Reading { logs, report: member(&mut result, "ReturnValue") })
+    Ok(Reading { logs, report: member(&mut result, "ReturnValue"), outputs })
 }
 
 /// Names match exactly, or else whatever their case.

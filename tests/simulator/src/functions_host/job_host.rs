@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::Request;
 use tokio::sync::watch;
 
 use super::invocation::is_never_taken;
-use super::payload::Tick;
 use super::verdict::{Crashes, HostVerdict};
 use super::worker::{LaunchError, Running, Worker};
-use super::{Framing, HOST_VERSION, Invocation, Level, Outcome, Payload};
+use super::{Framing, HOST_VERSION, Invocation, Level, Outcome};
 use crate::clock::now;
 use crate::connection::Reply;
 use crate::console::Origin;
@@ -188,7 +188,7 @@ impl JobHost {
     }
 
     /// Invokes the function once, as far as there is a process to invoke.
-    pub(super) async fn invoke(&self, payload: &Payload, framing: Framing, tick: Tick<'_>) -> Invocation {
+    pub(super) async fn invoke(&self, function: &str, body: Bytes, framing: Framing) -> Invocation {
         let id = guid(&mut self.random());
         let began = Instant::now();
         self.under_way.send_modify(|under_way| *under_way += 1);
@@ -202,13 +202,12 @@ impl JobHost {
             }
             State::Down | State::Starting => 0,
         };
-        let function = &self.worker.app.function;
         let request = Request::post(format!("/{function}"))
             .header("X-Azure-Functions-HostVersion", HOST_VERSION)
             .header("X-Azure-Functions-InvocationId", &id)
             .header("User-Agent", format!("Azure-Functions-Host/{HOST_VERSION}"))
             .header("Content-Type", "application/json; charset=utf-8")
-            .body(framing.frame(payload.body(&tick)))
+            .body(framing.frame(body))
             .expect("a function's name is a path");
         let connections = self.worker.connections();
         let exchange = async {
