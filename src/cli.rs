@@ -131,6 +131,7 @@ async fn service_command(command: &ServiceCommand, settings: &Settings, clock: C
             ServiceCommand::Status(args) => status::status(args, &open()?).await,
             ServiceCommand::Backfill(args) => backfill::backfill(args, &config, clock).await,
             ServiceCommand::State(StateCommand::Reset(args)) => state::reset(args, &open()?).await,
+            ServiceCommand::State(StateCommand::Release) => state::release(&open()?).await,
             ServiceCommand::SetAside(SetAsideCommand::List(args)) => set_aside::list(args, &open()?).await,
             ServiceCommand::SetAside(SetAsideCommand::Show(args)) => set_aside::show(args, &open()?).await,
             ServiceCommand::SetAside(SetAsideCommand::Replay(args)) => {

@@ -23,11 +23,16 @@ pub fn holds(input: &[u8]) {
         Err(reason) => is_readable(&Reply::rejection(StatusCode::BAD_REQUEST, &reason), "error", &reason),
     }
     match Nudge::parse(input) {
-        Ok(Nudge { ids }) => assert!(ids.iter().all(|id| (1..=128).contains(&id.len()) && !id.contains(char::is_whitespace))),
+        Ok(Nudge { ids }) => {
+            assert!(ids.iter().all(|id| (1..=128).contains(&id.len()) && !id.contains(char::is_whitespace)));
+        }
         Err(reason) => {
             let reply = nudge::rejection(StatusCode::BAD_REQUEST, &reason);
             let body: Value = serde_json::from_str(&reply.body).expect("the reply is JSON");
-            assert_eq!((reply.status, &body["Outputs"]["res"]["statusCode"]), (StatusCode::OK, &Value::from(400)));
+            assert_eq!(
+                (reply.status, &body["Outputs"]["res"]["statusCode"]),
+                (StatusCode::OK, &Value::from(400))
+            );
         }
     }
     let error = String::from_utf8_lossy(input).into_owned();

@@ -126,7 +126,7 @@ impl App {
         match services.store.set_aside_of(&known).await {
             Ok(set_aside) => watch.resolve_known(&set_aside),
             Err(error) => warn!(
-                "cannot tell whether an alert was set aside, so it is reported as pending: {}",
+                "it is unknown whether an alert was set aside, so it is reported as pending: {}",
                 chain(&error)
             ),
         }

@@ -42,7 +42,7 @@ impl Watch {
         }
     }
 
-    /// Notes what earlier runs delivered. In created mode the id alone tells, even of an alert that the run need not list.
+    /// Notes what earlier runs delivered. In created mode the id alone is enough, even for an alert that the run need not list.
     pub(super) fn begin(&self, mode: Mode, delivered: &Fingerprints) {
         if mode == Mode::Created {
             let ids: Vec<String> = self.lock().alerts.keys().cloned().collect();

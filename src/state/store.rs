@@ -29,9 +29,6 @@ use crate::{
 /// The name of the timer's checkpoint, without `.json`.
 const CHECKPOINT: &str = "checkpoint";
 
-/// The file by which processes lock a local folder.
-const LOCK: &str = ".lock";
-
 /// The entity tag of the document that was loaded or saved last; `None` inside for a store without tags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ETag(Option<String>);
@@ -184,10 +181,11 @@ impl StateStore {
     /// Locks a local folder, which has no compare-and-swap of its own, against other processes of this machine. The lock
     /// ends with the value, or with the process.
     async fn lock(&self, folder: &FolderPath, name: &str) -> Result<File, StateError> {
-        let path = folder.join(LOCK);
+        let folder = folder.to_owned();
+        // The folder itself is locked, which leaves no file behind.
         let lock = move || {
-            let file = File::create(path)?;
-            file.lock().map(|()| file)
+            let folder = File::open(folder)?;
+            folder.lock().map(|()| folder)
         };
         let locked = tokio::task::spawn_blocking(lock).await.unwrap_or_else(|error| Err(error.into()));
         locked.map_err(|error| self.error("saving", name, StateErrorKind::Folder(error)))

@@ -117,6 +117,28 @@ async fn a_run_gives_up_its_lease_at_its_end_also_when_it_fails() {
     stage.assert_all_sent_once();
 }
 
+#[tokio::test]
+async fn status_and_check_name_the_process_at_work_and_state_release_frees_the_checkpoint() {
+    let stage = Stage::with_alerts(Sink::DataCollector, 5, 1).await;
+    stage.tick().await;
+    let shown = async |arguments: &[&str]| {
+        let output = stage.command(arguments).await;
+        String::from_utf8(output.stdout).expect("text")
+    };
+    assert!(!shown(&["status"]).await.contains("at work"));
+    assert!(shown(&["state", "release"]).await.contains("no process is at work"));
+    leased(&stage, Duration::seconds(60));
+    assert!(shown(&["status"]).await.contains("at work       elsewhere/7/1 (until 20"));
+    let status: Value = serde_json::from_str(&shown(&["status", "--json"]).await).expect("JSON");
+    assert_eq!(status["lease"]["holder"], "elsewhere/7/1");
+    assert!(shown(&["check"]).await.contains("at work on it: elsewhere/7/1"));
+    stage.generate(5, 1);
+    assert_eq!(stage.tick().await["skipped"], "busyElsewhere");
+    assert!(shown(&["state", "release"]).await.contains("the lease of elsewhere/7/1 (until 20"));
+    assert_eq!(stage.tick().await["alertsSent"], 5);
+    stage.assert_all_sent_once();
+}
+
 /// The real host kills its handler without a signal (a deployment, a scale-in), and another host's timer fires 20 s
 /// later: with the first one's lease in the checkpoint.
 #[tokio::test]
