@@ -9,7 +9,7 @@ use super::{
     Column, ColumnType, Shape, columns,
     conversion::{Conversion, Function, normalized, stream_takes},
     rule::{Flow, Rule, Stream},
-    table::{DeclaredColumn, Table},
+    table::{DeclaredColumn, STREAM_PREFIX, Table},
 };
 
 /// A difference between what is sent and what a table or a rule accepts.
@@ -258,7 +258,7 @@ fn transformations(flow: &Flow, shape: Shape) -> Vec<Difference> {
 fn compare_output(flow: &Flow, stream: &Stream, table: &Table) -> Vec<Difference> {
     let mut found: Vec<_> = of_plan(table).into_iter().collect();
     let output = flow.output_stream.as_deref().unwrap_or_default();
-    if output.strip_prefix("Custom-") != Some(&table.schema.name) {
+    if output.strip_prefix(STREAM_PREFIX) != Some(&table.schema.name) {
         let (output, table) = (output.to_owned(), table.schema.name.clone());
         found.push(Difference::OtherTable { output, table });
     }

@@ -27,9 +27,12 @@ pub fn name(log_name: &str) -> String {
     format!("{log_name}_CL")
 }
 
+/// How the name of a stream into a custom table begins.
+pub const STREAM_PREFIX: &str = "Custom-";
+
 /// The default name of the stream of the Logs Ingestion API into the table.
 pub fn stream(log_name: &str) -> String {
-    format!("Custom-{}", name(log_name))
+    format!("{STREAM_PREFIX}{}", name(log_name))
 }
 
 /// A column that a table or a data collection rule declares.
