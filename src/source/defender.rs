@@ -26,8 +26,8 @@ use crate::{
     source::pagination::Query,
 };
 
-/// The characters that are not percent-encoded in a part of a URL (RFC 3986, section 2.3). Ids are opaque and may contain any
-/// others.
+/// The characters that are not percent-encoded in a part of a URL (RFC 3986, section 2.3). Ids are opaque and may
+/// contain any others.
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The list of alerts, in messages.
@@ -90,7 +90,8 @@ impl Defender {
             .await
     }
 
-    /// Gets those of the machines `ids` that the service has, by id, in one optional call. The ids must need no escaping.
+    /// Gets those of the machines `ids` that the service has, by id, in one optional call. The ids must need no
+    /// escaping.
     pub async fn machines(&self, ids: &[&str], caller: &Caller) -> Result<Vec<(String, Machine)>, CallError> {
         // With double quotes, as other clients of this API write the filter.
         let filter = format!("id in (\"{}\")", ids.join("\",\""));
@@ -98,7 +99,8 @@ impl Defender {
         self.list_machines(&path, RetryPolicy::Optional, caller).await
     }
 
-    /// Gets a page of all machines, by id, after the first `skip`, in one optional call. A page that is not full is the last.
+    /// Gets a page of all machines, by id, after the first `skip`, in one optional call. A page that is not full is the
+    /// last.
     pub async fn fleet(&self, skip: usize, caller: &Caller) -> Result<Vec<(String, Machine)>, CallError> {
         self.list_machines(
             &format!("/api/machines?$top={FLEET_PAGE}&$skip={skip}"),
