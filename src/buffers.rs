@@ -1,5 +1,5 @@
-//! A pool of large buffers. In a new one, the system has to supply each page of memory when it is first written, which takes
-//! longer than decompressing into it (measured), and freed ones fragment the heap. Pure.
+//! A pool of large buffers. In a new one, the system has to supply each page of memory when it is first written, which
+//! takes longer than decompressing into it (measured), and freed ones fragment the heap. Pure.
 
 use std::{
     mem,

@@ -1,5 +1,5 @@
-//! The data of a run: alerts and machines as Defender sends them, the records they are merged into, and the batches that
-//! records are packed into.
+//! The data of a run: alerts and machines as Defender sends them, the records they are merged into, and the batches
+//! that records are packed into.
 //!
 //! Everything in this folder is pure: no clock, no environment, no network and no await. It uses
 //! [`schema`](crate::schema) and [`buffers`](crate::buffers), and may be used from anywhere above them.

@@ -1,5 +1,5 @@
-//! The checkpoint, which a person, a full disk or another version may have damaged: it is rejected with one line, or stays the
-//! same when it is written and read again.
+//! The checkpoint, which a person, a full disk or another version may have damaged: it is rejected with one line, or
+//! stays the same when it is written and read again.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! `AzureWebJobsStorage`, pasted by hand: whatever it contains, a key is sent only to permitted endpoints and is never shown.
+//! `AzureWebJobsStorage`, pasted by hand: whatever it contains, a key is sent only to permitted endpoints and is never
+//! shown.
 
 use std::net::Ipv4Addr;
 
@@ -7,11 +8,12 @@ use mdatp_forward::testing::{BlobAccess, BlobAccount, Cloud, Endpoint, Settings}
 /// A key that the input does not contain.
 const KEY: &str = "Um9zZXMgYXJlIHJlZCwga2V5cyBhcmUgc2VjcmV0";
 
-/// The lines of `input` are the connection string, the blob service's URI, the account's name and the client id. Any may be
-/// empty.
+/// The lines of `input` are the connection string, the blob service's URI, the account's name and the client id. Any
+/// may be empty.
 pub fn holds(input: &[u8]) {
     let Ok(input) = std::str::from_utf8(input) else { return };
-    // A fuzzer that observes comparisons puts the key into a URL, even in parts: control characters inside a URL are ignored.
+    // A fuzzer that observes comparisons puts the key into a URL, even in parts: control characters inside a URL are
+    // ignored.
     if input.chars().filter(|c| !c.is_control()).collect::<String>().contains(KEY) {
         return;
     }

@@ -1,5 +1,5 @@
-//! Any process on this machine can post to the port: no body causes a panic, and every reply is one that the Functions host can
-//! read.
+//! Any process on this machine can post to the port: no body causes a panic, and every reply is one that the Functions
+//! host can read.
 
 use http::StatusCode;
 use mdatp_forward::testing::{

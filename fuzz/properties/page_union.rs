@@ -1,4 +1,5 @@
-//! A page of alerts and a machine for them: each record is one JSON object that has all their members, and no name twice.
+//! A page of alerts and a machine for them: each record is one JSON object that has all their members, and no name
+//! twice.
 
 use bytes::Bytes;
 use mdatp_forward::testing::{Alert, Machine, Page, merge};

@@ -1,5 +1,5 @@
-//! Records too long for the sink: what is sent is JSON within the limits, consists of parts of the record, and lists what was
-//! cut.
+//! Records too long for the sink: what is sent is JSON within the limits, consists of parts of the record, and lists
+//! what was cut.
 
 use mdatp_forward::testing::{
     Shape,
@@ -69,8 +69,8 @@ fn lists_what_was_cut(whole: &Members<'_>, left: &Members<'_>, fields: &[String]
     }
 }
 
-/// Unicode text stays Unicode text: no pair of surrogates is separated, and no escape is cut. Arrays lose elements only from
-/// their end.
+/// Unicode text stays Unicode text: no pair of surrogates is separated, and no escape is cut. Arrays lose elements only
+/// from their end.
 fn is_part(text: &[u8], record: &[u8]) {
     let Ok(Value::Object(whole)) = serde_json::from_slice(text) else { return };
     let kept: Value = serde_json::from_slice(record).expect("what could be read before can be read now");

@@ -2,7 +2,7 @@
 
 use super::{SettingProblem, cloud::Cloud, endpoint::Endpoint, reader::SettingsReader};
 use crate::{
-    schema::{Shape, health},
+    schema::{Shape, health, table},
     sink::shared_key::SigningKey,
 };
 
@@ -89,9 +89,9 @@ impl SettingsReader<'_> {
             .required("MDATP_INGESTION_ENDPOINT", why)
             .and_then(|_| self.endpoint("MDATP_INGESTION_ENDPOINT", ""));
         let rule = self.required("MDATP_DCR_ID", why);
-        let stream = self.parsed("MDATP_STREAM", &format!("Custom-{log_name}_CL"), |text| {
+        let stream = self.parsed("MDATP_STREAM", &table::stream(&log_name), |text| {
             let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
-            match plain(text) && text.starts_with("Custom-") {
+            match plain(text) && text.starts_with(table::STREAM_PREFIX) {
                 true => Ok(text.to_owned()),
                 false => {
                     Err("must begin with Custom- and contain only letters, digits, '_', '-' and '.'"

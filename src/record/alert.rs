@@ -112,7 +112,8 @@ impl Alert {
     ///
     /// # Errors
     ///
-    /// The text is not a JSON object. The text of an alert that was read is one, apart from names that are not Unicode text.
+    /// The text is not a JSON object. The text of an alert that was read is one, apart from names that are not Unicode
+    /// text.
     pub fn object(&self) -> Result<Object<'_>, serde_json::Error> {
         match &self.spans {
             Some(spans) => Ok(Object::from_spans(&self.text, spans)),
@@ -128,8 +129,8 @@ impl Alert {
         }
     }
 
-    /// Returns the `TimeGenerated` that its row has in `mode`, after the name of the member that it is taken from. Returns
-    /// `None` if the row has the time of its arrival.
+    /// Returns the `TimeGenerated` that its row has in `mode`, after the name of the member that it is taken from.
+    /// Returns `None` if the row has the time of its arrival.
     pub fn generated(&self, mode: Mode) -> Option<(&'static str, OffsetDateTime)> {
         let time = |name: &str| if name == LAST_UPDATE_TIME { self.updated } else { self.created };
         mode.row_times().iter().find_map(|name| Some((*name, time(name)?)))
@@ -208,8 +209,8 @@ impl InvalidAlert {
     }
 }
 
-/// A digest of 96 bits, which is 16 characters of base64 without padding. Among ten billion alerts, the chance that one is
-/// mistaken for another that is remembered is below 10^-13.
+/// A digest of 96 bits, which is 16 characters of base64 without padding. Among ten billion alerts, the chance that one
+/// is mistaken for another that is remembered is below 10^-13.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fingerprint(pub [u8; Fingerprint::BYTES]);
 

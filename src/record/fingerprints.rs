@@ -46,7 +46,8 @@ impl Fingerprints {
         is_new
     }
 
-    /// Returns how many fingerprints there are from the minute of `time` on, and those of the earliest of these minutes.
+    /// Returns how many fingerprints there are from the minute of `time` on, and those of the earliest of these
+    /// minutes.
     pub fn since(&self, time: OffsetDateTime) -> (usize, &[Fingerprint]) {
         let mut minutes = self.by_minute.range(minute_of(time)..).map(|(_, minute)| minute.as_slice());
         let earliest = minutes.next().unwrap_or_default();

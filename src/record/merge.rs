@@ -1,8 +1,8 @@
 //! The record: an alert and its machine merged into one JSON object.
 //!
-//! In the Logic App's `union()`, the machine's members overwrote the alert's, so the alert's own `id` was lost. Here the alert
-//! keeps all its members and comes first; where the machine has another value under the same name, that is added as
-//! `machine<Name>`.
+//! In the Logic App's `union()`, the machine's members overwrote the alert's, so the alert's own `id` was lost. Here
+//! the alert keeps all its members and comes first; where the machine has another value under the same name, that is
+//! added as `machine<Name>`.
 
 use std::borrow::Cow;
 
@@ -15,8 +15,8 @@ use crate::{
     schema::TIME_GENERATED,
 };
 
-/// Returns the record's members; of members of the alert with the same name the last one counts. `stamp`, a JSON string, is
-/// put first as `TimeGenerated`, which the Logs Ingestion API takes a record's time from.
+/// Returns the record's members; of members of the alert with the same name the last one counts. `stamp`, a JSON
+/// string, is put first as `TimeGenerated`, which the Logs Ingestion API takes a record's time from.
 pub fn merge<'a>(mut alert: Object<'a>, machine: Option<&'a Machine>, stamp: Option<&'a str>) -> Object<'a> {
     // An alert that came with such a member keeps its own.
     let stamp = stamp.filter(|_| alert.get(TIME_GENERATED).is_none());
@@ -47,8 +47,8 @@ fn machine_name(name: &str) -> String {
     format!("machine{first}{}", letters.as_str())
 }
 
-/// True if two values are the same apart from whitespace, or are strings with the same content however that is escaped. In
-/// case of doubt they differ, and both are kept.
+/// True if two values are the same apart from whitespace, or are strings with the same content however that is escaped.
+/// In case of doubt they differ, and both are kept.
 fn is_same(one: &str, other: &str) -> bool {
     let compact = |text: &str| {
         let mut compact = Vec::with_capacity(text.len());

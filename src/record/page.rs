@@ -60,8 +60,8 @@ impl Page {
         }
     }
 
-    /// True for a complete body that is meant to be a list, whatever is wrong inside it; false for a truncated one, and for
-    /// a web page.
+    /// True for a complete body that is meant to be a list, whatever is wrong inside it; false for a truncated one, and
+    /// for a web page.
     pub fn is_complete_list(body: &[u8]) -> bool {
         let is_blank = |byte: &u8| *byte <= b' ';
         let Some(start) = body.iter().position(|byte| !is_blank(byte)) else { return false };
@@ -80,8 +80,8 @@ impl Page {
         Ok(Self { elements, has_next_link: list.next_link.is_some(), as_of, json_error: None })
     }
 
-    /// Splits a text that is not valid JSON at its brackets and commas. Returns `None` if these do not lead to its end, or
-    /// if an element seems to be more than one alert: then the quotes around it are not the ends of a string.
+    /// Splits a text that is not valid JSON at its brackets and commas. Returns `None` if these do not lead to its end,
+    /// or if an element seems to be more than one alert: then the quotes around it are not the ends of a string.
     fn of_invalid_json(text: &ByteString, as_of: Option<OffsetDateTime>) -> Option<Self> {
         let whole = text.trim();
         if !is_one_container(whole) {
@@ -107,8 +107,8 @@ impl Page {
     }
 }
 
-/// Returns the elements of a page in compact JSON, and whether it has a link. Returns `None` for any other body, and for one
-/// with two lists or links.
+/// Returns the elements of a page in compact JSON, and whether it has a link. Returns `None` for any other body, and
+/// for one with two lists or links.
 fn parse_compact(body: &ByteString) -> Option<(Vec<Result<Alert, InvalidAlert>>, bool)> {
     let reader = CompactReader::new(body);
     let (mut elements, mut next_link) = (None, None);

@@ -1,8 +1,8 @@
 //! The shape in which a record is sent: as the union of alert and machine has it, or in the columns of a table.
 //!
-//! A data collection rule silently drops members that it does not declare, and a value of the wrong type becomes null. So
-//! whatever has no column of its own, or does not fit it, goes to one column for all of that ([`schema::extras`]): nothing is
-//! lost on the way into the table. Nulls are left out, since a table has null wherever there is no value.
+//! A data collection rule silently drops members that it does not declare, and a value of the wrong type becomes null.
+//! So whatever has no column of its own, or does not fit it, goes to one column for all of that ([`schema::extras`]):
+//! nothing is lost on the way into the table. Nulls are left out, since a table has null wherever there is no value.
 
 mod key;
 mod value;
@@ -60,8 +60,9 @@ impl Shape {
     }
 }
 
-/// Makes a record of the classic shape fit. JSON within a string has to be cut as JSON, before it becomes a string. That makes
-/// it longer again, by an amount that is known only afterwards; so a record that is still too long is cut further.
+/// Makes a record of the classic shape fit. JSON within a string has to be cut as JSON, before it becomes a string.
+/// That makes it longer again, by an amount that is known only afterwards; so a record that is still too long is cut
+/// further.
 fn fit_classic(record: &Object<'_>, limits: Limits) -> Fit {
     let flat = ColumnWriter::new(Shape::Classic, Containers::AsJson, record).write().text;
     let mut aim = limits;
@@ -176,8 +177,8 @@ impl<'a> ColumnWriter<'a> {
         true
     }
 
-    /// Puts each part of an object into its column. Parts without a column, and values that do not fit theirs, go to the
-    /// extras under the object's own name.
+    /// Puts each part of an object into its column. Parts without a column, and values that do not fit theirs, go to
+    /// the extras under the object's own name.
     fn put_parts(
         &mut self,
         path: &'static str,

@@ -9,10 +9,10 @@ use crate::record::json::text_of;
 /// The precision of times in Defender, Kusto and Log Analytics: 100 ns.
 pub const TICK: Duration = Duration::nanoseconds(100);
 
-/// Reads a time, and returns it in UTC; `None` if `text` is not a valid time. A time without a zone is UTC. The formats are
-/// RFC 3339 and its variants (no zone, a space for the T, zones such as `+0100` and `UTC`, no seconds), the month-first
-/// format of .NET (`11/27/2026 10:00:00`, also with AM and PM), dates of HTTP, and the time since 1970 in seconds,
-/// milliseconds, microseconds or nanoseconds, also as `/Date(…)/`.
+/// Reads a time, and returns it in UTC; `None` if `text` is not a valid time. A time without a zone is UTC. The formats
+/// are RFC 3339 and its variants (no zone, a space for the T, zones such as `+0100` and `UTC`, no seconds), the
+/// month-first format of .NET (`11/27/2026 10:00:00`, also with AM and PM), dates of HTTP, and the time since 1970 in
+/// seconds, milliseconds, microseconds or nanoseconds, also as `/Date(…)/`.
 pub fn parse(text: &str) -> Option<OffsetDateTime> {
     let text = text.trim();
     // The parser accepts any separator between date and time.
@@ -21,8 +21,8 @@ pub fn parse(text: &str) -> Option<OffsetDateTime> {
     Some(read.or_else(|| parse_rfc7231(text).ok())?.checked_to_utc()?.into())
 }
 
-/// Returns the JSON value `value` as a `TimeGenerated`: unchanged if Log Analytics reads it as it is, and otherwise its time in
-/// RFC 3339, rounded down to a [`TICK`]. Returns `None` if it is not a valid time.
+/// Returns the JSON value `value` as a `TimeGenerated`: unchanged if Log Analytics reads it as it is, and otherwise its
+/// time in RFC 3339, rounded down to a [`TICK`]. Returns `None` if it is not a valid time.
 pub fn stamp(value: &str) -> Option<Cow<'_, str>> {
     let text = text_of(value)?;
     let time = parse(&text)?;
@@ -90,7 +90,8 @@ fn zone(text: &str) -> Option<(&str, String)> {
     Some((text[..at].trim_end(), format!("{}{hours}:{minutes}", &text[at..=at])))
 }
 
-/// Reads a time since 1970. The unit follows from the number of digits, which is the same for all times from 2001 to 2286.
+/// Reads a time since 1970. The unit follows from the number of digits, which is the same for all times from 2001 to
+/// 2286.
 fn since_1970(text: &str) -> Option<OffsetDateTime> {
     let digits = match text.strip_prefix("/Date(").and_then(|text| text.strip_suffix(")/")) {
         Some(inner) => inner.split(['+', '-']).next()?,

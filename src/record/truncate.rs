@@ -1,6 +1,6 @@
-//! Records that do not fit the sink. The services cut a long field at their limit, in the middle of its JSON, and reject a
-//! record that is too long. Here the record stays valid JSON, loses as little as possible, and lists what was cut. The whole
-//! record is set aside.
+//! Records that do not fit the sink. The services cut a long field at their limit, in the middle of its JSON, and
+//! reject a record that is too long. Here the record stays valid JSON, loses as little as possible, and lists what was
+//! cut. The whole record is set aside.
 
 use std::borrow::Cow;
 
@@ -43,7 +43,8 @@ pub enum Fit {
     DoesNotFit,
 }
 
-/// The members by which an alert is found, distinguished from others and dated: cut only if nothing else is left to cut.
+/// The members by which an alert is found, distinguished from others and dated: cut only if nothing else is left to
+/// cut.
 const IDENTIFYING: [&str; 7] =
     [ID, MACHINE_ID, TIME_GENERATED, ALERT_CREATION_TIME, LAST_UPDATE_TIME, TITLE, SEVERITY];
 
@@ -148,8 +149,8 @@ fn is_name_too_long(name: &str, limits: Limits) -> bool {
     name.len() > limits.field.max(LONGEST_NAME)
 }
 
-/// Returns the members of a record; `None` as soon as even their shortest form is too long, so that millions of tiny ones are
-/// not collected in vain.
+/// Returns the members of a record; `None` as soon as even their shortest form is too long, so that millions of tiny
+/// ones are not collected in vain.
 fn fields(record: &str, limits: Limits) -> Option<Vec<FieldToFit<'_>>> {
     let mut fields = Vec::new();
     let mut least = 1;

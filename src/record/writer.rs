@@ -1,5 +1,5 @@
-//! From a merged record to the text that is sent: in its shape, and short enough for the sink. Runs and replays write records
-//! alike.
+//! From a merged record to the text that is sent: in its shape, and short enough for the sink. Runs and replays write
+//! records alike.
 
 use crate::{
     record::{

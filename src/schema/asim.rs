@@ -1,7 +1,7 @@
-//! The parsers for the `AlertEvent` schema 0.1 of the Advanced Security Information Model (ASIM), which rules and hunting
-//! queries of Microsoft Sentinel read for alerts of any product. Fields, their types and their values are those of the
-//! documentation page "The Advanced Security Information Model (ASIM) Alert Schema Reference", and of the pages on common
-//! fields and on the user entity. Pure.
+//! The parsers for the `AlertEvent` schema 0.1 of the Advanced Security Information Model (ASIM), which rules and
+//! hunting queries of Microsoft Sentinel read for alerts of any product. Fields, their types and their values are those
+//! of the documentation page "The Advanced Security Information Model (ASIM) Alert Schema Reference", and of the pages
+//! on common fields and on the user entity. Pure.
 //!
 //! The parsers read the saved function of [`functions`], so they work with tables of any shape.
 
@@ -17,7 +17,8 @@ pub const FILTERING: &str = "vimAlertEventMdatpForward";
 /// The parser without filters.
 pub const PARAMETERLESS: &str = "ASimAlertEventMdatpForward";
 
-/// Introduces the parameters of a function in the text, in the form that a saved function has them (`functionParameters` of `Microsoft.OperationalInsights/workspaces/savedSearches`).
+/// Introduces the parameters of a function in the text, in the form that a saved function has them
+/// (`functionParameters` of `Microsoft.OperationalInsights/workspaces/savedSearches`).
 pub const PARAMETERS: &str = "// Parameters: ";
 
 /// A parameter: its name, its type and its default.
@@ -161,8 +162,8 @@ const FROM_FIELDS: &[(&str, &str)] = &[
     ("User", "Username"),
 ];
 
-/// Returns both parsers as text, each introduced by `// Function: NAME` and [`PARAMETERS`], for the saved function `log_name`,
-/// which names the tables that are read.
+/// Returns both parsers as text, each introduced by `// Function: NAME` and [`PARAMETERS`], for the saved function
+/// `log_name`, which names the tables that are read.
 pub fn document(log_name: &str) -> String {
     format!("{}\n{}", filtering(log_name), parameterless())
 }
@@ -228,9 +229,10 @@ fn fields() -> impl Iterator<Item = &'static str> {
     [TIME_GENERATED, "Type"].into_iter().chain(made)
 }
 
-/// Returns the steps that select from the evidence, which is in no order, the first entry of each type that a field is made
-/// from. A row without evidence gets an entry without members, since mv-apply drops rows with an empty array. The account is
-/// that of the user the alert is about, so that name and id are those of one user; without such a user, of the first one.
+/// Returns the steps that select from the evidence, which is in no order, the first entry of each type that a field is
+/// made from. A row without evidence gets an entry without members, since mv-apply drops rows with an empty array. The
+/// account is that of the user the alert is about, so that name and id are those of one user; without such a user, of
+/// the first one.
 fn entries() -> String {
     let evidence = native("evidence");
     let first = |name: &str, condition: &str| format!("{name} = make_list_if(Entry, {condition}, 1)");

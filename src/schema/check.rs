@@ -1,5 +1,5 @@
-//! The differences between what this program sends and what a table or a data collection rule accepts. Both silently drop what
-//! they do not declare, and the service rejects a rule that outputs other types than its table has.
+//! The differences between what this program sends and what a table or a data collection rule accepts. Both silently
+//! drop what they do not declare, and the service rejects a rule that outputs other types than its table has.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use super::{
     Column, ColumnType, Shape, columns,
     conversion::{Conversion, Function, normalized, stream_takes},
     rule::{Flow, Rule, Stream},
-    table::{DeclaredColumn, Table},
+    table::{DeclaredColumn, STREAM_PREFIX, Table},
 };
 
 /// A difference between what is sent and what a table or a rule accepts.
@@ -171,8 +171,8 @@ impl SchemaDocument {
             .map_err(neither)
     }
 
-    /// Returns the differences to what this program sends in `shape` to `stream`, failures first. A rule is also compared with
-    /// the `table` it sends to, if that is known.
+    /// Returns the differences to what this program sends in `shape` to `stream`, failures first. A rule is also
+    /// compared with the `table` it sends to, if that is known.
     pub fn compare(&self, shape: Shape, stream: &str, table: Option<&Table>) -> Vec<Difference> {
         let mut differences = match self {
             Self::Table(table) => compare_table(table, shape),
@@ -202,8 +202,9 @@ fn compare_table(table: &Table, shape: Shape) -> Vec<Difference> {
     found
 }
 
-/// Returns what cannot be done with a table of its plan (documentation pages "Select a table plan based on data usage in a Log
-/// Analytics workspace" and "Query data in a Basic and Auxiliary table in Azure Monitor Logs"). Unknown plans are accepted.
+/// Returns what cannot be done with a table of its plan (documentation pages "Select a table plan based on data usage
+/// in a Log Analytics workspace" and "Query data in a Basic and Auxiliary table in Azure Monitor Logs"). Unknown plans
+/// are accepted.
 fn of_plan(table: &Table) -> Option<Difference> {
     match table.plan.as_deref()?.to_ascii_lowercase().as_str() {
         "basic" => Some(Difference::Basic),
@@ -253,12 +254,12 @@ fn transformations(flow: &Flow, shape: Shape) -> Vec<Difference> {
     conversions.into_iter().map(conversion).collect()
 }
 
-/// Returns the differences between what a rule outputs and its table: those for which the service rejects the rule, and the
-/// columns that it silently drops.
+/// Returns the differences between what a rule outputs and its table: those for which the service rejects the rule, and
+/// the columns that it silently drops.
 fn compare_output(flow: &Flow, stream: &Stream, table: &Table) -> Vec<Difference> {
     let mut found: Vec<_> = of_plan(table).into_iter().collect();
     let output = flow.output_stream.as_deref().unwrap_or_default();
-    if output.strip_prefix("Custom-") != Some(&table.schema.name) {
+    if output.strip_prefix(STREAM_PREFIX) != Some(&table.schema.name) {
         let (output, table) = (output.to_owned(), table.schema.name.clone());
         found.push(Difference::OtherTable { output, table });
     }

@@ -60,8 +60,8 @@ pub fn columns(shape: Shape) -> &'static [Column] {
     }
 }
 
-/// Returns the name of the column for members without a column, and for values that do not fit theirs. Returns `None` for
-/// the union, which has no columns.
+/// Returns the name of the column for members without a column, and for values that do not fit theirs. Returns `None`
+/// for the union, which has no columns.
 pub fn extras(shape: Shape) -> Option<&'static str> {
     match shape {
         Shape::Union => None,
@@ -70,8 +70,8 @@ pub fn extras(shape: Shape) -> Option<&'static str> {
     }
 }
 
-/// Returns the name of the column of `member`, one of [`FIELDS`] that is not an object. A GUID of the classic shape has one
-/// column more.
+/// Returns the name of the column of `member`, one of [`FIELDS`] that is not an object. A GUID of the classic shape has
+/// one column more.
 pub fn column_name(shape: Shape, member: &'static str) -> &'static str {
     let field = || FIELDS.iter().find(|field| field.name == member);
     let column = match shape {

@@ -1,13 +1,14 @@
 //! How values are converted for a table's column that has another type than this program gives its own. Pure.
 //!
-//! When a rule is deployed, the service compares the type of each column that the transformation outputs with the table's, and
-//! rejects the rule if they differ (`InvalidTransformOutput`, as in Azure/Azure-Sentinel#12384). The Data Collector API made
-//! `guid` columns for strings, and a stream cannot declare that type: the rule has to call `toguid()`.
+//! When a rule is deployed, the service compares the type of each column that the transformation outputs with the
+//! table's, and rejects the rule if they differ (`InvalidTransformOutput`, as in Azure/Azure-Sentinel#12384). The Data
+//! Collector API made `guid` columns for strings, and a stream cannot declare that type: the rule has to call
+//! `toguid()`.
 
 use super::{Column, ColumnType, GUID_SUFFIX, TIME_GENERATED};
 
-/// A function of transformations that converts a value to another type (documentation page "Supported KQL features in Azure
-/// Monitor transformations").
+/// A function of transformations that converts a value to another type (documentation page "Supported KQL features in
+/// Azure Monitor transformations").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Function {
     /// `toguid`, which returns null for a string that is not a GUID.
@@ -62,7 +63,8 @@ impl Conversion {
         Self { declared: column.kind, function: None }
     }
 
-    /// Converts the values of `column` to the type `table` of a table's column. Returns `None` if some of them would be lost.
+    /// Converts the values of `column` to the type `table` of a table's column. Returns `None` if some of them would be
+    /// lost.
     pub fn into_table(column: &Column, table: &str) -> Option<Self> {
         use ColumnType::{Boolean, DateTime, Dynamic, Long, Real, String};
         let table = normalized(table);
@@ -101,7 +103,8 @@ pub fn normalized(name: &str) -> String {
     }
 }
 
-/// True for a column of GUIDs, which only the classic shape has: strings that are not GUIDs are in the column with `_s`.
+/// True for a column of GUIDs, which only the classic shape has: strings that are not GUIDs are in the column with
+/// `_s`.
 fn has_only_guids(column: &Column) -> bool {
     let suffix = column.name.rsplit_once('_').map(|(_, suffix)| suffix);
     column.kind == ColumnType::String && suffix == Some(GUID_SUFFIX)

@@ -1,5 +1,5 @@
-//! The saved functions: one that reads a table in either shape under the native names, and one that returns the newest row
-//! of each alert.
+//! The saved functions: one that reads a table in either shape under the native names, and one that returns the newest
+//! row of each alert.
 
 use super::{
     ALERT_CREATION_TIME, FIELDS, GUID_SUFFIX, ID, LAST_UPDATE_TIME, ObjectPart, RecordField, Shape,

@@ -1,5 +1,5 @@
-//! The row about a run, which is sent to a table of its own (`MDATP_HEALTH`). Table, rule and row are made from the one list
-//! here. Pure.
+//! The row about a run, which is sent to a table of its own (`MDATP_HEALTH`). Table, rule and row are made from the one
+//! list here. Pure.
 
 use std::{borrow::Cow, sync::LazyLock};
 

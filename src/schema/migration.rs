@@ -1,5 +1,5 @@
-//! The migration of a table from the Data Collector API to the Logs Ingestion API, step by step and with its columns kept
-//! (documentation page "Migrate from the HTTP Data Collector API to the Logs Ingestion API"). Pure.
+//! The migration of a table from the Data Collector API to the Logs Ingestion API, step by step and with its columns
+//! kept (documentation page "Migrate from the HTTP Data Collector API to the Logs Ingestion API"). Pure.
 
 use std::fmt::Write;
 
@@ -11,8 +11,8 @@ use super::{
     table::{DeclaredColumn, Table, stream},
 };
 
-/// Returns the steps of the migration as text. `log_name` is the table's name without `_CL`. Bash and zsh run every command as
-/// it is printed, once the words in capitals are replaced.
+/// Returns the steps of the migration as text. `log_name` is the table's name without `_CL`. Bash and zsh run every
+/// command as it is printed, once the words in capitals are replaced.
 ///
 /// # Errors
 ///
@@ -114,8 +114,8 @@ pub fn plan(log_name: &str, table: &Table) -> Result<String, Vec<Difference>> {
     Ok(text)
 }
 
-/// Returns all columns of the table and those it lacks, as `az` accepts them. An update replaces the list of columns, so the
-/// existing ones must be named too.
+/// Returns all columns of the table and those it lacks, as `az` accepts them. An update replaces the list of columns,
+/// so the existing ones must be named too.
 fn all_columns(table: &Table, missing: &[(&str, ColumnType)]) -> String {
     let known = table.columns().iter().map(|known| (&*known.name, known.kind.to_ascii_lowercase()));
     let missing = missing.iter().map(|(name, kind)| (*name, kind.name().to_owned()));

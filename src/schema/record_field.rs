@@ -93,8 +93,8 @@ pub const TITLE: &str = "title";
 /// The alert's member with its severity.
 pub const SEVERITY: &str = "severity";
 
-/// The member that every table of Log Analytics is ordered by. It is not a member of the API, and its column has this name
-/// in every shape.
+/// The member that every table of Log Analytics is ordered by. It is not a member of the API, and its column has this
+/// name in every shape.
 pub const TIME_GENERATED: &str = "TimeGenerated";
 
 /// The member that lists what was cut to make a record fit.

@@ -24,7 +24,8 @@ pub const TEMPLATE_LOCATION: &str = "[resourceGroup().location]";
 /// The input of a transformation.
 const SOURCE: &str = "source";
 
-/// Fills `TimeGenerated`, which only an alert without a creation time lacks, with functions that a transformation supports.
+/// Fills `TimeGenerated`, which only an alert without a creation time lacks, with functions that a transformation
+/// supports.
 const FILL_TIME: &str = "TimeGenerated = iif(isnull(TimeGenerated), now(), TimeGenerated)";
 
 const DESTINATION: &str = "workspace";
@@ -118,8 +119,8 @@ fn flow(stream: &str, log_name: &str, conversions: &Conversions) -> Value {
     })
 }
 
-/// A deployed rule, as the API returns it within `properties` (`az rest --url ID`), or without, as an extension of the Azure CLI
-/// prints it.
+/// A deployed rule, as the API returns it within `properties` (`az rest --url ID`), or without, as an extension of the
+/// Azure CLI prints it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rule {
@@ -172,8 +173,8 @@ impl Rule {
 }
 
 impl Flow {
-    /// Returns which columns the transformation converts by which function. Returns `None` unless it is one that this program
-    /// prints: it may fill the time and convert columns, and leaves records unchanged otherwise.
+    /// Returns which columns the transformation converts by which function. Returns `None` unless it is one that this
+    /// program prints: it may fill the time and convert columns, and leaves records unchanged otherwise.
     pub fn conversions(&self) -> Option<Vec<(&str, Function)>> {
         let mut steps = self.transform_kql.as_deref().unwrap_or(SOURCE).split('|').map(str::trim);
         if steps.next() != Some(SOURCE) {
@@ -196,7 +197,8 @@ impl Flow {
         Some(found)
     }
 
-    /// Returns the columns that it outputs for those that a stream declares, with their types; `None` if that is not known.
+    /// Returns the columns that it outputs for those that a stream declares, with their types; `None` if that is not
+    /// known.
     pub fn outputs<'a>(&'a self, declared: &'a [DeclaredColumn]) -> Option<Vec<(&'a str, String)>> {
         let conversions = self.conversions()?;
         let output = |column: &'a DeclaredColumn| {

@@ -27,9 +27,12 @@ pub fn name(log_name: &str) -> String {
     format!("{log_name}_CL")
 }
 
+/// How the name of a stream into a custom table begins.
+pub const STREAM_PREFIX: &str = "Custom-";
+
 /// The default name of the stream of the Logs Ingestion API into the table.
 pub fn stream(log_name: &str) -> String {
-    format!("Custom-{}", name(log_name))
+    format!("{STREAM_PREFIX}{}", name(log_name))
 }
 
 /// A column that a table or a data collection rule declares.
@@ -94,8 +97,8 @@ impl Table {
         name.ok_or_else(|| "schema.name is not that of a custom log: it does not end in _CL".to_owned())
     }
 
-    /// True for a table of the Data Collector API that has not been migrated: no rule can send to it, and its columns cannot be
-    /// changed.
+    /// True for a table of the Data Collector API that has not been migrated: no rule can send to it, and its columns
+    /// cannot be changed.
     pub fn is_classic(&self) -> bool {
         self.schema.table_sub_type.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("Classic"))
     }

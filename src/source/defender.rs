@@ -26,8 +26,8 @@ use crate::{
     source::pagination::Query,
 };
 
-/// The characters that are not percent-encoded in a part of a URL (RFC 3986, section 2.3). Ids are opaque and may contain any
-/// others.
+/// The characters that are not percent-encoded in a part of a URL (RFC 3986, section 2.3). Ids are opaque and may
+/// contain any others.
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The list of alerts, in messages.
@@ -66,7 +66,7 @@ impl Defender {
     /// Gets one page of the alert list, ordered by the time of the mode.
     pub async fn list(&self, query: Query, retries: RetryPolicy, caller: &Caller) -> Result<Page, CallError> {
         let url = self.url.join(&list_path(query, self.mode, self.fetch));
-        let read = |reply: &Response| Page::parse(&reply.body, reply.date());
+        let read = |response: &Response| Page::parse(&response.body, response.date());
         let target = Target { retries, ..self.target(LIST, DefenderApi::AlertList) };
         caller.call(target, |_| Request::get(url.clone()), read).await
     }
@@ -74,10 +74,10 @@ impl Defender {
     /// Gets one alert with its evidence; `None` if the service no longer has it.
     pub async fn alert(&self, id: &str, caller: &Caller) -> Result<Option<Alert>, CallError> {
         let operation = format!("GET /api/alerts/{}", utf8_percent_encode(id, KEPT));
-        let read = |reply: &Response| {
+        let read = |response: &Response| {
             let unchanged =
-                ByteString::try_from(reply.body.clone()).ok().and_then(|text| Alert::parse(text).ok());
-            let alert = unchanged.map_or_else(|| Alert::parse(repaired(&reply.body).into()), Ok);
+                ByteString::try_from(response.body.clone()).ok().and_then(|text| Alert::parse(text).ok());
+            let alert = unchanged.map_or_else(|| Alert::parse(repaired(&response.body).into()), Ok);
             alert.map_err(|invalid_alert| serde_json::Error::custom(invalid_alert.reason))
         };
         self.entity(id, &operation, DefenderApi::Alert, caller, read).await
@@ -86,18 +86,21 @@ impl Defender {
     /// Gets one machine; `None` if the service does not have it (outside retention, merged, offboarded).
     pub async fn machine(&self, id: &str, caller: &Caller) -> Result<Option<Machine>, CallError> {
         let operation = format!("GET /api/machines/{}", utf8_percent_encode(id, KEPT));
-        self.entity(id, &operation, DefenderApi::Machine, caller, |reply| Machine::parse(&reply.body)).await
+        self.entity(id, &operation, DefenderApi::Machine, caller, |response| Machine::parse(&response.body))
+            .await
     }
 
-    /// Gets those of the machines `ids` that the service has, by id, in one optional call. The ids must need no escaping.
+    /// Gets those of the machines `ids` that the service has, by id, in one optional call. The ids must need no
+    /// escaping.
     pub async fn machines(&self, ids: &[&str], caller: &Caller) -> Result<Vec<(String, Machine)>, CallError> {
-        // With double quotes, as code that is in use writes this filter.
+        // With double quotes, as other clients of this API write the filter.
         let filter = format!("id in (\"{}\")", ids.join("\",\""));
         let path = format!("/api/machines?$filter={}", utf8_percent_encode(&filter, KEPT));
         self.list_machines(&path, RetryPolicy::Optional, caller).await
     }
 
-    /// Gets a page of all machines, by id, after the first `skip`, in one optional call. A page that is not full is the last.
+    /// Gets a page of all machines, by id, after the first `skip`, in one optional call. A page that is not full is the
+    /// last.
     pub async fn fleet(&self, skip: usize, caller: &Caller) -> Result<Vec<(String, Machine)>, CallError> {
         self.list_machines(
             &format!("/api/machines?$top={FLEET_PAGE}&$skip={skip}"),
@@ -121,7 +124,7 @@ impl Defender {
     ) -> Result<Vec<(String, Machine)>, CallError> {
         let (url, operation) = (self.url.join(path), "GET /api/machines");
         let target = Target { retries, ..self.target(operation, DefenderApi::MachineList) };
-        let read = |reply: &Response| Machine::parse_list(&reply.body);
+        let read = |response: &Response| Machine::parse_list(&response.body);
         let machines = caller.call(target, |_| Request::get(url.clone()), read).await;
         // The response to an empty list may be a 404.
         found(machines).map(Option::unwrap_or_default)

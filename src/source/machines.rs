@@ -20,8 +20,8 @@ use crate::{
 /// The number of concurrent calls for single machines or alerts.
 pub const CALLS_AT_ONCE: usize = 8;
 
-/// The number of machines in one bulk look-up. `OData` servers reject a filter of more than a hundred values; thirty is the
-/// number that the Sentinel Triage Assistant uses.
+/// The number of machines in one bulk look-up. `OData` servers reject a filter of more than a hundred values; thirty is
+/// the number that the Sentinel Triage Assistant uses.
 const IDS_PER_CALL: usize = 30;
 
 /// The number of machines from which on listing the whole fleet may take fewer calls.
@@ -46,8 +46,8 @@ pub struct Machines {
     /// Machines that could not be read in this run.
     failed: HashSet<String>,
     bulk: BulkLookup,
-    /// True once any request for machines has succeeded in this run: then the settings are right, and a rejection concerns
-    /// the one machine of the request.
+    /// True once any request for machines has succeeded in this run: then the settings are right, and a rejection
+    /// concerns the one machine of the request.
     has_succeeded: bool,
     /// True once a page of the fleet has contained too few of the machines that are needed.
     is_fleet_large: bool,
@@ -132,8 +132,8 @@ impl Machines {
         }
     }
 
-    /// Looks up the machines with these ids that are not cached. A failure that concerns only one machine does not affect the
-    /// others.
+    /// Looks up the machines with these ids that are not cached. A failure that concerns only one machine does not
+    /// affect the others.
     ///
     /// # Errors
     ///
@@ -231,8 +231,8 @@ impl Machines {
         Ok(())
     }
 
-    /// Requests up to 30 machines per call, which saves quota, and removes those that are returned from `wanted`. The others
-    /// are looked up one by one, as are all if this form is rejected or fails: its result alone decides nothing.
+    /// Requests up to 30 machines per call, which saves quota, and removes those that are returned from `wanted`. The
+    /// others are looked up one by one, as are all if this form is rejected or fails: its result alone decides nothing.
     async fn look_up_in_bulk(
         &mut self,
         wanted: &mut BTreeSet<&str>,

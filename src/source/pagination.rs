@@ -1,21 +1,24 @@
-//! Pagination of the alert list: which page to request next, which of its alerts are new to this run, and up to which time
-//! everything has been seen. Pure.
+//! Pagination of the alert list: which page to request next, which of its alerts are new to this run, and up to which
+//! time everything has been seen. Pure.
 //!
-//! The list changes while it is read, so pages go by time rather than by offset: the next page starts at the last time of
-//! this one (`ge`, since many alerts can have the same time) and skips what was seen. `$skip` is used for pages whose alerts
-//! all have the same time, and for a server that does not keep the requested order; such pages overlap by one alert, which
-//! shows whether any alert has disappeared before them. A larger `$top` is used for a server that does not skip either.
+//! The list changes while it is read, so pages go by time rather than by offset: the next page starts at the last time
+//! of this one (`ge`, since many alerts can have the same time) and skips what was seen. `$skip` is used for pages
+//! whose alerts all have the same time, and for a server that does not keep the requested order; such pages overlap by
+//! one alert, which shows whether any alert has disappeared before them. A larger `$top` is used for a server that does
+//! not skip either.
 //!
-//! **A short page does not prove the end.** Servers silently cap pages below `$top`, so reading ends only when another request
-//! returns nothing more. That last request is saved, without guessing, in three cases. Within a run, a page shorter than an
-//! earlier one is the last: the server has shown that it returns more when there is more. The first page of a run is also the
-//! last if it contains nothing new, everything that earlier runs delivered, and fewer alerts than the longest page ever, which
-//! the checkpoint keeps ([`PageSizes`]). And if exactly that many were delivered, so that a list without new alerts would fill
-//! such a page, the first request leaves out the first alert: only a new one could fill the page then.
+//! **A short page does not prove the end.** Servers silently cap pages below `$top`, so reading ends only when another
+//! request returns nothing more. That last request is saved, without guessing, in three cases. Within a run, a page
+//! shorter than an earlier one is the last: the server has shown that it returns more when there is more. The first
+//! page of a run is also the last if it contains nothing new, everything that earlier runs delivered, and fewer alerts
+//! than the longest page ever, which the checkpoint keeps ([`PageSizes`]). And if exactly that many were delivered, so
+//! that a list without new alerts would fill such a page, the first request leaves out the first alert: only a new one
+//! could fill the page then.
 //!
-//! A request asks for a few alerts more than make a page full: there has to be room for those that are repeated from the page
-//! before, and a server that returns no more than a round number must not seem to be at its end. A page that fails repeatedly
-//! is requested in a smaller size, which the checkpoint keeps too, and which grows again while full pages arrive.
+//! A request asks for a few alerts more than make a page full: there has to be room for those that are repeated from
+//! the page before, and a server that returns no more than a round number must not seem to be at its end. A page that
+//! fails repeatedly is requested in a smaller size, which the checkpoint keeps too, and which grows again while full
+//! pages arrive.
 
 mod order;
 mod page_size;
@@ -124,7 +127,8 @@ pub struct Pagination<'a> {
 impl<'a> Pagination<'a> {
     /// Begins a pagination through `window` in pages of `page_size` alerts, at most [`LARGEST_PAGE`].
     pub fn new(window: Window, page_size: u32, delivered: Delivered<'a>, pages: PageSizes) -> Self {
-        // Not if an alert may have moved. And with a single alert, nothing on the page would show that it is still listed.
+        // Not if an alert may have moved. And with a single alert, nothing on the page would show that it is still
+        // listed.
         let may_fill_page = delivered.are_listed && delivered.count > 1 && delivered.count == pages.longest;
         Self {
             window,
@@ -161,8 +165,8 @@ impl<'a> Pagination<'a> {
         PageSizes { reduced: self.page_size.reduced(), ..self.pages }
     }
 
-    /// The number of alerts from which on a page may be followed by another, though it has fewer than requested. The alert
-    /// that it repeats is not enough.
+    /// The number of alerts from which on a page may be followed by another, though it has fewer than requested. The
+    /// alert that it repeats is not enough.
     fn full(&self) -> usize {
         self.page_size.now.max(1 + u32::from(self.overlaps())) as usize
     }
@@ -182,8 +186,8 @@ impl<'a> Pagination<'a> {
         self.page_size.now > 1 || self.overlaps()
     }
 
-    /// Divides the page size by `factor`, or returns to the last size that worked. Returns false if a page has only one alert
-    /// already.
+    /// Divides the page size by `factor`, or returns to the last size that worked. Returns false if a page has only one
+    /// alert already.
     pub fn reduce(&mut self, factor: u32) -> bool {
         let can_reduce = self.can_reduce();
         if can_reduce {
@@ -204,8 +208,8 @@ impl<'a> Pagination<'a> {
         (self.page_size.is_single, self.has_skipped_unreadable) = (true, true);
     }
 
-    /// Takes in a page: the time (if it has one) and fingerprint of each element, in the server's order. `has_more` is true if
-    /// the server says that another page follows.
+    /// Takes in a page: the time (if it has one) and fingerprint of each element, in the server's order. `has_more` is
+    /// true if the server says that another page follows.
     pub fn step(&mut self, page: &[(Option<OffsetDateTime>, Fingerprint)], has_more: bool) -> Step {
         let (longest_before, requested) = (self.pages.longest, self.query().top);
         self.pages.longest = longest_before.max(page.len());
@@ -223,8 +227,9 @@ impl<'a> Pagination<'a> {
         let is_full = page.len() >= self.full();
         let first = page.first().map(|(_, fingerprint)| *fingerprint);
         let has_shifted = overlap && first.is_none_or(|first| !self.seen.contains(&first));
-        // Without a repeated alert, it goes unnoticed if an alert disappears from before this page and another moves up to its
-        // place unseen. (After one that cannot be read that is a single page: the alternative is never to get past it.)
+        // Without a repeated alert, it goes unnoticed if an alert disappears from before this page and another moves up
+        // to its place unseen. (After one that cannot be read that is a single page: the alternative is never to get
+        // past it.)
         let may_have_shifted =
             self.page_size.is_single && self.skip > 0 && !page.is_empty() && !self.has_skipped_unreadable;
         self.has_gap |= may_have_shifted && !self.delivered.are_listed;
@@ -261,8 +266,8 @@ impl<'a> Pagination<'a> {
             self.skip = 0;
             Next::Page
         } else if !self.order.is_kept && self.cursor > self.window.from {
-            // The order broke after the pagination had relied on it: alerts before the cursor may not have been seen. It
-            // begins again, by offset this time, and may return alerts twice.
+            // The order broke after the pagination had relied on it: alerts before the cursor may not have been seen.
+            // It begins again, by offset this time, and may return alerts twice.
             self.seen.clear();
             (self.cursor, self.skip) = (self.window.from, 0);
             Next::Page
@@ -280,8 +285,8 @@ impl<'a> Pagination<'a> {
         Step { fresh, left_out: 0, next }
     }
 
-    /// True if the page contains all delivered alerts but one of the earliest, and nothing else: nothing is new, and nothing
-    /// has been inserted before the alert that was left out.
+    /// True if the page contains all delivered alerts but one of the earliest, and nothing else: nothing is new, and
+    /// nothing has been inserted before the alert that was left out.
     fn lacks_only_the_first(&self, page: &[(Option<OffsetDateTime>, Fingerprint)]) -> bool {
         let Delivered { fingerprints, count, earliest, .. } = self.delivered;
         let is_on_page = |fingerprint: &&Fingerprint| page.iter().any(|(_, other)| other == *fingerprint);
@@ -294,7 +299,8 @@ impl<'a> Pagination<'a> {
     fn adapt_page_size(&mut self, length: usize, requested: u32, is_full: bool) {
         match length {
             0 => {}
-            // A server that never returns a second alert, though there was room for it, returns none after a repeated one.
+            // A server that never returns a second alert, though there was room for it, returns none after a repeated
+            // one.
             1 => self.page_size.is_single |= self.pages.longest == 1 && requested > 1,
             _ => self.page_size.is_single = false,
         }
@@ -305,8 +311,8 @@ impl<'a> Pagination<'a> {
         }
     }
 
-    /// Moves on to the next page: to the latest time if the order is trusted and that time is a new one, and otherwise behind
-    /// what has been read.
+    /// Moves on to the next page: to the latest time if the order is trusted and that time is a new one, and otherwise
+    /// behind what has been read.
     fn advance(&mut self, page: &[(Option<OffsetDateTime>, Fingerprint)], overlap: bool) {
         let latest = self.order.latest;
         if self.order.is_trusted() && latest > self.cursor && latest < self.window.to {
@@ -323,9 +329,9 @@ impl<'a> Pagination<'a> {
         self.seen = at_cursor.map(|(_, fingerprint)| *fingerprint).collect();
     }
 
-    /// Handles a page of alerts that have been seen, where there should have been new ones or none: the server does not skip.
-    /// A larger page may contain what follows; if the server returns no larger one, a page from the latest time on; failing
-    /// that, the pagination continues after that time.
+    /// Handles a page of alerts that have been seen, where there should have been new ones or none: the server does not
+    /// skip. A larger page may contain what follows; if the server returns no larger one, a page from the latest time
+    /// on; failing that, the pagination continues after that time.
     fn get_past_repeated_page(
         &mut self,
         is_full: bool,

@@ -5,6 +5,7 @@ use azure_core::time::{Duration, OffsetDateTime};
 use crate::{
     count::Count,
     record::{alert::Mode, window::Window},
+    schema::TIME_GENERATED,
 };
 
 /// The age beyond which records get another `TimeGenerated` (documentation page "Azure Monitor HTTP Data Collector API",
@@ -21,9 +22,9 @@ pub fn notices(range: Window, now: OffsetDateTime, mode: Mode, is_logs_ingestion
             true => "the Logs Ingestion API may store its own time",
             false => "the Data Collector API stores its own time",
         };
-        let member = mode.row_times()[0];
+        let member = mode.list_time();
         notices.push(format!(
-            "{} {} older than 2 days: {who} as TimeGenerated of such records, so query them by {member}",
+            "{} {} older than 2 days: {who} as {TIME_GENERATED} of such records, so query them by {member}",
             Count(days, "day"),
             if days == 1 { "is" } else { "are" },
         ));

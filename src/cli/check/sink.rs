@@ -14,7 +14,7 @@ use crate::{
         service::Service,
     },
     record::{json::Object, merge::merge},
-    schema::Shape,
+    schema::{ALERT_CREATION_TIME, ID, LAST_UPDATE_TIME, SEVERITY, Shape, TITLE, table},
     sink::Sent,
 };
 
@@ -39,21 +39,21 @@ impl TestRecord {
         let time = to_rfc3339(&now);
         let id = format!("mdatp-forward-check-{}", time.replace(':', ""));
         let alert = json!({
-            "id": id,
-            "title": "Test record of mdatp-forward check: no alert",
-            "severity": "Informational",
+            (ID): id,
+            (TITLE): "Test record of mdatp-forward check: no alert",
+            (SEVERITY): "Informational",
             "status": "Resolved",
-            "alertCreationTime": time,
-            "lastUpdateTime": time,
+            (ALERT_CREATION_TIME): time,
+            (LAST_UPDATE_TIME): time,
         });
         let text = alert.to_string();
         let object = Object::parse(text.as_bytes()).expect("it was serialized just now");
         let stamp = format!("\"{time}\"");
         let (stamp, table, column) = match sink {
             // The service creates a column for each member, with a suffix for its type.
-            SinkConfig::DataCollector { log_name, .. } => (None, format!("{log_name}_CL"), "id_s"),
+            SinkConfig::DataCollector { log_name, .. } => (None, table::name(log_name), Shape::Classic.id()),
             SinkConfig::LogsIngestion { stream, .. } => {
-                (Some(stamp.as_str()), stream.trim_start_matches("Custom-").to_owned(), shape.id())
+                (Some(stamp.as_str()), stream.trim_start_matches(table::STREAM_PREFIX).to_owned(), shape.id())
             }
         };
         let record = shape.write(&merge(object, None, stamp)).text;
@@ -71,7 +71,7 @@ pub fn finding(
 ) -> Finding {
     let (name, place, accepted) = match sink {
         SinkConfig::DataCollector { log_name, .. } => {
-            (Service::DataCollector.name(), format!("{log_name}_CL"), "the signature")
+            (Service::DataCollector.name(), table::name(log_name), "the signature")
         }
         SinkConfig::LogsIngestion { rule, stream, .. } => {
             (Service::LogsIngestion.name(), format!("the stream {stream} of {rule}"), "the token")

@@ -1,5 +1,5 @@
-//! A one-pass parser for compact JSON, the form in which services nearly always write it: no whitespace between tokens, no
-//! escapes in the names of the members that are asked for, and no more than 64 levels of nesting.
+//! A one-pass parser for compact JSON, the form in which services nearly always write it: no whitespace between tokens,
+//! no escapes in the names of the members that are asked for, and no more than 64 levels of nesting.
 
 use std::ops::Range;
 
@@ -10,9 +10,9 @@ const MAX_DEPTH: u32 = 64;
 
 /// Checks compact JSON and takes it apart in one pass.
 ///
-/// Each method reads what begins at a place of the text, and returns where that ends. It returns `None` for anything that is
-/// not compact JSON, and also for some that is: callers then fall back to `serde_json`, which knows all of JSON and says
-/// what is wrong. No method accepts what is not JSON.
+/// Each method reads what begins at a place of the text, and returns where that ends. It returns `None` for anything
+/// that is not compact JSON, and also for some that is: callers then fall back to `serde_json`, which knows all of JSON
+/// and says what is wrong. No method accepts what is not JSON.
 #[derive(Debug, Clone, Copy)]
 pub struct CompactReader<'a>(&'a [u8]);
 
@@ -22,8 +22,8 @@ impl<'a> CompactReader<'a> {
         Self(text.as_bytes())
     }
 
-    /// Reads an object. `read_value` is given the place of each name, without its quotes, and where its value begins, and
-    /// has to read that.
+    /// Reads an object. `read_value` is given the place of each name, without its quotes, and where its value begins,
+    /// and has to read that.
     pub fn members(
         self,
         at: usize,

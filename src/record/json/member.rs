@@ -21,7 +21,7 @@ pub struct MemberSpan {
 impl MemberSpan {
     /// The span of a name, without its quotes, and a value.
     pub fn new(name: Range<usize>, value: Range<usize>) -> Self {
-        let place = |at: usize| u32::try_from(at).expect("no text is longer than a reply may be");
+        let place = |at: usize| u32::try_from(at).expect("no text is longer than a response may be");
         Self { name: (place(name.start), place(name.end)), value: (place(value.start), place(value.end)) }
     }
 

@@ -4,8 +4,8 @@ use std::{borrow::Cow, collections::HashMap};
 
 use super::Member;
 
-/// The number of members up to which a name is found by its bucket. Beyond that a hash table is used, which no choice of
-/// names can make slow: with buckets alone, an object of a hundred thousand members would take minutes.
+/// The number of members up to which a name is found by its bucket. Beyond that a hash table is used, which no choice
+/// of names can make slow: with buckets alone, an object of a hundred thousand members would take minutes.
 const FEW: usize = 255;
 
 /// Members in their order, each name once.

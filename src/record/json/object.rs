@@ -13,8 +13,8 @@ use super::{
     string::{Text, text_of},
 };
 
-/// The members of an object in their order. Of members with the same name the last one counts, in the place of the first,
-/// as with nearly every JSON parser.
+/// The members of an object in their order. Of members with the same name the last one counts, in the place of the
+/// first, as with nearly every JSON parser.
 #[derive(Debug, Clone, Default)]
 pub struct Object<'a> {
     /// The members.
@@ -39,8 +39,8 @@ impl<'a> Object<'a> {
         serde_json::from_slice(text)
     }
 
-    /// Returns the members of the object that `text` is, which must be valid JSON. Returns `None` if it is another value,
-    /// or if a name is not Unicode text (a lone surrogate).
+    /// Returns the members of the object that `text` is, which must be valid JSON. Returns `None` if it is another
+    /// value, or if a name is not Unicode text (a lone surrogate).
     pub fn from_valid(text: &'a str) -> Option<Self> {
         if !text.starts_with('{') {
             return None;

@@ -1,13 +1,13 @@
-//! JSON that is not quite valid, made readable. Services put text that others have chosen into strings, such as a command
-//! line, and one invalid byte must not make a whole response unreadable.
+//! JSON that is not quite valid, made readable. Services put text that others have chosen into strings, such as a
+//! command line, and one invalid byte must not make a whole response unreadable.
 
 use std::borrow::Cow;
 
 use super::token::escape_end;
 
-/// Returns `body` as valid UTF-8 whose strings have no raw control characters and no unknown escapes: bytes that are not
-/// UTF-8 become U+FFFD, control characters are escaped, a backslash that begins no known escape is escaped, and control
-/// characters between tokens become spaces. Any other error stays.
+/// Returns `body` as valid UTF-8 whose strings have no raw control characters and no unknown escapes: bytes that are
+/// not UTF-8 become U+FFFD, control characters are escaped, a backslash that begins no known escape is escaped, and
+/// control characters between tokens become spaces. Any other error stays.
 pub fn repaired(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let mut out = String::with_capacity(text.len() + 64);

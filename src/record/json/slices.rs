@@ -1,5 +1,5 @@
-//! The values within a container of valid JSON, found in one pass and without recursion. Nothing is checked, and nothing is
-//! read beyond what is asked for. In a text that is not valid, what is found are parts of it all the same.
+//! The values within a container of valid JSON, found in one pass and without recursion. Nothing is checked, and
+//! nothing is read beyond what is asked for. In a text that is not valid, what is found are parts of it all the same.
 
 use std::iter;
 

@@ -23,8 +23,8 @@ const BLOCK: usize = 64;
 /// The bytes that are copied together.
 const PIECE: usize = 32;
 
-/// Appends a JSON string that contains `json`, which is compact JSON: of all that a string must escape it has only quotes
-/// and backslashes.
+/// Appends a JSON string that contains `json`, which is compact JSON: of all that a string must escape it has only
+/// quotes and backslashes.
 pub fn append_string(out: &mut Vec<u8>, json: &[u8]) {
     // Most lists of an alert are empty.
     if let [open @ (b'[' | b'{'), close] = json {

@@ -1,15 +1,15 @@
 //! Where the tokens of JSON text end: strings, escapes, containers. Every other module of this folder finds them here.
 //!
-//! Places are byte offsets in a text, which is UTF-8. Functions that return an `Option` are total, and those that do not
-//! are meant for valid JSON: nothing is checked, and in any other text what they find is some part of it.
+//! Places are byte offsets in a text, which is UTF-8. Functions that return an `Option` are total, and those that do
+//! not are meant for valid JSON: nothing is checked, and in any other text what they find is some part of it.
 
 /// True for the whitespace that JSON allows between tokens (RFC 8259, section 2).
 pub fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
 
-/// Returns the end of the escape of a string that begins at `at`. Whether the character that it stands for exists is not
-/// checked: `\ud800` is an escape.
+/// Returns the end of the escape of a string that begins at `at`. Whether the character that it stands for exists is
+/// not checked: `\ud800` is an escape.
 pub fn escape_end(text: &[u8], at: usize) -> Option<usize> {
     match text.get(at..)? {
         [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => Some(at + 2),
@@ -21,8 +21,8 @@ pub fn escape_end(text: &[u8], at: usize) -> Option<usize> {
 }
 
 /// Returns the place of the next quote, backslash or control character, from `at` on: of the first byte within a string
-/// that is not a plain part of it. Most strings of an alert are short: sixteen bytes at a time take less time than a call
-/// of `memchr2` for each.
+/// that is not a plain part of it. Most strings of an alert are short: sixteen bytes at a time take less time than a
+/// call of `memchr2` for each.
 #[inline]
 pub fn special(text: &[u8], mut at: usize) -> Option<usize> {
     while let Some(sixteen) = text.get(at..)?.first_chunk() {
@@ -78,8 +78,8 @@ pub fn value_end(text: &[u8], at: usize) -> usize {
     }
 }
 
-/// Returns the length in bytes of the first character of `content`, the inside of a string, however it is written: a pair
-/// of surrogates in two escapes is one character.
+/// Returns the length in bytes of the first character of `content`, the inside of a string, however it is written: a
+/// pair of surrogates in two escapes is one character.
 pub fn character_len(content: &str) -> usize {
     match content.as_bytes() {
         [b'\\', b'u', b'd' | b'D', b'8'..=b'9' | b'a'..=b'b' | b'A'..=b'B', _, _, next @ ..] => match next {

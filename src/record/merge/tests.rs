@@ -82,7 +82,8 @@ fn a_time_stamp_never_repeats_a_member_of_that_name() {
     );
 }
 
-/// The merge member by member: slow, and easy to verify. `Value` is not used, so that digits and escapes are compared too.
+/// The merge member by member: slow, and easy to verify. `Value` is not used, so that digits and escapes are compared
+/// too.
 fn oracle(alert: &str, machine: Option<&str>, stamp: Option<&str>) -> String {
     let compact = |text: &str| {
         let (mut compact, mut in_string, mut escaped) = (String::new(), false, false);
@@ -138,8 +139,8 @@ fn oracle(alert: &str, machine: Option<&str>, stamp: Option<&str>) -> String {
     format!("{{{}}}", members.join(","))
 }
 
-/// JSON as other programs may write it, unlike `serde_json`: repeated names, unnecessary escapes, whitespace in odd places or
-/// none at all.
+/// JSON as other programs may write it, unlike `serde_json`: repeated names, unnecessary escapes, whitespace in odd
+/// places or none at all.
 fn texts() -> impl Strategy<Value = String> {
     let string = "(\\\\[\\\\\"/bn]|\\\\u00e9|\\\\u0061|\\\\ud83d\\\\ude00|\\\\ud800|[a-c:,{}\\[\\] é]){0,20}";
     let leaf = prop_oneof![

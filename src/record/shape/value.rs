@@ -11,8 +11,8 @@ use crate::{
 
 /// Returns the value as a column of that type takes it; `None` if it does not fit. A number or boolean in a string is
 /// taken for what it says, as by the Data Collector API: for some members the documentation and the service disagree
-/// (`rbacGroupId` is documented as a string, and is a number). So is a whole number that is written as a fraction or a power
-/// of ten, which is how a program with only one type of number writes it.
+/// (`rbacGroupId` is documented as a string, and is a number). So is a whole number that is written as a fraction or a
+/// power of ten, which is how a program with only one type of number writes it.
 pub fn fits(kind: ValueType, value: &str) -> Option<Cow<'_, str>> {
     let unchanged = |fits: bool| fits.then_some(Cow::Borrowed(value));
     match kind {
@@ -100,8 +100,8 @@ pub fn is_exact_real(text: &str) -> bool {
         || text.parse::<i64>().is_ok_and(|number| number.unsigned_abs() <= MOST)
 }
 
-/// True for a time in the form in which the service nearly always writes it, which can be checked without a calendar: UTC, at
-/// most seven digits of a second, and a day that its month has every year.
+/// True for a time in the form in which the service nearly always writes it, which can be checked without a calendar:
+/// UTC, at most seven digits of a second, and a day that its month has every year.
 fn is_usual_time(value: &str) -> bool {
     const FORM: [u8; 19] = *b"0000-00-00T00:00:00";
     // February may have a 29th, which is left to the parser.
@@ -132,8 +132,8 @@ fn all(are: impl Iterator<Item = bool>) -> bool {
     are.fold(true, |all, is| all & is)
 }
 
-/// True for an RFC 3339 time that a `datetime` represents exactly: that counts in 100 ns, so further digits of a second would
-/// be lost, and it has neither leap seconds nor a year 0.
+/// True for an RFC 3339 time that a `datetime` represents exactly: that counts in 100 ns, so further digits of a second
+/// would be lost, and it has neither leap seconds nor a year 0.
 fn is_time(value: &str) -> bool {
     const MOST_DIGITS: usize = 7;
     let Some(text) = text_of(value).filter(|_| value.starts_with('"')) else { return false };
@@ -157,8 +157,8 @@ fn time(value: &str) -> Option<Cow<'_, str>> {
     is_kept.then(|| format!("\"{}\"", to_rfc3339(&time)).into())
 }
 
-/// Returns a GUID, with or without dashes, in the form in which the Data Collector API kept them: 32 hex digits with dashes.
-/// Returns `None` for any other string.
+/// Returns a GUID, with or without dashes, in the form in which the Data Collector API kept them: 32 hex digits with
+/// dashes. Returns `None` for any other string.
 pub fn dashed(value: &str) -> Option<Cow<'_, str>> {
     const FORM: &[u8; 36] = b"00000000-0000-0000-0000-000000000000";
     let text = text_of(value)?;

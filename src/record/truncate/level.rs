@@ -1,5 +1,5 @@
-//! How far to cut if several values together are too long: the longest are cut to one length, and the shorter ones stay as
-//! they are.
+//! How far to cut if several values together are too long: the longest are cut to one length, and the shorter ones stay
+//! as they are.
 
 use super::LEAST;
 
@@ -11,12 +11,12 @@ pub struct Length {
     pub cost: usize,
 }
 
-/// Returns the length to which all longer values have to be cut to save `excess` bytes. Returns `None` if that is not enough
-/// with all of them cut to `LEAST`.
+/// Returns the length to which all longer values have to be cut to save `excess` bytes. Returns `None` if that is not
+/// enough with all of them cut to `LEAST`.
 pub fn level(mut lengths: Vec<Length>, excess: usize) -> Option<usize> {
     lengths.sort_unstable_by_key(|length| std::cmp::Reverse(length.bytes));
-    // With the first `count` values cut to nothing, `gain` bytes are saved. What of them is not needed is distributed; if that
-    // leaves each at least as long as the next value, no more of them have to be cut.
+    // With the first `count` values cut to nothing, `gain` bytes are saved. What of them is not needed is distributed;
+    // if that leaves each at least as long as the next value, no more of them have to be cut.
     let mut gain = 0_usize;
     for (at, length) in lengths.iter().enumerate() {
         gain = (gain + length.bytes).saturating_sub(length.cost);

@@ -6,8 +6,8 @@ use super::{
 };
 use crate::record::json::{character_len, elements, members};
 
-/// How many levels of containers are opened. Alerts need three; what lies deeper in a container that is too long is left out
-/// as a whole. Each level costs a pass over the text, and stack.
+/// How many levels of containers are opened. Alerts need three; what lies deeper in a container that is too long is
+/// left out as a whole. Each level costs a pass over the text, and stack.
 const LEVELS: usize = 16;
 
 /// An object loses members from its end rather than have all of them cut to less than this, in bytes.

@@ -24,8 +24,8 @@ const VERDICTS: ValueMap = &[
     ("InformationalExpectedActivity", "Benign Positive"),
 ];
 
-/// The sources are those of the documentation page "Naming changes in the advanced hunting schema" (January 2021). Sources that
-/// name only a product are `Other`.
+/// The sources are those of the documentation page "Naming changes in the advanced hunting schema" (January 2021).
+/// Sources that name only a product are `Other`.
 const METHODS: ValueMap = &[
     ("WindowsDefenderAtp", "EDR"),
     ("WindowsDefenderAv", "Antivirus"),
@@ -71,9 +71,9 @@ const THREATS: ValueMap = &[
     ("Spoofing", "Spoofing"),
 ];
 
-/// The beginnings of the names by Microsoft's antivirus, such as `Trojan:Win32/Emotet` (documentation page "How Microsoft names
-/// malware"). Types without a category of their own in the schema are malware; `PUA` and other merely unwanted software is
-/// not.
+/// The beginnings of the names by Microsoft's antivirus, such as `Trojan:Win32/Emotet` (documentation page "How
+/// Microsoft names malware"). Types without a category of their own in the schema are malware; `PUA` and other merely
+/// unwanted software is not.
 const THREAT_TYPES: ValueMap = &[
     ("Ransom", "Ransomware"),
     ("Trojan", "Trojan"),

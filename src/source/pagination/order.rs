@@ -2,8 +2,8 @@
 
 use azure_core::time::OffsetDateTime;
 
-/// How many times the time must have risen, and never fallen, before a list is considered ordered. A shorter run could be
-/// chance: a shuffled list passes for ordered once in twelve factorial, about 500 million.
+/// How many times the time must have risen, and never fallen, before a list is considered ordered. A shorter run could
+/// be chance: a shuffled list passes for ordered once in twelve factorial, about 500 million.
 const RISES_TO_TRUST: u32 = 12;
 
 /// What has been seen of the list's order.

@@ -1,11 +1,11 @@
 //! How many alerts make a page full. Pure.
 
-/// After so many full pages of a reduced size, one of twice the size is tried; after twice as many each time that this has
-/// failed.
+/// After so many full pages of a reduced size, one of twice the size is tried; after twice as many each time that this
+/// has failed.
 const PAGES_TO_GROW: u32 = 4;
 
-/// The page size: the configured one, a smaller one while the server fails at that, or a larger one for a server that does not
-/// skip. In alerts.
+/// The page size: the configured one, a smaller one while the server fails at that, or a larger one for a server that
+/// does not skip. In alerts.
 #[derive(Debug)]
 pub(super) struct PageSize {
     /// The size by the settings.
@@ -14,7 +14,8 @@ pub(super) struct PageSize {
     initial: u32,
     /// The size now.
     pub(super) now: u32,
-    /// True while pages have one alert and none is repeated: the server returns no more, or the one before cannot be read.
+    /// True while pages have one alert and none is repeated: the server returns no more, or the one before cannot be
+    /// read.
     pub(super) is_single: bool,
     /// The number of full pages since the size was changed.
     full_pages: u32,
