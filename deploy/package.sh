@@ -1,11 +1,25 @@
 #!/usr/bin/env bash
 # Makes dist/mdatp-forward.zip, the package to deploy: host.json, the function's folder and the binary; and dist/app, the
-# folder of the same three, for `func azure functionapp publish`.
+# folder of the same files, for `func azure functionapp publish`.
+#
+#   deploy/package.sh [--now]
+#
+# --now adds the function MdatpNow, by which a POST starts a run at once: see docs/deploy.md#within-seconds. Its folder is
+# not in the root of the repository, where the host would run it in every clone.
 #
 # Runs on Linux x86-64 with Rust; Debian names of what else must be there: python3-venv, binutils, zip. Elsewhere it says
 # how it runs in a container. Which glibc the platform has is not published, so the binary needs none newer than 2.17. Zig
 # links it; what that takes is installed under target/.
 set -euo pipefail
+
+functions=(MdatpForward)
+if (($#)); then
+  if [[ $* != --now ]]; then
+    echo "usage: $0 [--now]" >&2
+    exit 64
+  fi
+  functions+=(deploy/MdatpNow)
+fi
 cd "$(dirname "$0")/.."
 
 system=$(uname -sm)
@@ -14,7 +28,7 @@ if [[ $system != "Linux x86_64" ]]; then
 $0 runs on Linux x86-64, and this is $system. Take mdatp-forward.zip from the release and put it into the folder dist,
 or build it in a container:
   docker run --rm --platform linux/amd64 -v "\$PWD:/src" -w /src rust:1-bookworm bash -c \\
-    "apt-get update -q && apt-get install -qy python3-venv binutils zip && deploy/package.sh"
+    "apt-get update -q && apt-get install -qy python3-venv binutils zip && deploy/package.sh${1:+ $1}"
 EOF
   exit 1
 fi
@@ -47,8 +61,13 @@ PATH=$build/python/bin:$PATH cargo zigbuild --release --locked --package mdatp-f
 
 rm -rf "$app"
 install -D -m 644 -t "$app" host.json
-install -D -m 644 -t "$app/MdatpForward" MdatpForward/function.json
+entries=(host.json)
+for function in "${functions[@]}"; do
+  install -D -m 644 -t "$app/${function##*/}" "$function/function.json"
+  entries+=("${function##*/}/function.json")
+done
 install -D -m 755 -t "$app" "$build/$target/release/mdatp-forward"
+entries+=(mdatp-forward)
 
 newest=$(readelf --version-info --wide "$app/mdatp-forward" | grep -o 'GLIBC_[0-9.]*' | sort -Vu | tail -n 1)
 if [[ $(printf '%s\n' "$newest" "GLIBC_$glibc" | sort -V | tail -n 1) != "GLIBC_$glibc" ]]; then
@@ -60,5 +79,5 @@ fi
 find "$app" -exec touch --date=@315532800 {} +
 mkdir -p dist
 rm -f "$package"
-(cd "$app" && TZ=UTC zip -q -9 -X -D "$package" host.json MdatpForward/function.json mdatp-forward)
+(cd "$app" && TZ=UTC zip -q -9 -X -D "$package" "${entries[@]}")
 echo "$package: $(stat -c %s "$package") bytes, the binary $(stat -c %s "$app/mdatp-forward"), needs $newest"

@@ -5,6 +5,7 @@ mod asim;
 mod azd;
 mod deployment;
 mod expression;
+mod logic_app;
 mod reader;
 mod scripts;
 mod template;
@@ -38,11 +39,10 @@ fn the_parameters_file_fits_the_template() {
     assert_eq!(template.resources().map(|resources| resources.is_empty()), Ok(false));
 }
 
-/// Every template that somebody deploys, also one that is added later.
-#[test]
-fn the_template_reader_knows_every_member() {
+/// Every template that somebody deploys, also one that is added later, with its path.
+fn templates() -> Vec<(String, Value)> {
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy")];
-    let mut templates = 0;
+    let mut templates = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).expect("a folder") {
             let path = entry.expect("an entry").path();
@@ -55,13 +55,30 @@ fn the_template_reader_knows_every_member() {
                     .as_str()
                     .is_some_and(|schema| schema.contains("/deploymentTemplate.json"))
                 {
-                    templates += 1;
-                    assert_eq!(reader::read(&document), Ok(()), "{}", path.display());
+                    templates.push((path.display().to_string(), document));
                 }
             }
         }
     }
-    assert!(templates >= 5, "{templates} templates");
+    assert!(templates.len() >= 6, "{} templates", templates.len());
+    templates
+}
+
+#[test]
+fn the_template_reader_knows_every_member() {
+    for (path, document) in templates() {
+        assert_eq!(reader::read(&document), Ok(()), "{path}");
+    }
+}
+
+#[test]
+fn every_parameter_of_every_template_is_described() {
+    for (path, document) in templates() {
+        for (name, parameter) in document["parameters"].as_object().into_iter().flatten() {
+            let description = parameter["metadata"]["description"].as_str().unwrap_or_default();
+            assert!(description.ends_with('.'), "{path}: {name}: {description:?}");
+        }
+    }
 }
 
 /// (what is replaced in the template, by what, a part of the problem that this makes)
@@ -104,6 +121,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("\"stateContainer\": \"mdatp-forward\"", "\"stateContainer\": \"Mdatp\"", "MDATP_STATE"),
     ("3913510d-42f4-4e42-8a64-420c390055eb", "3913510d-42f4-4e42-8a64-420c390055ec", "the roles: ["),
     ("\"runtime\": {\"name\": \"custom\"", "\"runtime\": {\"name\": \"node\"", "the plan is"),
+    ("\"perInstanceConcurrency\": 100", "\"perInstanceConcurrency\": 4", "the plan is"),
     ("\"dependsOn\": [\"[variables('ruleId')]\"]", "\"dependsOn\": []", "does not depend on"),
     ("\"MDATP_HEALTH\"", "\"MDATP_HEALTHY\"", "MDATP_HEALTHY"),
     ("[parameters('health')]", "off", "MDATP_HEALTH is on: false"),

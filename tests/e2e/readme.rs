@@ -16,13 +16,19 @@ use crate::{
 use document::{Document, commands, documents};
 use session::{Done, Replaced, STAND_INS, Session};
 
-const REPLACED: [Replaced; 5] = [
+const REPLACED: [Replaced; 6] = [
     ("tests/run", "grep -qx tests/run .ci/run", "runs this too: .ci/run runs it"),
     (".ci/run", "test -x .ci/run", "runs this too: the workflow runs it"),
     (
         "deploy/package.sh",
-        "mkdir -p dist/app && cp -r host.json MdatpForward dist/app && : >dist/app/mdatp-forward && cp host.json \
-         dist/mdatp-forward.zip",
+        "rm -rf dist && mkdir -p dist/app && cp -r host.json MdatpForward dist/app && : >dist/app/mdatp-forward && cp \
+         host.json dist/mdatp-forward.zip",
+        "builds for minutes: tests/package runs it",
+    ),
+    (
+        "deploy/package.sh --now",
+        "rm -rf dist && mkdir -p dist/app && cp -r host.json MdatpForward deploy/MdatpNow dist/app && : \
+         >dist/app/mdatp-forward && cp host.json dist/mdatp-forward.zip",
         "builds for minutes: tests/package runs it",
     ),
     ("mdatp-forward set-aside show ID", "mdatp-forward set-aside show kept", "ID is one that list shows"),
@@ -127,6 +133,11 @@ async fn a_command_that_is_wrong_or_unaccounted_for_is_told() {
         ("az deployment group create -f deploy/azuredeploy.json", "no --resource-group"),
         ("az monitor data-collection rule show -g g -n mdatp-forward", "no command of the client"),
         ("az functionapp restart -n app", "no --resource-group"),
+        (
+            "az functionapp function keys list -g g -n app --function-name MdatpForward",
+            "no key of MdatpForward",
+        ),
+        ("curl -X POST https://app.azurewebsites.net/api/alerts/now", "curl -X POST"),
         ("func azure functionapp publish app --custom --no-build", "no folder of a package"),
         ("az deployment group create -g security -f deploy/template.json", "no file deploy/template.json"),
         ("az deployment group create -g g -f deploy/azuredeploy.json -p plam=Flex", "no parameter plam"),

@@ -32,6 +32,28 @@ fn host_json_and_function_json_are_what_the_host_needs() {
     assert_eq!(function, json!({ "bindings": [trigger] }));
 }
 
+/// The host passes requests on in the same envelope as the timer's, and finds the function only in a package that was
+/// made with `--now`: of a clone it reads the folders of the root.
+#[test]
+fn the_function_for_requests_is_in_the_same_envelope_and_in_no_plain_clone() {
+    let function: Value = serde_json::from_str(&file("deploy/MdatpNow/function.json")).expect("JSON");
+    let trigger = json!({
+        "type": "httpTrigger", "direction": "in", "name": "req", "authLevel": "function", "methods": ["post"],
+        "route": "alerts/now"
+    });
+    let reply = json!({ "type": "http", "direction": "out", "name": "res" });
+    assert_eq!(function, json!({ "bindings": [trigger, reply] }));
+
+    let host: Value = serde_json::from_str(&file("host.json")).expect("JSON");
+    let handler: Vec<_> = host["customHandler"].as_object().expect("settings").keys().collect();
+    assert_eq!(handler, ["description"], "requests are neither forwarded nor proxied");
+    let root = fs::read_dir(env!("CARGO_MANIFEST_DIR")).expect("the repository");
+    let functions =
+        root.map(|entry| entry.expect("an entry")).filter(|it| it.path().join("function.json").exists());
+    let functions: Vec<_> = functions.map(|folder| folder.file_name()).collect();
+    assert_eq!(functions, ["MdatpForward"]);
+}
+
 #[test]
 fn every_setting_the_code_reads_is_in_the_documents_and_the_other_way_round() {
     let names = |text: &str| {

@@ -1,5 +1,5 @@
-//! The package as it is deployed: made by its one command, unpacked into an empty folder, and started by the
-//! Functions host with nothing else beside it.
+//! The package as it is deployed, plain and with the function `MdatpNow`: made by its one command, unpacked into an empty
+//! folder, and started by the Functions host with nothing else beside it.
 //!
 //! Zig links it, which pip installs: `tests/run --test package` runs this, for minutes.
 
@@ -15,6 +15,9 @@ use simulator::{
 const GLIBC: [u32; 2] = [2, 17];
 const MOST_BYTES: u64 = 8_000_000;
 
+/// What the plain package holds.
+const FILES: [&str; 3] = ["MdatpForward/function.json", "host.json", "mdatp-forward"];
+
 #[tokio::test]
 #[cfg_attr(not(feature = "external-tools"), ignore = "needs pip, Zig and zip: left to tests/run")]
 async fn the_package_is_all_that_a_function_app_needs() {
@@ -24,13 +27,10 @@ async fn the_package_is_all_that_a_function_app_needs() {
 
     let mut names: Vec<String> = lines(Command::new("unzip").arg("-Z1").arg(&package));
     names.sort_unstable();
-    assert_eq!(names, ["MdatpForward/function.json", "host.json", "mdatp-forward"]);
+    assert_eq!(names, FILES);
 
     // The same three lie in a folder, for the Functions Core Tools.
-    let mut folder: Vec<String> =
-        lines(Command::new("find").args(["-type", "f"]).current_dir(root.join("dist/app")));
-    folder.sort_unstable();
-    assert_eq!(folder, ["./MdatpForward/function.json", "./host.json", "./mdatp-forward"]);
+    assert_eq!(files(&root.join("dist/app")), FILES);
 
     let app = tempfile::tempdir().expect("a folder");
     output(Command::new("unzip").arg("-q").arg(&package).arg("-d").arg(app.path()));
@@ -51,9 +51,25 @@ async fn the_package_is_all_that_a_function_app_needs() {
 
     one_tick(app.path()).await;
 
-    let before = fs::read(&package).expect("the package");
+    // With --now it has one function more, and all else is the same.
+    let plain = fs::read(&package).expect("the package");
+    output(Command::new(root.join("deploy/package.sh")).arg("--now"));
+    let with_now = tempfile::tempdir().expect("a folder");
+    output(Command::new("unzip").arg("-q").arg(&package).arg("-d").arg(with_now.path()));
+    let function = "MdatpNow/function.json";
+    assert_eq!(files(with_now.path()), [FILES[0], function, FILES[1], FILES[2]]);
+    assert_eq!(files(&root.join("dist/app")), files(with_now.path()));
+    for name in FILES {
+        let read = |folder: &Path| fs::read(folder.join(name)).expect(name);
+        assert!(read(with_now.path()) == read(app.path()), "{name}");
+        assert_eq!(mode(&with_now.path().join(name)), mode(&app.path().join(name)), "{name}");
+    }
+    let read = |path: &Path| fs::read(path).expect(function);
+    assert_eq!(read(&with_now.path().join(function)), read(&root.join("deploy").join(function)));
+    one_tick(with_now.path()).await;
+
     output(&mut Command::new(root.join("deploy/package.sh")));
-    assert!(fs::read(&package).expect("the package") == before, "made twice, the package differs");
+    assert!(fs::read(&package).expect("the package") == plain, "made twice, the package differs");
 }
 
 /// From the folder alone to alerts that have arrived.
@@ -115,6 +131,14 @@ fn needed_beyond_glibc(binary: &Path) -> Vec<String> {
         .filter_map(|line| Some(line.split_once("Shared library: [")?.1.trim_end_matches(']').to_owned()))
         .filter(|library| !glibc.iter().any(|name| library.starts_with(name)))
         .collect()
+}
+
+/// The files below a folder, by name.
+fn files(folder: &Path) -> Vec<String> {
+    let mut files =
+        lines(Command::new("find").args([".", "-type", "f", "-printf", "%P\n"]).current_dir(folder));
+    files.sort_unstable();
+    files
 }
 
 fn mode(path: &Path) -> u32 {

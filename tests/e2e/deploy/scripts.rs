@@ -30,7 +30,8 @@ fn shellcheck_has_nothing_against_the_scripts() {
             .map(|name| root().join(name)),
     );
     scripts.extend(
-        ["az", "cargo", "func", "git", "sleep"].map(|name| root().join("tests/e2e/readme/bin").join(name)),
+        ["az", "cargo", "curl", "func", "git", "sleep"]
+            .map(|name| root().join("tests/e2e/readme/bin").join(name)),
     );
     let output = Command::new("shellcheck")
         .args(["-x", "-P", "SCRIPTDIR"])
@@ -251,8 +252,16 @@ fn the_package_script_says_where_it_runs() {
             let here = folder.path().join(tool.file_name().expect("a name"));
             std::os::unix::fs::symlink(tool, here).expect("linked");
         }
-        let mut script = Command::new(root().join("deploy/package.sh"));
-        let output = script.env("PATH", folder.path()).output().expect("bash is installed");
+        let run = |options: &[&str]| {
+            let mut script = Command::new(root().join("deploy/package.sh"));
+            script.args(options).env("PATH", folder.path()).output().expect("bash is installed")
+        };
+        for wrong in [&["--later"][..], &["--now", "--now"]] {
+            let output = run(wrong);
+            let told = text(&output.stderr);
+            assert!(output.status.code() == Some(64) && told.contains("[--now]"), "{wrong:?}: {output:?}");
+        }
+        let output = run(&["--now"]);
         assert_eq!(output.status.code(), Some(1), "{system}: {output:?}");
         let told = text(&output.stderr);
         if runs {
@@ -261,7 +270,9 @@ fn the_package_script_says_where_it_runs() {
                 assert!(told.contains(tool) && !told.contains("docker"), "{told}");
             }
         } else {
-            for part in [system, "docker run", "--platform linux/amd64", "mdatp-forward.zip"] {
+            for part in
+                [system, "docker run", "--platform linux/amd64", "mdatp-forward.zip", "package.sh --now"]
+            {
                 assert!(told.contains(part), "{system}: {told}");
             }
         }

@@ -42,9 +42,9 @@ struct Seen {
     asked: BTreeSet<String>,
 }
 
-/// When an expression is evaluated. `reference()` asks a resource for its state, which is possible only in a
-/// resource's `properties` and in outputs: names, scopes, conditions, variables and defaults are known before (Azure
-/// Resource Manager's documentation, "Resource functions for ARM templates", reference).
+/// When an expression is evaluated. `reference()` and `listKeys()` ask a resource for its state, which is possible only
+/// in a resource's `properties` and in outputs: names, scopes, conditions, variables and defaults are known before (Azure
+/// Resource Manager's documentation, "Resource functions for ARM templates", reference and list).
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum When {
     Before,
@@ -328,19 +328,21 @@ impl<'a> Template<'a> {
                 self.seen.borrow_mut().variables.insert(name.clone());
                 self.value(variable, When::Before)?
             }
-            ("reference", _) if when == When::Before => {
+            ("reference" | "listKeys", _) if when == When::Before => {
                 return Err("only in properties and outputs".to_owned());
             }
             ("reference", [Value::String(id), options @ ..]) => self.reference(id, options)?,
+            ("listKeys", [Value::String(id), Value::String(_)]) => self.answer(id)?["keys"].clone(),
             ("resourceId", [Value::String(kind), names @ ..]) => {
                 let names: Vec<_> = names.iter().map(text).collect::<Result<_, _>>()?;
                 let id = id(GROUP, kind, &names.join("/"))?;
                 self.seen.borrow_mut().ids.insert(id.clone());
                 json!(id)
             }
-            ("subscriptionResourceId", [Value::String(kind), Value::String(name)]) => {
+            ("subscriptionResourceId", [Value::String(kind), names @ ..]) => {
                 let subscription = GROUP.split("/resourceGroups").next().unwrap_or_default();
-                json!(id(subscription, kind, name)?)
+                let names: Vec<_> = names.iter().map(text).collect::<Result<_, _>>()?;
+                json!(id(subscription, kind, &names.join("/"))?)
             }
             ("resourceGroup", []) => json!({"id": GROUP, "location": "westeurope"}),
             ("environment", []) => json!({"suffixes": {"storage": "core.windows.net"}}),
@@ -402,7 +404,7 @@ impl<'a> Template<'a> {
         let default = || self.value(default?, When::Before);
         let value = self.parameters.get(name).cloned().map_or_else(default, Ok)?;
         let fits = match declared["type"].as_str().map(str::to_lowercase).as_deref() {
-            Some("string") => value.is_string(),
+            Some("string" | "securestring") => value.is_string(),
             Some("int") => value.is_i64(),
             Some("object") => value.is_object(),
             _ => false,
@@ -415,8 +417,8 @@ impl<'a> Template<'a> {
         if fits && allowed && within { Ok(value) } else { Err(format!("{name} cannot be {value}")) }
     }
 
-    /// What a resource says of itself; only its whole has an identity.
-    fn reference(&self, id: &str, options: &[Value]) -> Result<Value, String> {
+    /// What a resource says when it is asked for its state or its keys.
+    fn answer(&self, id: &str) -> Result<&Value, String> {
         let kind = self
             .deployed
             .as_object()
@@ -425,6 +427,12 @@ impl<'a> Template<'a> {
             .find(|(kind, _)| id.contains(&format!("/providers/{kind}/")));
         let (_, answer) = kind.ok_or(format!("{id} has nothing to be asked for"))?;
         self.seen.borrow_mut().asked.insert(id.to_owned());
+        Ok(answer)
+    }
+
+    /// What a resource says of itself; only its whole has an identity.
+    fn reference(&self, id: &str, options: &[Value]) -> Result<Value, String> {
+        let answer = self.answer(id)?;
         match options {
             [] | [Value::String(_)] => Ok(answer["properties"].clone()),
             [Value::String(_), Value::String(full)] if full == "full" => Ok(answer.clone()),

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use crate::stage::{Stage, WORKSPACE};
 
 /// The stand-ins, which say what each is for.
-pub const STAND_INS: [&str; 4] = ["az", "cargo", "func", "git"];
+pub const STAND_INS: [&str; 5] = ["az", "cargo", "curl", "func", "git"];
 
 /// What else commands and scripts may use.
 const TOOLS: [&str; 19] = [
