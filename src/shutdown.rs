@@ -15,7 +15,7 @@ pub use signal::ShutdownSignal;
 /// How much of the work under way a shutdown leaves time for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShutdownMode {
-    /// Nothing new is started; the batch in hand is still sent.
+    /// Nothing new is started; the current batch is still sent.
     Graceful,
     /// No request is started; the response to one that is already sent is still awaited.
     Immediate,

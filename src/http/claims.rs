@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_roles_are_read_and_what_is_no_token_is_left_alone() {
+    fn the_roles_are_read_and_other_texts_have_no_claims() {
         // {"alg":"none"} . {"aud":"https://api","roles":["Alert.Read.All"],"exp":1} by `base64 -w0 | tr +/ -_`
         let token = "eyJhbGciOiJub25lIn0.eyJhdWQiOiJodHRwczovL2FwaSIsInJvbGVzIjpbIkFsZXJ0LlJlYWQuQWxsIl0sImV4cCI6MX0.c2ln";
         let claims = Claims::of(token).expect("claims");

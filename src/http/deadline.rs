@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::shutdown::Shutdown;
 
-/// The part of the budget that is reserved to finish the batch in hand and to save the checkpoint is a quarter, and at
+/// The part of the budget that is reserved to finish the current batch and to save the checkpoint is a quarter, and at
 /// most this.
 const MAX_RESERVE: Duration = Duration::from_secs(60);
 
@@ -34,7 +34,7 @@ impl Deadline {
         Self::after(budget.min(self.remaining()), self.shutdown.clone())
     }
 
-    /// Returns true when only work in hand may still be finished.
+    /// Returns true when only the current work may still be finished.
     pub fn is_near(&self) -> bool {
         self.shutdown.is_requested() || Instant::now() >= self.nothing_new_after
     }

@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_short_or_damaged_is_broken() {
+    fn a_body_that_is_cut_short_or_damaged_is_broken() {
         let text = br#"{"value":[{"id":"a"},{"id":"b"},{"id":"c"}]}"#;
         for (form, name) in FORMS {
             let whole = compressed(form, text);
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_becomes_too_large_is_refused_before_it_is() {
+    fn a_body_over_the_limit_is_rejected_before_it_is_decoded_whole() {
         for (form, name) in FORMS {
             let body = compressed(form, &[b' '; 5_000]);
             assert!(matches!(read(name, &body, 4_999), Err(ExchangeError::TooLarge)), "{form}");

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absurd_document_does_no_harm() {
+    fn an_out_of_range_document_is_harmless() {
         let text = format!(r#"{{"machine":{{"{}":4294967295,"{}":1}}}}"#, i64::MAX, i64::MIN);
         let mut quota: Quota = serde_json::from_str(&text).expect("a quota");
         assert_eq!(quota.wait(DefenderApi::Machine, 1.0, start()), Duration::ZERO);

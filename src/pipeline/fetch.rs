@@ -287,8 +287,8 @@ fn reduction(error: &CallError) -> Option<u32> {
         CallError::Unreachable { error: ExchangeError::TooLarge, .. } => Some(2),
         CallError::Unreachable { error: ExchangeError::TimedOut | ExchangeError::Broken(_), .. }
         | CallError::Unreadable { .. } => Some(4),
-        CallError::Rejected(refusal)
-            if refusal.status != StatusCode::TOO_MANY_REQUESTS && error.is_transient() =>
+        CallError::Rejected(response)
+            if response.status != StatusCode::TOO_MANY_REQUESTS && error.is_transient() =>
         {
             Some(4)
         }

@@ -84,17 +84,17 @@ impl<'a, 'l> SendStage<'a, 'l> {
         while let Some(part) = parts.next() {
             let sending =
                 ready.take().unwrap_or_else(|| self.services.sink.send(part.body.clone(), self.caller));
-            let refusal = match self.ledger.renewing(sending).await {
+            let response = match self.ledger.renewing(sending).await {
                 Ok(sent) => {
                     let reached = reached.filter(|_| parts.len() == 0 && rejected.is_empty());
                     self.acknowledge(&part, sent, reached).await?;
                     continue;
                 }
-                Err(CallError::Rejected(refusal)) => refusal,
+                Err(CallError::Rejected(response)) => response,
                 Err(error) => return Err(error.into()),
             };
-            let rejection = match self.services.sink.rejection_cause(&refusal, part.body.len()) {
-                RejectionCause::NotTheRecords => return Err(CallError::Rejected(refusal).into()),
+            let rejection = match self.services.sink.rejection_cause(&response, part.body.len()) {
+                RejectionCause::NotTheRecords => return Err(CallError::Rejected(response).into()),
                 RejectionCause::TimeSpan => {
                     self.limit_span();
                     RejectionCause::TimeSpan
@@ -103,7 +103,7 @@ impl<'a, 'l> SendStage<'a, 'l> {
             };
             if let Some(record) = parts.divide(part, rejection) {
                 self.ledger.hold(record.acks[0].time);
-                rejected.push((record, refusal));
+                rejected.push((record, response));
                 if rejected.len() >= REJECTIONS_OF_SETTINGS && !self.sink_has_accepted() {
                     break;
                 }
@@ -130,16 +130,16 @@ impl<'a, 'l> SendStage<'a, 'l> {
             return Ok(());
         }
         if !self.sink_has_accepted() {
-            let refusal = rejected.into_iter().next().map(|(_, refusal)| CallError::Rejected(refusal));
-            return refusal.map_or(Ok(()), |refusal| Err(refusal.into()));
+            let response = rejected.into_iter().next().map(|(_, response)| CallError::Rejected(response));
+            return response.map_or(Ok(()), |response| Err(response.into()));
         }
-        for (batch, refusal) in rejected {
+        for (batch, response) in rejected {
             let shape = self.services.shape;
             let object = Object::parse(batch.record(0)).unwrap_or_default();
             let whole = Whole {
                 id: object.get(shape.id()).and_then(text_of).map(String::from),
                 kind: SetAsideKind::Rejected,
-                reason: format!("rejected: {}", refusal.describe()),
+                reason: format!("rejected: {}", response.describe()),
                 shape,
                 record: batch.record(0).to_vec(),
                 ack: batch.acks[0],

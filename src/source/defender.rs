@@ -156,7 +156,7 @@ impl Defender {
 fn found<T>(result: Result<T, CallError>) -> Result<Option<T>, CallError> {
     match result {
         Ok(entity) => Ok(Some(entity)),
-        Err(CallError::Rejected(refusal)) if refusal.is_unknown_entity() => Ok(None),
+        Err(CallError::Rejected(response)) if response.is_unknown_entity() => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_gone_a_little_later_is_no_rejection() {
+    fn a_transient_status_is_not_a_blob_error() {
         for status in [200, 201, 202, 408, 429, 500, 503] {
             assert_eq!(read(status, Some("ServerBusy"), ""), None, "{status}");
         }

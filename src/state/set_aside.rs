@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_tells_which_alerts_it_may_be_of() {
+    fn a_name_shows_which_alerts_it_may_be_of() {
         let name = "___da1__2F__9.abababababababababababab";
         assert!(may_be_of(name, "../da1 %2F_\"9"));
         for id in ["../da1", "", name] {
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_kept_as_a_text() {
+    fn a_record_that_is_not_json_is_kept_as_a_string() {
         let aside = SetAside {
             fingerprint: Fingerprint([0; Fingerprint::BYTES]),
             id: None,
