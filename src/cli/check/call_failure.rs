@@ -58,7 +58,7 @@ mod tests {
         },
     };
 
-    fn refused(status: u16) -> CallError {
+    fn rejected(status: u16) -> CallError {
         CallError::Rejected(ErrorResponse {
             operation: "POST /api/logs".to_owned(),
             service: Service::DataCollector,
@@ -74,13 +74,13 @@ mod tests {
 
     #[test]
     fn the_fix_is_printed_once_and_followed_by_the_command() {
-        let finding = call_finding("sink", &refused(403), |_| Some("az login".to_owned()));
+        let finding = call_finding("sink", &rejected(403), |_| Some("az login".to_owned()));
         assert_eq!(
             finding.to_string(),
-            "failure  sink               the Data Collector API answered 403 to POST /api/logs (InvalidAuthorization); \
-             fix: check that MDATP_WORKSPACE_KEY is a key of MDATP_WORKSPACE_ID and that the clock is right: az login"
+            "failure  sink               the Data Collector API answered 403 to POST /api/logs (InvalidAuthorization). \
+             Fix: check that MDATP_WORKSPACE_KEY is a key of MDATP_WORKSPACE_ID and that the clock is right: az login"
         );
-        let finding = call_finding("sink", &refused(418), |_| None);
+        let finding = call_finding("sink", &rejected(418), |_| None);
         assert_eq!(
             (finding.message.as_str(), finding.fix),
             ("the Data Collector API answered 418 to POST /api/logs (InvalidAuthorization)", None)

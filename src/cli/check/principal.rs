@@ -32,7 +32,7 @@ pub struct Principal {
     trusts_managed: bool,
     /// The client id of an app registration or of a user-assigned identity.
     pub client: Option<String>,
-    /// The object id; `None` until [`Self::learn`] has read it from a token.
+    /// The object id; `None` until [`Self::read_object_id`] has read it from a token.
     pub object: Option<String>,
     /// True for a managed identity.
     pub is_managed: bool,
@@ -64,7 +64,7 @@ impl Principal {
     }
 
     /// Takes the object id from the claims of a token.
-    pub fn learn(&mut self, claims: &Claims) {
+    pub fn read_object_id(&mut self, claims: &Claims) {
         if claims.oid.is_some() {
             self.object.clone_from(&claims.oid);
         }
@@ -216,7 +216,7 @@ mod tests {
         assert!(own.get_token().contains("identity show --resource-group GROUP --name forward"));
         let mut assigned =
             Principal::new(&Identity::ManagedIdentity { client: Some("c2".to_owned()) }, Owner::App, None);
-        assigned.learn(&Claims { oid: Some("o2".to_owned()), ..Claims::default() });
+        assigned.read_object_id(&Claims { oid: Some("o2".to_owned()), ..Claims::default() });
         assert_eq!(assigned.grant_roles(), "Graph's POST /servicePrincipals/o2/appRoleAssignments");
     }
 
@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn an_assignment_names_the_best_known_id_and_finds_its_scope() {
         let mut known = app();
-        known.learn(&Claims { oid: Some("o1".to_owned()), ..Claims::default() });
+        known.read_object_id(&Claims { oid: Some("o1".to_owned()), ..Claims::default() });
         assert_eq!(
             known.publish("dcr-0f"),
             "az role assignment create --role \"Monitoring Metrics Publisher\" --assignee o1 --scope \"$(az rest --url \

@@ -85,19 +85,19 @@ pub fn finding(
             CHECK,
             format!("{name} accepted one test record; in a few minutes this query finds it: {query}"),
         ),
-        (Err(CallError::Rejected(refusal)), None) if is_about_empty_body(refusal) => Finding::ok(
+        (Err(CallError::Rejected(response)), None) if is_about_empty_body(response) => Finding::ok(
             CHECK,
             format!("{name} accepts {accepted} for {place}; it rejects only that the request has no records"),
         ),
         // The response to a request without records is not documented, but those to wrong settings are known.
-        (Err(CallError::Rejected(refusal)), None)
-            if refusal.service == Service::LogsIngestion
-                && refusal.status == StatusCode::BAD_REQUEST
-                && !refusal.is_about_settings() =>
+        (Err(CallError::Rejected(response)), None)
+            if response.service == Service::LogsIngestion
+                && response.status == StatusCode::BAD_REQUEST
+                && !response.is_about_settings() =>
         {
             let message = format!(
                 "{name} accepts the token, and answered 400 to a request without records ({})",
-                refusal.detail.message
+                response.detail.message
             );
             Finding::warning(CHECK, message, "send one test record: mdatp-forward check --send")
         }
@@ -121,10 +121,10 @@ fn command(sink: &SinkConfig, principal: &Principal, advice: Advice) -> Option<S
 }
 
 /// Returns true if the Data Collector API rejects the content of a request, which it reads after checking the signature.
-fn is_about_empty_body(refusal: &ErrorResponse) -> bool {
-    refusal.service == Service::DataCollector
-        && refusal.status == StatusCode::BAD_REQUEST
-        && refusal.detail.code() == Some("InvalidDataFormat")
+fn is_about_empty_body(response: &ErrorResponse) -> bool {
+    response.service == Service::DataCollector
+        && response.status == StatusCode::BAD_REQUEST
+        && response.detail.code() == Some("InvalidDataFormat")
 }
 
 #[cfg(test)]

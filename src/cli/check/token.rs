@@ -75,7 +75,7 @@ pub fn finding(
             return Finding::warning(
                 name,
                 message,
-                "nothing to fix if Defender answers: a user has other permissions",
+                "none needed if Defender answers: a user has other permissions",
             );
         }
         let mut fix = principal.grant_roles();

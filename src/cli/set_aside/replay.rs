@@ -134,21 +134,21 @@ impl<'a> Replay<'a> {
         while let Some(part) = parts.next() {
             let deadline = Deadline::after(self.budget, Shutdown::default());
             let caller = Caller::new(http.clone(), *clock, deadline, self.quota_share);
-            let refusal = match sink.send(part.body.clone(), &caller).await {
+            let response = match sink.send(part.body.clone(), &caller).await {
                 Ok(sent) => {
                     self.acknowledge(part.acks.len(), &sent.log_id()).await?;
                     continue;
                 }
-                Err(CallError::Rejected(refusal)) => refusal,
+                Err(CallError::Rejected(response)) => response,
                 Err(error) => return Err(error.into()),
             };
-            let rejection = match sink.rejection_cause(&refusal, part.body.len()) {
-                RejectionCause::NotTheRecords => return Err(CallError::Rejected(refusal).into()),
-                rejection => rejection,
+            let cause = match sink.rejection_cause(&response, part.body.len()) {
+                RejectionCause::NotTheRecords => return Err(CallError::Rejected(response).into()),
+                cause => cause,
             };
-            if parts.divide(part, rejection).is_some() {
+            if parts.divide(part, cause).is_some() {
                 let rejected = self.pending.pop_front().map_or_else(String::new, |document| document.name);
-                self.keep(&rejected, &refusal.describe());
+                self.keep(&rejected, &response.describe());
             }
         }
         Ok(())
