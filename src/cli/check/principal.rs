@@ -127,7 +127,7 @@ impl Principal {
     }
 
     /// Returns the command that lets it send through the data collection rule with this immutable id.
-    pub fn publish(&self, rule: &str) -> String {
+    pub fn grant_publisher_role(&self, rule: &str) -> String {
         self.assign(
             "Monitoring Metrics Publisher",
             &format!(
@@ -138,7 +138,7 @@ impl Principal {
     }
 
     /// Returns the command that shows or fixes why Blob Storage rejects a request, if there is one.
-    pub fn unlock(&self, reason: BlobErrorKind, config: &StateConfig) -> Option<String> {
+    pub fn blob_storage_command(&self, reason: BlobErrorKind, config: &StateConfig) -> Option<String> {
         let StateConfig::Blob { account, container, .. } = config else { return None };
         let name = &account.name;
         Some(match reason {
@@ -239,7 +239,7 @@ mod tests {
         let mut known = app();
         known.read_object_id(&Claims { oid: Some("o1".to_owned()), ..Claims::default() });
         assert_eq!(
-            known.publish("dcr-0f"),
+            known.grant_publisher_role("dcr-0f"),
             "az role assignment create --role \"Monitoring Metrics Publisher\" --assignee o1 --scope \"$(az rest --url \
              \"/subscriptions/{subscriptionId}/providers/Microsoft.Insights/dataCollectionRules?api-version=2023-03-11\" \
              --query \"value[?properties.immutableId=='dcr-0f'].id\" --output tsv)\""
