@@ -7,9 +7,9 @@
 # --now adds the function MdatpNow, by which a POST starts a run at once: see docs/deploy.md#within-seconds. Its folder is
 # not in the root of the repository, where the host would run it in every clone.
 #
-# Runs on Linux x86-64 with Rust; Debian names of what else must be there: python3-venv, binutils, zip. Elsewhere it says
-# how it runs in a container. Which glibc the platform has is not published, so the binary needs none newer than 2.17. Zig
-# links it; what that takes is installed under target/.
+# Runs on Linux x86-64 with Rust and the Debian packages python3-venv, binutils and zip. On other systems it prints how to run
+# it in a container. The platform's version of glibc is not published, so the binary needs glibc 2.17 only. Zig links it, and
+# is installed under target/.
 set -euo pipefail
 
 functions=(MdatpForward)
@@ -25,8 +25,8 @@ cd "$(dirname "$0")/.."
 system=$(uname -sm)
 if [[ $system != "Linux x86_64" ]]; then
   cat >&2 <<EOF
-$0 runs on Linux x86-64, and this is $system. Take mdatp-forward.zip from the release and put it into the folder dist,
-or build it in a container:
+$0 runs on Linux x86-64 only, and this is $system. Fix: put mdatp-forward.zip of the release into the folder dist, or
+build it in a container:
   docker run --rm --platform linux/amd64 -v "\$PWD:/src" -w /src rust:1-bookworm bash -c \\
     "apt-get update -q && apt-get install -qy python3-venv binutils zip && deploy/package.sh${1:+ $1}"
 EOF
@@ -44,7 +44,7 @@ for tool in cargo python3 readelf zip; do
   command -v "$tool" >/dev/null || missing+=("$tool")
 done
 if ((${#missing[@]})); then
-  echo "not installed, and needed: ${missing[*]} (Rust: https://rustup.rs; Debian: python3-venv binutils zip)" >&2
+  echo "these programs are not installed: ${missing[*]}. Fix: install them (Rust: https://rustup.rs; Debian: python3-venv binutils zip)" >&2
   exit 1
 fi
 
@@ -52,9 +52,9 @@ fi
 "$build/python/bin/pip" install --quiet --disable-pip-version-check --require-hashes \
   --requirement deploy/package.requirements.txt
 
-# The same sources give the same bytes wherever they lie: no path of this machine goes into the binary.
+# The build is reproducible in any folder: no path of this machine is part of the binary.
 export RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}= --remap-path-prefix=$PWD="
-# What a cargo that runs this script has set would have ring compiled anew.
+# Variables of a cargo that runs this script would make ring compile again.
 unset CARGO_MANIFEST_DIR "${!CARGO_PKG_@}"
 PATH=$build/python/bin:$PATH cargo zigbuild --release --locked --package mdatp-forward \
   --target "$target.$glibc" --target-dir "$build"
@@ -71,11 +71,11 @@ entries+=(mdatp-forward)
 
 newest=$(readelf --version-info --wide "$app/mdatp-forward" | grep -o 'GLIBC_[0-9.]*' | sort -Vu | tail -n 1)
 if [[ $(printf '%s\n' "$newest" "GLIBC_$glibc" | sort -V | tail -n 1) != "GLIBC_$glibc" ]]; then
-  echo "the binary needs $newest" >&2
+  echo "the binary needs $newest, newer than GLIBC_$glibc" >&2
   exit 1
 fi
 
-# One time for all entries, no directories, no owners.
+# The same time for all entries, no folders, no owners: the package is reproducible too.
 find "$app" -exec touch --date=@315532800 {} +
 mkdir -p dist
 rm -f "$package"

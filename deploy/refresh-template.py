@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Writes the tables, the data collection rule and the functions that a build prints into azuredeploy.json.
+"""Updates the tables, the data collection rule and the functions in azuredeploy.json to those that a build prints.
 
     deploy/refresh-template.py target/release/mdatp-forward
 
-The tests compare the two, so this is for after a change of the columns.
+Run it after a change of the columns: the tests compare the two.
 """
 
 import json
@@ -22,7 +22,7 @@ def printed(*arguments):
 
 
 def functions():
-    """What follows each line `// Function: NAME`: name, parameters or None, query."""
+    """Yields name, parameters (or None) and query of each function, which begins with a line `// Function: NAME`."""
     for part in (printed("--format", "kql") + printed("--format", "asim")).split("// Function: ")[1:]:
         name, query = part.split("\n", 1)
         parameters = None
@@ -32,7 +32,7 @@ def functions():
 
 
 def text(value, indent=0):
-    """JSON that has on one line what fits there, as long as that is flat."""
+    """Returns JSON in which short, flat values are on one line."""
     line = json.dumps(value, ensure_ascii=False)
     children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
     flat = not any(isinstance(child, (dict, list)) and child for child in children)
@@ -58,7 +58,7 @@ by_comment = {resource["comments"]: resource for resource in template["resources
 for comment, arguments in (("table", []), ("health table", ["--health"])):
     table = json.loads(printed("--format", "table", *arguments))["properties"]
     table["schema"]["columns"] = [ordered(column) for column in table["schema"]["columns"]]
-    # How long its rows are kept is for whoever deploys it to say, by parameters.
+    # The retention of the table is set by parameters of the template, and kept.
     by_comment[comment]["properties"] |= table
 
 rule = json.loads(printed("--format", "dcr", "--health", "--location", "[parameters('location')]"))["properties"]

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Prints the notes of a release: its section of CHANGELOG.md, or of FILE, without the heading.
+# Prints the notes of a release: its section of FILE, without the heading. FILE defaults to CHANGELOG.md.
 #
 #   deploy/release-notes.sh VERSION [FILE]
 #
-# The heading has the version and the day: ## 1.2.3 (2026-11-24)
+# The heading must have the version and the day: ## 1.2.3 (2026-11-24)
 set -euo pipefail
 
 if (($# < 1 || $# > 2)); then
@@ -23,5 +23,5 @@ if [[ ! $notes =~ [^[:space:]] ]]; then
   echo "$file: nothing below $heading" >&2
   exit 1
 fi
-# Without the empty line below the heading.
+# Removes the empty lines below the heading.
 sed '/./,$!d' <<<"$notes"

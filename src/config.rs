@@ -67,7 +67,7 @@ pub struct Config {
     pub quota_share: f64,
     /// `MDATP_ENRICH_PATIENCE` (default 30m): the enrichment timeout, that is how old an alert may get while its machine
     /// cannot be read.
-    pub enrich_patience: Duration,
+    pub enrichment_timeout: Duration,
     /// `MDATP_MACHINE_TTL` (default 1h): how long a machine is kept between runs.
     pub machine_ttl: Duration,
     /// `MDATP_HEALTH` (default off): whether a row about each run is sent to the sink.
@@ -116,7 +116,7 @@ impl Config {
             let part = text.parse().ok().filter(|part| *part > 0.0 && *part <= 1.0);
             part.ok_or("must be a number above 0, at most 1".to_owned())
         });
-        let enrich_patience = reader.parsed("MDATP_ENRICH_PATIENCE", "30m", duration);
+        let enrichment_timeout = reader.parsed("MDATP_ENRICH_PATIENCE", "30m", duration);
         let machine_ttl = reader.parsed("MDATP_MACHINE_TTL", "1h", duration);
         // `true` in local.settings.json arrives as the text `True`.
         let health = reader.one_of(
@@ -142,7 +142,7 @@ impl Config {
                 page_size: page_size?,
                 run_budget: run_budget?,
                 quota_share: quota_share?,
-                enrich_patience: enrich_patience?,
+                enrichment_timeout: enrichment_timeout?,
                 machine_ttl: machine_ttl?,
                 health: health?,
                 state: state?,

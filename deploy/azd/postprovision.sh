@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A hook of azd, with what azd provisioned in the environment: grants the roles in Defender. Whoever deploys may lack the
-# role in the directory for that; then it says who has to, and the deployment goes on.
+# A hook of azd, which sets the outputs of the deployment in the environment: grants the roles in Defender. If the user may not
+# grant them, the hook prints the command for an administrator, and the deployment continues.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -12,9 +12,9 @@ fi
 grant=(deploy/grant-roles.sh "$AZURE_RESOURCE_GROUP" "$AZURE_FUNCTION_APP_NAME" "$AZURE_SUBSCRIPTION_ID")
 status=0
 "${grant[@]}" || status=$?
-# Whoever is signed in may not.
+# The signed-in user may not grant the roles.
 if ((status == 77)); then
-  echo "The deployment goes on, and the app reads no alert until this is done: ${grant[*]}" >&2
+  echo "The deployment continues, but the app cannot read alerts until an administrator has run: ${grant[*]}" >&2
   exit
 fi
 exit "$status"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A hook of azd: azd down deletes the resource group that the deployment went to, and the workspace is in it.
+# A hook of azd that stops azd down, which would delete the resource group and the workspace in it.
 set -euo pipefail
 
 echo "azd down would delete the resource group $AZURE_RESOURCE_GROUP, the Log Analytics workspace included." >&2

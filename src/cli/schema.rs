@@ -126,15 +126,15 @@ fn print(args: &SchemaArgs, name: &str, stream: &str, table: Option<&Table>) -> 
         (Format::Table, false) => json(table::document(name, columns(args.shape))),
         (Format::Table, true) => json(health::table(name)),
         (Format::Dcr, with_health) => {
-            let ways = match table {
-                None => plain_ways(args.shape),
-                Some(table) => match ways(args.shape, table) {
-                    Some(ways) => ways,
+            let conversions = match table {
+                None => no_conversions(args.shape),
+                Some(table) => match conversions(args.shape, table) {
+                    Some(conversions) => conversions,
                     None => return ExitCode::FAILURE,
                 },
             };
             let workspace = Workspace { id: &args.workspace, location: &args.location };
-            let mut document = rule::document(name, stream, &ways, workspace);
+            let mut document = rule::document(name, stream, &conversions, workspace);
             if with_health {
                 rule::add_health(&mut document, name);
             }
@@ -151,7 +151,8 @@ fn print(args: &SchemaArgs, name: &str, stream: &str, table: Option<&Table>) -> 
     ExitCode::SUCCESS
 }
 
-fn plain_ways(shape: Shape) -> Conversions {
+/// Returns no conversions, for a table with exactly these columns.
+fn no_conversions(shape: Shape) -> Conversions {
     if shape == Shape::Classic {
         info!(
             "this rule is for a table of schema --shape classic --format table. If the Data Collector API created the table, \
@@ -161,9 +162,9 @@ fn plain_ways(shape: Shape) -> Conversions {
     Conversions::none(columns(shape))
 }
 
-/// Returns the ways into the columns of a table; `None` if it cannot take all values. Prints on stderr what must be done
-/// first.
-fn ways(shape: Shape, table: &Table) -> Option<Conversions> {
+/// Returns the conversions for the columns of a table; `None` if it cannot take all values. Prints on stderr what must be
+/// done first.
+fn conversions(shape: Shape, table: &Table) -> Option<Conversions> {
     let (mut missing, mut takes_all) = (Vec::new(), true);
     for difference in SchemaDocument::Table(table.clone()).compare(shape, "", None) {
         match difference {

@@ -26,7 +26,7 @@ fn the_defaults_are_those_of_the_table() {
     assert_eq!(config.lookback, Duration::from_secs(3600));
     assert_eq!((config.page_size, config.run_budget), (1000, Duration::from_secs(480)));
     assert!((config.quota_share - 0.8).abs() < f64::EPSILON);
-    assert_eq!(config.enrich_patience, Duration::from_secs(1800));
+    assert_eq!(config.enrichment_timeout, Duration::from_secs(1800));
     let SinkConfig::DataCollector { url, log_name, .. } = config.sink else {
         panic!("one sink is configured")
     };

@@ -38,7 +38,7 @@ impl Plan {
             until: None,
             lookback: config.lookback,
             quota_share: config.quota_share,
-            enrichment_timeout: config.enrich_patience,
+            enrichment_timeout: config.enrichment_timeout,
             watch: None,
         }
     }

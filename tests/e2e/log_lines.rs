@@ -168,6 +168,32 @@ async fn a_run_at_a_shell_has_the_members_too_and_no_invocation() {
 }
 
 #[tokio::test]
+async fn the_last_line_of_a_backfill_has_the_members_of_its_report() {
+    let stage = stage(Sink::DataCollector).await;
+    stage.tick().await;
+    // Before the timer's start, which is a day ago.
+    stage.cloud.add_alert(&alert("old", None, &minutes_ago(2 * 24 * 60)));
+    let from = minutes_ago(3 * 24 * 60);
+    let output = stage.command(&["backfill", "--from", &from, "--json"]).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let report = json(&String::from_utf8_lossy(&output.stdout));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let line = stderr.lines().find(|line| line.contains("backfill result=ok")).expect("a line");
+    let line = json(line);
+    for (name, value) in report.as_object().expect("an object") {
+        assert_eq!(line[name], *value, "{name}");
+    }
+    for (name, value) in [
+        ("result", json!("ok")),
+        ("errorKind", Value::Null),
+        ("level", json!("info")),
+        ("alertsSent", json!(1)),
+    ] {
+        assert_eq!(line[name], value, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn the_kind_of_an_error_has_a_name() {
     type Case = (&'static str, fn(&mut Stage));
     let cases: [Case; 7] = [

@@ -54,7 +54,7 @@ pub(super) struct SliceRunner<'a> {
     /// The part of Defender's quotas that may be used.
     share: f64,
     lookback: Duration,
-    enrich_timeout: Duration,
+    enrichment_timeout: Duration,
     begun: Instant,
     /// The position when this process began.
     resumed_at: OffsetDateTime,
@@ -81,7 +81,7 @@ impl<'a> SliceRunner<'a> {
             range: plan.range,
             share,
             lookback: config.lookback,
-            enrich_timeout: config.enrich_patience,
+            enrichment_timeout: config.enrichment_timeout,
             begun: Instant::now(),
             resumed_at: position,
             shutdown: Shutdown::default(),
@@ -166,7 +166,7 @@ impl<'a> SliceRunner<'a> {
     /// Returns the plan of the run up to `end`.
     fn slice(&self, end: OffsetDateTime, lookback: Duration) -> Plan {
         // Backfilled alerts are always old, so the timeout counts from the start of the process.
-        let may_wait = self.begun.elapsed() < self.enrich_timeout;
+        let may_wait = self.begun.elapsed() < self.enrichment_timeout;
         Plan {
             store: self.store.clone(),
             start: Start::At(self.range.from),

@@ -77,8 +77,8 @@ mod tests {
         let finding = call_finding("sink", &rejected(403), |_| Some("az login".to_owned()));
         assert_eq!(
             finding.to_string(),
-            "failure  sink               the Data Collector API answered 403 to POST /api/logs (InvalidAuthorization); \
-             fix: check that MDATP_WORKSPACE_KEY is a key of MDATP_WORKSPACE_ID and that the clock is right: az login"
+            "failure  sink               the Data Collector API answered 403 to POST /api/logs (InvalidAuthorization). \
+             Fix: check that MDATP_WORKSPACE_KEY is a key of MDATP_WORKSPACE_ID and that the clock is right: az login"
         );
         let finding = call_finding("sink", &rejected(418), |_| None);
         assert_eq!(

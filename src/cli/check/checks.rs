@@ -191,7 +191,7 @@ impl<'a> ServiceChecks<'a> {
             Ok(token) => {
                 let claims = Claims::of(token.secret.secret());
                 if let Some(claims) = &claims {
-                    principal.learn(claims);
+                    principal.read_object_id(claims);
                 }
                 token::finding(check, scope, claims.as_ref(), principal, self.clock.now())
             }

@@ -28,7 +28,7 @@ pub fn alert_finding(
         Ok(Some(Err(InvalidAlert { reason, .. }))) => Finding::warning(
             ALERTS,
             format!("the first element of the list is not an alert: {reason}"),
-            "nothing to fix: such elements are set aside; see mdatp-forward set-aside list",
+            "none needed: such elements are set aside; see mdatp-forward set-aside list",
         ),
         Err(error) => call_failure::call_finding(ALERTS, error, |advice| grant(principal, advice)),
     }

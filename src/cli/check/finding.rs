@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::error_chain::one_line;
+use crate::error_chain::{one_line, with_fix};
 
 /// How a check ended. The names are part of the contract with the readers of `check --json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -88,8 +88,8 @@ impl fmt::Display for CheckResult {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:7}  {:17}  {}", self.result, self.check, self.message)?;
-        self.fix.iter().try_for_each(|fix| write!(f, "; fix: {fix}"))
+        let text = with_fix(&self.message, self.fix.as_deref());
+        write!(f, "{:7}  {:17}  {text}", self.result, self.check)
     }
 }
 
@@ -109,7 +109,7 @@ mod tests {
             lines,
             [
                 "ok       settings           all read",
-                "failure  sink               it said: no; fix: MDATP_WORKSPACE_KEY",
+                "failure  sink               it said: no. Fix: MDATP_WORKSPACE_KEY",
                 "warning  clock              not checked: no response",
             ]
         );

@@ -32,7 +32,7 @@ pub struct Principal {
     trusts_managed: bool,
     /// The client id of an app registration or of a user-assigned identity.
     pub client: Option<String>,
-    /// The object id; `None` until [`Self::learn`] has read it from a token.
+    /// The object id; `None` until [`Self::read_object_id`] has read it from a token.
     pub object: Option<String>,
     /// True for a managed identity.
     pub is_managed: bool,
@@ -64,7 +64,7 @@ impl Principal {
     }
 
     /// Takes the object id from the claims of a token.
-    pub fn learn(&mut self, claims: &Claims) {
+    pub fn read_object_id(&mut self, claims: &Claims) {
         if claims.oid.is_some() {
             self.object.clone_from(&claims.oid);
         }
@@ -127,7 +127,7 @@ impl Principal {
     }
 
     /// Returns the command that lets it send through the data collection rule with this immutable id.
-    pub fn publish(&self, rule: &str) -> String {
+    pub fn grant_publisher_role(&self, rule: &str) -> String {
         self.assign(
             "Monitoring Metrics Publisher",
             &format!(
@@ -138,7 +138,7 @@ impl Principal {
     }
 
     /// Returns the command that shows or fixes why Blob Storage rejects a request, if there is one.
-    pub fn unlock(&self, reason: BlobErrorKind, config: &StateConfig) -> Option<String> {
+    pub fn blob_storage_command(&self, reason: BlobErrorKind, config: &StateConfig) -> Option<String> {
         let StateConfig::Blob { account, container, .. } = config else { return None };
         let name = &account.name;
         Some(match reason {
@@ -216,7 +216,7 @@ mod tests {
         assert!(own.get_token().contains("identity show --resource-group GROUP --name forward"));
         let mut assigned =
             Principal::new(&Identity::ManagedIdentity { client: Some("c2".to_owned()) }, Owner::App, None);
-        assigned.learn(&Claims { oid: Some("o2".to_owned()), ..Claims::default() });
+        assigned.read_object_id(&Claims { oid: Some("o2".to_owned()), ..Claims::default() });
         assert_eq!(assigned.grant_roles(), "Graph's POST /servicePrincipals/o2/appRoleAssignments");
     }
 
@@ -237,9 +237,9 @@ mod tests {
     #[test]
     fn an_assignment_names_the_best_known_id_and_finds_its_scope() {
         let mut known = app();
-        known.learn(&Claims { oid: Some("o1".to_owned()), ..Claims::default() });
+        known.read_object_id(&Claims { oid: Some("o1".to_owned()), ..Claims::default() });
         assert_eq!(
-            known.publish("dcr-0f"),
+            known.grant_publisher_role("dcr-0f"),
             "az role assignment create --role \"Monitoring Metrics Publisher\" --assignee o1 --scope \"$(az rest --url \
              \"/subscriptions/{subscriptionId}/providers/Microsoft.Insights/dataCollectionRules?api-version=2023-03-11\" \
              --query \"value[?properties.immutableId=='dcr-0f'].id\" --output tsv)\""

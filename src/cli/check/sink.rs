@@ -110,7 +110,9 @@ pub fn finding(
 /// Returns the command that shows or does what is advised.
 fn command(sink: &SinkConfig, principal: &Principal, advice: Advice) -> Option<String> {
     match (advice, sink) {
-        (Advice::GrantPublisherRole, SinkConfig::LogsIngestion { rule, .. }) => Some(principal.publish(rule)),
+        (Advice::GrantPublisherRole, SinkConfig::LogsIngestion { rule, .. }) => {
+            Some(principal.grant_publisher_role(rule))
+        }
         (Advice::RuleEndpoint | Advice::IngestionNetwork | Advice::IngestionOtherThanRole, _) => {
             Some(show::rule_endpoint())
         }

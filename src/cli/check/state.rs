@@ -43,7 +43,7 @@ pub fn store_finding(
 fn failure(check: &'static str, error: &StateError, config: &StateConfig, principal: &Principal) -> Finding {
     let fix = match &error.kind {
         StateErrorKind::Rejected(blob_error) => blob_error.kind().fix().map(|fix| {
-            let command = principal.unlock(blob_error.kind(), config);
+            let command = principal.blob_storage_command(blob_error.kind(), config);
             command.map_or_else(|| fix.to_owned(), |command| format!("{fix}: {command}"))
         }),
         _ => error.cause_fix().map(Cow::into_owned),

@@ -42,61 +42,61 @@ impl TokenCheck {
 
 /// Returns the most serious finding about a token for `scope` with these claims; `None`: they cannot be read.
 pub fn finding(
-    api: TokenCheck,
+    check: TokenCheck,
     scope: &str,
     claims: Option<&Claims>,
     principal: &Principal,
     now: OffsetDateTime,
 ) -> Finding {
-    let check = api.name();
+    let name = check.name();
     let Some(claims) = claims else {
         let message = format!("there is a token for {scope}, in a form that only the API can read");
-        return Finding::ok(check, message);
+        return Finding::ok(name, message);
     };
     let aud = claims.aud.trim_end_matches('/');
     let left = claims.exp.map(|exp| exp.saturating_sub(now.unix_timestamp()));
     if let Some(ago) = left.filter(|left| *left <= 0) {
         let message = format!("the token for {aud} was issued already expired, {} ago", time(-ago));
-        return Finding::failure(check, message, "set this machine's clock: timedatectl set-ntp true");
+        return Finding::failure(name, message, "set this machine's clock: timedatectl set-ntp true");
     }
-    if api == TokenCheck::Defender && aud == XDR {
+    if check == TokenCheck::Defender && aud == XDR {
         return Finding::failure(
-            check,
+            name,
             format!(
                 "the token is for {aud}, another API: its roles do not give access to Defender for Endpoint's"
             ),
             "unset MDATP_API_SCOPE, or set it to https://api.securitycenter.microsoft.com/.default",
         );
     }
-    let lacking = claims.missing_roles();
-    if api == TokenCheck::Defender && !lacking.is_empty() {
-        let message = format!("{}, not {}", claims.describe(), lacking.join(" and "));
+    let missing = claims.missing_roles();
+    if check == TokenCheck::Defender && !missing.is_empty() {
+        let message = format!("{}, not {}", claims.describe(), missing.join(" and "));
         if claims.is_of_user() {
             return Finding::warning(
-                check,
+                name,
                 message,
-                "nothing to fix if Defender answers: a user has other permissions",
+                "none needed if Defender answers: a user has other permissions",
             );
         }
         let mut fix = principal.grant_roles();
         if principal.is_managed {
             fix.push_str(" (a token keeps its old roles for up to a day)");
         }
-        return Finding::failure(check, message, fix);
+        return Finding::failure(name, message, fix);
     }
-    let what = match api {
+    let what = match check {
         TokenCheck::Defender => claims.describe(),
         TokenCheck::LogsIngestion => format!("there is a token for {aud}"),
     };
     let message = left.map_or(what.clone(), |left| format!("{what}, for {}", time(left)));
     if aud != scope.trim_end_matches("/.default").trim_end_matches('/') && aud.contains("://") {
-        let setting = api.scope_setting();
-        Finding::warning(check, format!("{message}; the request was for {scope}"), format!("check {setting}"))
+        let setting = check.scope_setting();
+        Finding::warning(name, format!("{message}; the request was for {scope}"), format!("check {setting}"))
     } else if left.is_some_and(|left| left < SHORT) {
         let fix = "look for a token lifetime policy in Entra ID that makes tokens short-lived";
-        Finding::warning(check, message, fix)
+        Finding::warning(name, message, fix)
     } else {
-        Finding::ok(check, message)
+        Finding::ok(name, message)
     }
 }
 
@@ -125,11 +125,11 @@ mod tests {
     }
 
     /// Returns the finding about a token at the second 1,000.
-    fn at(api: TokenCheck, claims: &Claims) -> Finding {
+    fn at(check: TokenCheck, claims: &Claims) -> Finding {
         let now = OffsetDateTime::from_unix_timestamp(1_000).expect("a time");
         let principal = managed();
-        let scope = if api == TokenCheck::Defender { DEFENDER } else { MONITOR };
-        finding(api, scope, Some(claims), &principal, now)
+        let scope = if check == TokenCheck::Defender { DEFENDER } else { MONITOR };
+        finding(check, scope, Some(claims), &principal, now)
     }
 
     #[test]
@@ -175,9 +175,9 @@ mod tests {
 
     #[test]
     fn the_sinks_token_needs_no_roles() {
-        let finding = at(TokenCheck::LogsIngestion, &claims("https://monitor.azure.com/", &[], 4_600));
+        let found = at(TokenCheck::LogsIngestion, &claims("https://monitor.azure.com/", &[], 4_600));
         assert_eq!(
-            finding,
+            found,
             Finding::ok("sink-token", "there is a token for https://monitor.azure.com, for 1h")
         );
         let opaque =

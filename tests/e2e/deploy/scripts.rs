@@ -115,7 +115,7 @@ fn both_roles_are_granted_and_a_second_time_changes_nothing() {
     let tenant = Tenant::new();
     for told in [
         "Alert.Read.All: granted to forwarder\nMachine.Read.All: granted to forwarder\n",
-        "Alert.Read.All: granted before\nMachine.Read.All: granted before\n",
+        "Alert.Read.All: already granted\nMachine.Read.All: already granted\n",
     ] {
         let output = tenant.grant(&["security", "forwarder"], "");
         assert_eq!((text(&output.stdout), text(&output.stderr)), (told.to_owned(), String::new()));
@@ -162,15 +162,15 @@ fn a_warning_or_the_line_end_of_windows_does_not_get_into_what_is_granted() {
 /// (arguments, trouble, exit code, what is told, whether it waited about two minutes for it to pass)
 const IN_THE_WAY: [(&[&str], &str, i32, &str, bool); 12] = [
     (&["security"], "", 64, "usage: ", false),
-    (&["security", "nobody"], "", 1, "nobody was not read: sign in with az login", false),
+    (&["security", "nobody"], "", 1, "cannot read nobody", false),
     (&["security", "forwarder"], "signed-out", 1, "Please run 'az login'", false),
     (&["security", "forwarder"], "expired", 1, "AADSTS700082", false),
     (&["security", "forwarder"], "no-identity", 1, "az functionapp identity assign", true),
-    (&["security", "forwarder"], "no-defender", 1, "set Defender for Endpoint up", true),
+    (&["security", "forwarder"], "no-defender", 1, "set up Defender for Endpoint", true),
     (&["security", "forwarder"], "no-role", 1, "no application role Machine.Read.All", true),
     (&["security", "forwarder"], "denied", 77, "Alert.Read.All: you may not grant it", false),
-    (&["security", "forwarder"], "no-reference", 1, "run this again in some minutes", true),
-    (&["security", "forwarder"], "no-principal", 1, "run this again in some minutes", true),
+    (&["security", "forwarder"], "no-reference", 1, "run this script again in a few minutes", true),
+    (&["security", "forwarder"], "no-principal", 1, "run this script again in a few minutes", true),
     (&["security", "forwarder"], "wrong", 1, "Alert.Read.All: ERROR: Bad Request", false),
     (&["security", "forwarder"], "unavailable", 1, "ServiceUnavailable", true),
 ];
@@ -195,7 +195,7 @@ fn right_after_a_deployment_the_package_is_published_once_the_roles_work() {
         ("no-host-key", "may not read its storage yet"),
         ("unhealthy", "may not read its storage yet"),
         ("no-site", "not ready yet"),
-        ("ongoing", "another deployment is under way"),
+        ("ongoing", "another deployment is in progress"),
         ("no-site no-storage-role no-host-key unhealthy", "not ready yet"),
     ] {
         let tenant = Tenant::new();
