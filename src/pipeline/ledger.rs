@@ -140,13 +140,23 @@ impl<'a> Ledger<'a> {
     }
 
     /// Saves while nothing is in flight: if another process has saved meanwhile, nothing is lost, and it goes on.
+    ///
+    /// # Errors
+    ///
+    /// A conflict although the document is as it was when it was loaded is an error of the store, which must not look like
+    /// another process at work for ever.
     async fn save_if_free(&mut self) -> Result<(), RunError> {
-        match self.save().await {
-            Err(RunError::State(error)) if matches!(error.kind, StateErrorKind::Conflict) => {
+        let before = self.version.clone();
+        let error = match self.save().await {
+            Err(RunError::State(error)) if matches!(error.kind, StateErrorKind::Conflict) => error,
+            saved => return saved,
+        };
+        match self.plan.store.load().await {
+            Ok(Some((_, now))) if before.as_ref() != Some(&now) => {
                 info!("another process has saved the checkpoint since this run began, and goes on with it");
                 Err(self.give_way())
             }
-            saved => saved,
+            _ => Err(error.into()),
         }
     }
 
