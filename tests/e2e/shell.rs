@@ -100,7 +100,7 @@ fn completed(words: &str) -> Vec<String> {
 #[test]
 fn bash_completes_commands_options_and_their_values() {
     assert_eq!(completed("ch"), ["check"]);
-    assert_eq!(completed("state r"), ["reset"]);
+    assert_eq!(completed("state r"), ["reset", "release"]);
     assert_eq!(completed("set-aside sh"), ["show"]);
     assert_eq!(completed("run --dr"), ["--dry-run"]);
     assert_eq!(completed("schema --format d"), ["dcr"]);
