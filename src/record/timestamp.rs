@@ -82,7 +82,9 @@ fn zone(text: &str) -> Option<(&str, String)> {
     }
     let Some(at) = text.rfind(['+', '-']) else { return Some((text, "Z".to_owned())) };
     let digits: String = text[at + 1..].chars().filter(|c| *c != ':').collect();
+    // A text may be anything: one of other characters cannot be split by bytes.
     let (hours, minutes) = match digits.len() {
+        _ if !digits.is_ascii() => return None,
         2 => (digits.as_str(), "00"),
         4 => digits.split_at(2),
         _ => return None,
