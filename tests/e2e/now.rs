@@ -257,7 +257,8 @@ async fn latency_of_a_nudge() {
     let host = stage.host().await;
     succeed(&host.fire(Payload::regular()).await);
     let mut latencies = Vec::new();
-    for number in 0..50 {
+    // Fewer than the 40 calls a minute that the own budget allows.
+    for number in 0..25 {
         stage.cloud.add_alert(&alert(&format!("a{number}"), None, &minutes_ago(1)));
         let posted: OffsetDateTime = now();
         assert_eq!(nudge(&host, &[&format!("a{number}")]).await.0, 200);
@@ -266,5 +267,5 @@ async fn latency_of_a_nudge() {
         latencies.push((accepted - posted).whole_microseconds());
     }
     latencies.sort_unstable();
-    println!("POST to accepted record: median {} µs, longest {} µs", latencies[25], latencies[49]);
+    println!("POST to accepted record: median {} µs, longest {} µs", latencies[12], latencies[24]);
 }
