@@ -1,5 +1,5 @@
-//! Any process on this machine can post to the port: no body causes a panic, and every reply is one that the Functions
-//! host can read.
+//! Any process on this machine can post to the port: no body causes a panic, and every reply is one that the Functions host can
+//! read.
 
 use http::StatusCode;
 use mdatp_forward::testing::{
@@ -24,7 +24,7 @@ pub fn holds(input: &[u8]) {
     }
     match Nudge::parse(input) {
         Ok(Nudge { ids }) => {
-            assert!(ids.iter().all(|id| (1..=128).contains(&id.len()) && !id.contains(char::is_whitespace)));
+            assert!(ids.iter().all(|id| (1..=128).contains(&id.len()) && !id.contains(char::is_whitespace)))
         }
         Err(reason) => {
             let reply = nudge::rejection(StatusCode::BAD_REQUEST, &reason);
