@@ -170,9 +170,8 @@ mod tests {
     async fn a_nudge_is_answered_in_time_while_a_run_goes_on_and_leaves_one_run_behind() {
         let (app, begun) = (app(), Instant::now());
         let running = app.running.lock().await;
-        let nudges = (0..9).map(|_| app.nudge(vec!["a".to_owned()]));
-        let nudged = futures::future::join_all(nudges).await;
-        assert_eq!(nudged, vec![pending(&["a"]); 9]);
+        let waiting = (0..9).map(|_| app.nudge(vec!["a".to_owned()]));
+        assert_eq!(futures::future::join_all(waiting).await, vec![pending(&["a"]); 9]);
         assert_eq!(begun.elapsed(), TIMEOUT);
         let next = app.next_run().clone().expect("the run that they wait for");
         drop(running);

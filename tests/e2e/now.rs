@@ -29,7 +29,7 @@ fn answer((response, invocation): (HttpResponse, Invocation)) -> (u16, Value) {
 }
 
 async fn call(host: &FunctionsHost, call: HttpCall) -> (u16, Value) {
-    answer(host.call("MdatpNow", "alerts/now", &call).await)
+    answer(Box::pin(host.call("MdatpNow", "alerts/now", &call)).await)
 }
 
 /// A nudge for these alerts, in the form of the Logic App's trigger or an array of them.
@@ -178,8 +178,8 @@ async fn a_bad_body_is_rejected_with_the_reason_and_nothing_of_a_request_is_logg
     for body in ["", "a-secret", r#"{"Data":"a-secret"}"#] {
         assert_eq!(answer(host.call_with("MdatpNow", body.into()).await).0, 400, "{body}");
     }
-    let long = format!(r#"{{"id":"a-secret{}"}}"#, "x".repeat(1 << 20));
-    let (status, reply) = call(&host, HttpCall::post(&long)).await;
+    let oversized = format!(r#"{{"id":"a-secret{}"}}"#, "x".repeat(1 << 20));
+    let (status, reply) = call(&host, HttpCall::post(&oversized)).await;
     assert_eq!((status, reply["error"].is_string()), (413, true));
     assert_eq!(stage.cloud.counts().requests, 0, "nothing was run");
 
