@@ -21,6 +21,7 @@ fn each_in(folder: &str, holds: fn(&[u8])) {
 #[test]
 fn invocation() {
     each_in("fuzz/seeds/invocation", properties::invocation::holds);
+    each_in("tests/fixtures/host", properties::invocation::holds);
 }
 
 #[test]

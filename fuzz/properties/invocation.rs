@@ -1,5 +1,5 @@
-//! Any process on this machine can post to the port: no body causes a panic, and every reply is one that the Functions
-//! host can read.
+//! Any process on this machine can post to the port: no body causes a panic, and every reply is one that the Functions host can
+//! read.
 
 use http::StatusCode;
 use mdatp_forward::testing::{
@@ -24,15 +24,19 @@ pub fn holds(input: &[u8]) {
     }
     match Nudge::parse(input) {
         Ok(Nudge { ids }) => {
-            assert!(ids.iter().all(|id| (1..=128).contains(&id.len()) && !id.contains(char::is_whitespace)));
+            let is_id = |id: &String| (1..=128).contains(&id.len()) && id.bytes().all(is_of_id);
+            assert!(ids.len() <= 100 && ids.iter().all(is_id), "{ids:?}");
         }
         Err(reason) => {
+            // However long the input: nothing of it is repeated.
+            assert!(reason.len() < 150, "{reason}");
             let reply = nudge::rejection(StatusCode::BAD_REQUEST, &reason);
             let body: Value = serde_json::from_str(&reply.body).expect("the reply is JSON");
-            assert_eq!(
-                (reply.status, &body["Outputs"]["res"]["statusCode"]),
-                (StatusCode::OK, &Value::from(400))
-            );
+            let response = &body["Outputs"]["res"];
+            assert_eq!((reply.status, &response["statusCode"]), (StatusCode::OK, &Value::from(400)));
+            let text = response["body"].as_str().expect("a string");
+            let body: Value = serde_json::from_str(text).expect("the response is JSON");
+            assert_eq!(body["error"], reason.as_str());
         }
     }
     let error = String::from_utf8_lossy(input).into_owned();
@@ -49,6 +53,10 @@ fn is_readable(reply: &Reply, member: &str, text: &str) {
     let body: Value = serde_json::from_str(&reply.body).expect("the reply is JSON");
     assert_eq!(body[member], text);
     is_phrase(reply);
+}
+
+fn is_of_id(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'.' | b'-')
 }
 
 /// A reason phrase is part of the status line, which is parsed.

@@ -136,3 +136,59 @@ impl App {
         self.next_run.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::{
+        clock::Clock,
+        config::{SettingProblem, SettingsError},
+        shutdown::ShutdownMode,
+    };
+
+    /// A program whose runs fail at once.
+    fn app() -> Arc<App> {
+        let problem = SettingProblem::with("MDATP_SINK", "is not set");
+        Arc::new(App::new(Err(SettingsError(vec![problem])), Clock::System))
+    }
+
+    fn pending(ids: &[&str]) -> Nudged {
+        let pending = ids.iter().map(|id| (*id).to_owned()).collect();
+        Nudged { delivered: Vec::new(), pending, is_done: false, reports: Vec::new() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_nudge_whose_run_fails_is_tried_once_more_ten_seconds_later() {
+        let (app, begun) = (app(), Instant::now());
+        assert_eq!(app.nudge(vec!["a".to_owned()]).await, pending(&["a"]));
+        assert_eq!(begun.elapsed(), RETRY_DELAY);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_nudge_is_answered_in_time_while_a_run_goes_on_and_leaves_one_run_behind() {
+        let (app, begun) = (app(), Instant::now());
+        let running = app.running.lock().await;
+        let waiting = (0..9).map(|_| app.nudge(vec!["a".to_owned()]));
+        assert_eq!(futures::future::join_all(waiting).await, vec![pending(&["a"]); 9]);
+        assert_eq!(begun.elapsed(), TIMEOUT);
+        let next = app.next_run().clone().expect("the run that they wait for");
+        drop(running);
+        assert!(!next.ended.await, "it fails");
+        assert!(app.next_run().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shutdown_ends_the_wait_for_the_second_run() {
+        let (app, begun) = (app(), Instant::now());
+        let stop = async {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            app.shutdown().request(ShutdownMode::Graceful);
+            app.ended(TIMEOUT).await;
+        };
+        let (nudged, ()) = tokio::join!(app.nudge(Vec::new()), stop);
+        assert_eq!(nudged, pending(&[]));
+        assert!(begun.elapsed() < Duration::from_secs(3));
+    }
+}

@@ -12,6 +12,7 @@ mod app;
 pub mod footprint;
 mod framing;
 mod http_call;
+mod http_response;
 mod invocation;
 mod job_host;
 mod log;
@@ -26,10 +27,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::time::OffsetDateTime;
+use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 pub use self::framing::Framing;
-pub use self::http_call::{HttpCall, HttpReply, KEY};
+pub use self::http_call::{HttpCall, KEY};
+pub use self::http_response::HttpResponse;
 pub use self::invocation::{Invocation, Outcome};
 pub use self::log::{Category, HostLog, Level};
 pub use self::payload::Payload;
@@ -37,6 +40,7 @@ pub use self::schedule::Schedule;
 pub use self::start::Start;
 
 use self::app::App;
+use self::http_call::HttpFunction;
 use self::job_host::JobHost;
 use self::payload::Tick;
 use self::worker::Worker;
@@ -110,13 +114,19 @@ impl FunctionsHost {
         self.job.invoke(function, payload.body(&tick), framing).await
     }
 
-    /// Calls the function `name`, which has an HTTP trigger with `route`. Returns what the caller gets, and what the host has
-    /// of the invocation.
-    pub async fn call(&self, name: &str, route: &str, call: &HttpCall) -> (HttpReply, Invocation) {
-        let (guid, now) = (guid(&mut self.job.random()), now());
-        let body = call.invocation(&format!("127.0.0.1:7071/api/{route}"), name, &guid, now);
-        let invocation = self.job.invoke(name, body, Framing::Chunked).await;
-        (HttpReply::of(&invocation), invocation)
+    /// Calls the function `name`, which has an HTTP trigger with `route`. Returns what the caller gets, and how the
+    /// invocation ended for the host.
+    pub async fn call(&self, name: &str, route: &str, call: &HttpCall) -> (HttpResponse, Invocation) {
+        let guid = guid(&mut self.job.random());
+        let address = format!("127.0.0.1:7071/api/{route}");
+        let function = HttpFunction { name, address: &address, params: "{}" };
+        self.call_with(name, call.invocation(function, &guid, now())).await
+    }
+
+    /// The same with this invocation, such as a recorded one.
+    pub async fn call_with(&self, name: &str, invocation: Bytes) -> (HttpResponse, Invocation) {
+        let invocation = self.job.invoke(name, invocation, Framing::Chunked).await;
+        (HttpResponse::of(&invocation), invocation)
     }
 
     /// Sends `GET path` to the handler, and returns the status.

@@ -5,6 +5,7 @@ use http::Request;
 
 use super::*;
 use crate::connection::{Connections, Outgoing};
+use crate::functions_host::HttpResponse;
 use crate::functions_host::test_handler::{reply, request};
 
 /// Serves one connection: each request gets the next of `replies`, byte for byte. Ends with what it read.
@@ -131,4 +132,27 @@ async fn one_connection_carries_both_framings() {
     assert!(seen[0].contains(&format!("Host: 127.0.0.1:{port}\r\n")), "{}", seen[0]);
     assert!(seen[0].ends_with("\r\n\r\n4\r\n{\"a\"\r\n3\r\n:1}\r\n0\r\n\r\n"), "{}", seen[0]);
     assert!(seen[1].ends_with("Content-Length: 2\r\n\r\n{}"), "{}", seen[1]);
+}
+
+#[tokio::test]
+async fn the_caller_of_an_http_trigger_gets_the_output_res_or_an_empty_500() {
+    let text = "text/plain; charset=utf-8";
+    for (line, body, expected) in [
+        (
+            "200 OK",
+            r#"{"Outputs":{"res":{"statusCode":202,"headers":{"Content-Type":"application/json"},"body":"{\"a\": 1}"}}}"#,
+            (202, "application/json", r#"{"a": 1}"#),
+        ),
+        ("200 OK", r#"{"outputs":{"res":{"STATUSCODE":"404","Body":"no"}}}"#, (404, text, "no")),
+        ("200 OK", r#"{"Outputs":{"res":{"body":{"a":1}}}}"#, (200, text, "{\n  \"a\": 1\n}")),
+        ("200 OK", r#"{"Outputs":{},"ReturnValue":{"res":{"body":"yes"}}}"#, (200, text, "yes")),
+        ("200 OK", r#"{"Outputs":{}}"#, (200, "application/json", "{}")),
+        ("200 OK", r#"{"Outputs":{"res":"text"}}"#, (500, "", "")),
+        ("200 OK", "[]", (500, "", "")),
+        ("400 Bad Request", r#"{"Outputs":{"res":{"body":"lost"}}}"#, (500, "", "")),
+    ] {
+        let HttpResponse { status, content_type, body: got } =
+            HttpResponse::of(&invoke(reply(line, "application/json", body)).await);
+        assert_eq!((status, &*content_type, &*got), expected, "{body}");
+    }
 }
