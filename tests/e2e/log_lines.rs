@@ -1,6 +1,8 @@
 //! Log lines in JSON form (`MDATP_LOG_FORMAT=json`): the name, type and value of each member, against what the
 //! simulated services counted.
 
+use std::collections::BTreeSet;
+
 use azure_core::time::parse_rfc3339;
 use serde_json::{Value, json};
 use simulator::{
@@ -221,6 +223,23 @@ async fn the_kind_of_an_error_has_a_name() {
         assert_eq!(line["errorKind"], kind, "{line}");
         assert!(line["error"].is_string(), "{line}");
     }
+}
+
+/// Each name that the code has for a kind of error is in the table of docs/operate.md, and no other.
+#[test]
+fn every_kind_of_error_is_documented() {
+    let code = include_str!("../../src/pipeline/error.rs");
+    let (_, body) = code.split_once("pub fn kind(&self)").expect("the function of the names");
+    let (body, _) = body.split_once("\n    }\n").expect("its end");
+    let names = body.split("=> \"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0));
+    // A run that finds another process at work is skipped, and does not fail.
+    let names: BTreeSet<_> = names.filter(|name| *name != "busyElsewhere").collect();
+    let document = include_str!("../../docs/operate.md");
+    let (_, table) = document.split_once("| `errorKind` | the run failed because |").expect("the table");
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let documented: BTreeSet<_> = rows.filter_map(|row| row.split('`').nth(1)).collect();
+    assert!(names.len() >= 15, "{names:?}");
+    assert_eq!(documented, names);
 }
 
 #[tokio::test]
