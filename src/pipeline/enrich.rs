@@ -116,7 +116,7 @@ impl<'a> Enricher<'a> {
     /// # Errors
     ///
     /// A rejection concerns its own alert. It is an error when so many are rejected and none is answered that the call
-    /// itself must be the cause.
+    /// itself must be the cause, or when the list is rejected too by then: a role can be lost during a run.
     async fn fetch_each(
         &self,
         group: Vec<(Alert, Ack)>,
@@ -158,7 +158,11 @@ impl<'a> Enricher<'a> {
                 warn!("none of {failures} alerts came by its id; MDATP_ALERT_FETCH=list makes no such calls");
                 Err(error)
             }
-            failure => Ok((candidates, failure)),
+            Some(error) => {
+                defender.probe(self.caller).await?;
+                Ok((candidates, Some(error)))
+            }
+            None => Ok((candidates, None)),
         }
     }
 }

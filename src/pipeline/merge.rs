@@ -118,9 +118,7 @@ impl<'a, 'r> MergeStage<'a, 'r> {
             Some(ListEnd { is_complete, pages }) => (is_complete, Some(pages)),
             None => (Ok(false), None),
         };
-        // What was created after Defender answered cannot have been listed, whatever this machine's clock says.
-        let to = self.answered.map_or(self.window.to, |answered| answered.min(self.window.to));
-        let reached = matches!(is_complete, Ok(true)).then_some(to);
+        let reached = matches!(is_complete, Ok(true)).then_some(self.listed_until());
         let batch = match self.packer.take() {
             Some(batch) => Some(self.prepare(batch).await),
             None => None,
@@ -129,8 +127,15 @@ impl<'a, 'r> MergeStage<'a, 'r> {
         let _ = work.send(Work::End(End { batch, reached, pages, is_complete })).await;
     }
 
+    /// The end of what this run can have listed: what appeared after Defender's first answer may be missing, whatever
+    /// this machine's clock says.
+    fn listed_until(&self) -> OffsetDateTime {
+        self.answered.map_or(self.window.to, |answered| answered.min(self.window.to))
+    }
+
     async fn merge_chunk(&mut self, chunk: Chunk, work: &Sender<Work<'a>>) -> Result<(), Closed> {
         self.note_time(chunk.answered);
+        let listed_until = self.listed_until();
         self.live.update(|report| {
             report.alerts_read += chunk.read;
             report.alerts_already_sent += chunk.known;
@@ -144,7 +149,11 @@ impl<'a, 'r> MergeStage<'a, 'r> {
                 yield_now().await;
             }
             match element {
-                Element::Alert(enriched) => self.merge_alert(&enriched, work).await?,
+                Element::Alert(mut enriched) => {
+                    let reached = &mut enriched.ack.watermark_after;
+                    *reached = reached.map(|reached| reached.min(listed_until));
+                    self.merge_alert(&enriched, work).await?;
+                }
                 Element::Invalid(invalid) => send(work, Work::SetAside(Whole::from(invalid))).await?,
             }
         }

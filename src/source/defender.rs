@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use azure_core::time::to_rfc3339;
+use azure_core::time::{Duration, to_rfc3339};
 use bytestring::ByteString;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::Error;
@@ -69,6 +69,13 @@ impl Defender {
         let read = |response: &Response| Page::parse(&response.body, response.date());
         let target = Target { retries, ..self.target(LIST, DefenderApi::AlertList) };
         caller.call(target, |_| Request::get(url.clone()), read).await
+    }
+
+    /// Requests the list of the last second, to find out whether the API can be read.
+    pub async fn probe(&self, caller: &Caller) -> Result<(), CallError> {
+        let to = caller.now();
+        let window = Window { from: to - Duration::seconds(1), to };
+        self.list(Query { window, skip: 0, top: 1 }, RetryPolicy::Full, caller).await.map(drop)
     }
 
     /// Gets one alert with its evidence; `None` if the service no longer has it.

@@ -47,8 +47,10 @@ pub struct Machines {
     failed: HashSet<String>,
     bulk: BulkLookup,
     /// True once any request for machines has succeeded in this run: then the settings are right, and a rejection
-    /// concerns the one machine of the request.
+    /// probably concerns the one machine of the request.
     has_succeeded: bool,
+    /// A machine whose own request was answered in this run, whether or not it exists.
+    answered: Option<String>,
     /// True once a page of the fleet has contained too few of the machines that are needed.
     is_fleet_large: bool,
 }
@@ -104,6 +106,7 @@ impl Machines {
             failed: HashSet::new(),
             bulk: BulkLookup::Works,
             has_succeeded: false,
+            answered: None,
             is_fleet_large: false,
         }
     }
@@ -113,6 +116,7 @@ impl Machines {
         self.missing.clear();
         self.failed.clear();
         self.has_succeeded = false;
+        self.answered = None;
         if self.bulk == BulkLookup::Failed {
             self.bulk = BulkLookup::Works;
         }
@@ -162,29 +166,34 @@ impl Machines {
         let mut look_ups = stream::iter(look_ups).buffer_unordered(CALLS_AT_ONCE);
         // Those that may concern the service rather than one machine.
         let mut failures = 0;
-        let mut probe = None;
+        let (mut probe, mut has_rejections) = (None, false);
         while failures < MAX_FAILURES
             && let Some((id, result)) = look_ups.next().await
         {
             match result {
-                Ok(Some(machine)) => {
+                Ok(machine) => {
                     self.has_succeeded = true;
-                    looked_up.found += 1;
-                    self.insert(id.to_owned(), machine, caller.now());
-                }
-                Ok(None) => {
-                    self.has_succeeded = true;
-                    looked_up.missing += 1;
-                    self.missing.insert(id.to_owned());
+                    self.answered.get_or_insert_with(|| id.to_owned());
+                    match machine {
+                        Some(machine) => {
+                            looked_up.found += 1;
+                            self.insert(id.to_owned(), machine, caller.now());
+                        }
+                        None => {
+                            looked_up.missing += 1;
+                            self.missing.insert(id.to_owned());
+                        }
+                    }
                 }
                 Err(error) if error.is_of_one_call() => {
                     self.failed.insert(id.to_owned());
                     let is_rejection = error.is_rejection();
                     looked_up.failure = Some(error);
-                    // Whether this machine or the API is rejected is found out by a request that names no machine.
+                    has_rejections |= is_rejection;
+                    // Whether this machine or the API is rejected is found out at once, while nothing has succeeded.
                     if is_rejection && !self.has_succeeded && probe.is_none() {
-                        let result = probe.insert(defender.any_machine(caller).await);
-                        self.has_succeeded = result.is_ok();
+                        has_rejections = false;
+                        probe = Some(self.probe(defender, caller).await);
                     }
                     // A rejection of one machine does not predict the next.
                     failures += usize::from(!(is_rejection && self.has_succeeded));
@@ -193,10 +202,30 @@ impl Machines {
             }
         }
         match probe {
-            Some(Err(error)) if error.is_rejection() && !self.has_succeeded => Err(error),
-            Some(Err(error)) if !error.is_of_one_call() => Err(error),
-            _ => Ok(looked_up),
+            Some(Err(error)) if !error.is_of_one_call() || !self.has_succeeded => return Err(error),
+            // A role can be lost during a run: what succeeded before a rejection says nothing about it.
+            _ if has_rejections => self.probe(defender, caller).await?,
+            _ => {}
         }
+        Ok(looked_up)
+    }
+
+    /// Repeats a request that was answered in this run, or makes one that names no machine.
+    ///
+    /// # Errors
+    ///
+    /// That too is rejected: then the API is, and no single machine. Or the run cannot go on.
+    async fn probe(&mut self, defender: &Defender, caller: &Caller) -> Result<(), CallError> {
+        let result = match &self.answered {
+            Some(id) => defender.machine(id, caller).await.map(drop),
+            None => defender.any_machine(caller).await.map(drop),
+        };
+        match result {
+            Ok(()) => self.has_succeeded = true,
+            Err(error) if error.is_rejection() || !error.is_of_one_call() => return Err(error),
+            Err(error) => debug!("whether machines can be read is unknown: {}", chain(&error)),
+        }
+        Ok(())
     }
 
     /// Lists the fleet, page by page, as long as a page contains more of the wanted machines than a bulk look-up would

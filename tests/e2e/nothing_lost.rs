@@ -348,3 +348,29 @@ async fn of_a_page_full_of_monsters_every_one_is_sent_or_kept_and_the_good_ones_
         assert_eq!((&again["alertsSent"], &again["alertsSetAside"]), (&json!(0), &json!(0)), "{again}");
     }
 }
+
+#[tokio::test]
+async fn an_alert_of_a_time_to_come_does_not_move_the_watermark_past_what_can_have_been_listed() {
+    let mut stage = Stage::new(Sink::LogsIngestion).await;
+    stage.set("MDATP_LOOKBACK", "60s");
+    // This machine's clock is ahead of Defender's, so the window reaches into Defender's future.
+    stage.cloud.set_clocks_ahead(Duration::minutes(-14));
+    let answered = now() - Duration::minutes(14);
+    // Enough for the order of the list to be trusted.
+    for number in 0..20 {
+        let created = to_rfc3339(&(answered - Duration::minutes(5) + Duration::seconds(number)));
+        stage.cloud.add_alert(&alert(&format!("a{number}"), None, &created));
+    }
+    stage.cloud.add_alert(&alert("ahead", None, &to_rfc3339(&(answered + Duration::minutes(10)))));
+    // The run ends after its first page, which is delivered.
+    let second = Fault::status(403).on(Service::Defender).matching("/api/alerts").after(1);
+    stage.cloud.fault(second.always());
+    fail(&stage.host().await.fire(Payload::regular()).await);
+    assert_eq!(stage.sent_ids().len(), 21);
+    stage.cloud.clear_faults();
+
+    let late = answered - Duration::seconds(30);
+    stage.cloud.add_alert(&alert("late", None, &to_rfc3339(&late)));
+    stage.tick().await;
+    stage.assert_all_sent_once();
+}

@@ -311,3 +311,25 @@ async fn what_a_setting_or_a_gateway_is_at_fault_for_sets_no_alert_aside() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_role_that_is_lost_during_a_run_fails_it_and_no_alert_goes_without_its_machine_or_evidence() {
+    // The first machine is answered, or the list and the first alert are, and then everything is rejected.
+    for (fetch, api, after) in [("list", "/api/machines", 1), ("by-id", "/api/alerts", 2)] {
+        let mut stage = stage(9).await;
+        stage.set("MDATP_ALERT_FETCH", fetch);
+        stage.set("MDATP_PAGE_SIZE", if fetch == "list" { "1" } else { "50" });
+        stage.set("MDATP_ENRICH_PATIENCE", "0s");
+        let fault = Fault::status(403).on(Service::Defender).matching(api).after(after).always();
+        stage.cloud.fault(fault);
+        let error = fail(&stage.host().await.fire(Payload::regular()).await);
+        assert!(error.contains("Machine.Read.All"), "the roles are the fix: {error}");
+        assert_eq!(stage.sent_ids().len(), usize::from(fetch == "list"), "the first page was whole");
+        stage.cloud.clear_faults();
+        stage.tick().await;
+        stage.assert_all_sent_once();
+        let records = stage.cloud.records();
+        assert!(records.iter().all(|record| record["osBuild"].is_number()), "{fetch}: {records:?}");
+        assert_eq!(records.len(), 10);
+    }
+}

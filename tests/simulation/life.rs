@@ -108,7 +108,8 @@ async fn settle(stage: &Stage) -> Result<(), String> {
         let (report, result) = outcome.expect("nobody kills it");
         // Where Defender does not skip, nobody can say for certain that the list is complete.
         let is_complete = report.complete || stage.lock().setup.quirk == Some(Quirk::IgnoreSkip);
-        if result.is_ok() && is_complete && report.alerts_sent == 0 {
+        // A run that another process's lease made it skip has looked at nothing.
+        if result.is_ok() && report.skipped.is_none() && is_complete && report.alerts_sent == 0 {
             return Ok(());
         }
     }

@@ -13,6 +13,7 @@ use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use serde_json::Value;
 
 use crate::{
+    alert::State,
     ledger::{Ledger, Post, find},
     scene::{Scene, Stage},
 };
@@ -77,7 +78,8 @@ pub fn at_the_end(scene: &Scene, aside: &BTreeSet<Key>) -> Result<(), String> {
     for (number, alert) in world.alerts.iter().enumerate() {
         let last = (number, alert.states.len() - 1);
         if is_wanted(last) && !is_done(scene, &done, last) {
-            return Err(format!("{} is lost", alert.id));
+            let State { updated, visible, .. } = &alert.states[last.1];
+            return Err(format!("{} of {updated}, listed since {visible}, is lost", alert.id));
         }
     }
     if let Some(key) = done.iter().find(|key| !is_wanted(**key)) {
