@@ -10,6 +10,7 @@ mod problem;
 mod reader;
 pub mod reference;
 pub mod settings;
+mod shared;
 mod sink;
 mod state;
 pub mod storage;
@@ -24,6 +25,7 @@ use partial::PartialConfig;
 pub use problem::{SettingProblem, SettingsError};
 use reader::SettingsReader;
 use settings::Settings;
+pub use shared::SharedConfig;
 pub use sink::{SinkConfig, log_name};
 pub use state::StateConfig;
 pub use time::Start;
@@ -49,6 +51,8 @@ pub struct Config {
     pub api_scope: String,
     /// `MDATP_SINK` and the settings of the chosen sink.
     pub sink: SinkConfig,
+    /// `MDATP_SINK_IDENTITY` (default `app`): whose token the Logs Ingestion API gets.
+    pub sink_identity: Owner,
     /// `MDATP_RECORD_SHAPE` (default `native` for the Logs Ingestion API, else `union`).
     pub shape: Shape,
     /// `MDATP_ALERT_FETCH` (default `list`).
@@ -93,8 +97,18 @@ impl Config {
     pub fn parse(settings: &Settings) -> Result<Self, SettingsError> {
         let mut reader = SettingsReader::new(settings);
 
-        let PartialConfig { cloud: _, identity, source, authority, api_url, api_scope, sink, shape, state } =
-            PartialConfig::read_with(&mut reader);
+        let PartialConfig {
+            cloud: _,
+            identity,
+            source,
+            authority,
+            api_url,
+            api_scope,
+            sink,
+            sink_identity,
+            shape,
+            state,
+        } = PartialConfig::read_with(&mut reader);
         let fetch = reader.one_of(
             "MDATP_ALERT_FETCH",
             "list",
@@ -134,6 +148,7 @@ impl Config {
                 api_url: api_url?,
                 api_scope,
                 sink: sink?,
+                sink_identity: sink_identity?,
                 shape: shape?,
                 fetch: fetch?,
                 mode: mode?,

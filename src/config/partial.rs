@@ -1,7 +1,7 @@
 //! The settings of each part of the program by itself: a problem with one part leaves the others readable. Pure.
 
 use super::{
-    Endpoint, Identity, Settings, SettingsReader, Shape, SinkConfig, SourceIdentity, StateConfig,
+    Endpoint, Identity, Owner, Settings, SettingsReader, Shape, SinkConfig, SourceIdentity, StateConfig,
     cloud::Cloud,
 };
 
@@ -22,6 +22,8 @@ pub struct PartialConfig {
     pub api_scope: String,
     /// `MDATP_SINK` and the settings of the chosen sink.
     pub sink: Option<SinkConfig>,
+    /// `MDATP_SINK_IDENTITY`
+    pub sink_identity: Option<Owner>,
     /// `MDATP_RECORD_SHAPE`
     pub shape: Option<Shape>,
     /// `MDATP_STATE`
@@ -42,7 +44,7 @@ impl PartialConfig {
 
     /// Reads the parts and leaves the problems with `reader`.
     pub(super) fn read_with(reader: &mut SettingsReader<'_>) -> Self {
-        let known = reader.one_of("MDATP_CLOUD", "public", &Cloud::ALL.map(|cloud| (cloud.name, cloud)));
+        let known = reader.cloud();
         let cloud = known.unwrap_or(Cloud::ALL[0]);
         let identity = reader.identity();
         let authority = reader.endpoint("AZURE_AUTHORITY_HOST", cloud.authority);
@@ -50,9 +52,22 @@ impl PartialConfig {
         let api_url = reader.endpoint("MDATP_API_URL", cloud.api_url);
         let api_scope = reader.text("MDATP_API_SCOPE", cloud.api_scope);
         let sink = reader.sink(&cloud);
+        let sink_identity =
+            reader.one_of("MDATP_SINK_IDENTITY", "app", &[("app", Owner::App), ("source", Owner::Source)]);
         let shape = reader.shape(sink.as_ref());
         let state = reader.state(&cloud);
-        Self { cloud: known, identity, source, authority, api_url, api_scope, sink, shape, state }
+        Self {
+            cloud: known,
+            identity,
+            source,
+            authority,
+            api_url,
+            api_scope,
+            sink,
+            sink_identity,
+            shape,
+            state,
+        }
     }
 }
 

@@ -30,6 +30,7 @@ use crate::{
     config::{Config, Identity, Owner, endpoint::Endpoint},
     http::Http,
 };
+pub use assertion::Assertions;
 use assertion::ManagedIdentityToken;
 use issuer::Issuer;
 use sign_in::{Assertion, SignIn};
@@ -60,14 +61,31 @@ pub struct Credentials {
 impl Credentials {
     /// Makes the credentials that `config` names. No token is requested yet.
     pub fn new(config: &Config, http: &Http, clock: Clock) -> Self {
-        let credential = |identity: &Identity, owner| {
-            let authority = config.authority.clone();
-            Arc::new(Credential::new(identity.clone(), owner, authority, http.clone(), clock))
-        };
-        let app = credential(&config.identity, Owner::App);
+        let app = Credential::new(
+            config.identity.clone(),
+            Owner::App,
+            config.authority.clone(),
+            http.clone(),
+            clock,
+        );
+        Self::with_app(Arc::new(app), &Arc::default(), config, http, clock)
+    }
+
+    /// Does the same with a given credential of the app's own identity, and with shared `assertions`.
+    pub fn with_app(
+        app: Arc<Credential>,
+        assertions: &Arc<Assertions>,
+        config: &Config,
+        http: &Http,
+        clock: Clock,
+    ) -> Self {
         let source = match config.source.or(&config.identity) {
             (_, Owner::App) => app.clone(),
-            (identity, owner) => credential(identity, owner),
+            (identity, owner) => {
+                let authority = config.authority.clone();
+                let source = Credential::new(identity.clone(), owner, authority, http.clone(), clock);
+                Arc::new(source.sharing(assertions.clone()))
+            }
         };
         Self { app, source }
     }
@@ -89,7 +107,14 @@ pub struct Credential {
 #[derive(Debug)]
 enum Source {
     /// Built from settings, and built again when a token is rejected.
-    Settings { identity: Identity, owner: Owner, authority: Endpoint, http: Http, clock: Clock },
+    Settings {
+        identity: Identity,
+        owner: Owner,
+        authority: Endpoint,
+        http: Http,
+        clock: Clock,
+        assertions: Arc<Assertions>,
+    },
     /// Given by the caller, who renews its tokens.
     Given(Arc<dyn TokenCredential>),
 }
@@ -97,16 +122,39 @@ enum Source {
 #[derive(Debug, Default)]
 struct Current {
     generation: u64,
-    credential: Option<Arc<dyn TokenCredential>>,
+    credential: Option<Built>,
+}
+
+/// A credential of the library.
+#[derive(Debug)]
+struct Built {
+    credential: Arc<dyn TokenCredential>,
+    /// The managed identity whose token is its assertion.
+    assertion: Option<Arc<dyn TokenCredential>>,
+}
+
+impl From<Arc<dyn TokenCredential>> for Built {
+    fn from(credential: Arc<dyn TokenCredential>) -> Self {
+        Self { credential, assertion: None }
+    }
 }
 
 impl Credential {
     /// Makes a credential for `identity` of `owner`. No token is requested yet.
     pub fn new(identity: Identity, owner: Owner, authority: Endpoint, http: Http, clock: Clock) -> Self {
+        let assertions = Arc::default();
         Self {
-            source: Source::Settings { identity, owner, authority, http, clock },
+            source: Source::Settings { identity, owner, authority, http, clock, assertions },
             current: Mutex::default(),
         }
+    }
+
+    /// Takes assertions from `shared`, as other credentials do.
+    pub fn sharing(mut self, shared: Arc<Assertions>) -> Self {
+        if let Source::Settings { assertions, .. } = &mut self.source {
+            *assertions = shared;
+        }
+        self
     }
 
     /// Wraps a credential that the caller has made.
@@ -153,9 +201,13 @@ impl Credential {
     /// again; calls that fail at the same time do that once.
     fn forget(&self, generation: u64) {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if current.generation == generation {
-            current.generation += 1;
-            current.credential = None;
+        if current.generation != generation {
+            return;
+        }
+        current.generation += 1;
+        let forgotten = current.credential.take().and_then(|built| built.assertion);
+        if let (Source::Settings { assertions, .. }, Some(assertion)) = (&self.source, forgotten) {
+            assertions.forget(&assertion);
         }
     }
 
@@ -177,17 +229,17 @@ impl Credential {
     fn current(&self) -> azure_core::Result<(Arc<dyn TokenCredential>, u64)> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let credential = match &current.credential {
-            Some(credential) => credential.clone(),
-            None => current.credential.insert(self.build()?).clone(),
+            Some(built) => built.credential.clone(),
+            None => current.credential.insert(self.build()?).credential.clone(),
         };
         Ok((credential, current.generation))
     }
 
-    fn build(&self) -> azure_core::Result<Arc<dyn TokenCredential>> {
-        let (identity, owner, authority, http, clock) = match &self.source {
-            Source::Given(credential) => return Ok(credential.clone()),
-            Source::Settings { identity, owner, authority, http, clock } => {
-                (identity, owner, authority, http, *clock)
+    fn build(&self) -> azure_core::Result<Built> {
+        let (identity, owner, authority, http, clock, assertions) = match &self.source {
+            Source::Given(credential) => return Ok(credential.clone().into()),
+            Source::Settings { identity, owner, authority, http, clock, assertions } => {
+                (identity, owner, authority, http, *clock, assertions)
             }
         };
         let client_options = |issuer| client_options(authority, Transport::new(issuer, http, clock));
@@ -198,7 +250,7 @@ impl Credential {
                 client_options: client_options(Issuer::ManagedIdentity { setting }),
             }))
         };
-        Ok(match identity {
+        let credential: Arc<dyn TokenCredential> = match identity {
             Identity::ClientSecret { tenant, client, secret } => ClientSecretCredential::new(
                 tenant,
                 client.clone(),
@@ -216,19 +268,22 @@ impl Credential {
                 }))?
             }
             Identity::TrustsManagedIdentity { tenant, client, managed, audience } => {
-                ClientAssertionCredential::new(
+                let assertion = assertions.of(managed, || Ok(managed_identity(managed)?))?;
+                let credential = ClientAssertionCredential::new(
                     tenant.clone(),
                     client.clone(),
-                    ManagedIdentityToken::new(managed_identity(managed)?, audience),
+                    ManagedIdentityToken::new(assertion.clone(), audience),
                     Some(ClientAssertionCredentialOptions { client_options: client_options(Issuer::Entra) }),
-                )?
+                )?;
+                return Ok(Built { credential, assertion: Some(assertion) });
             }
             Identity::ManagedIdentity { client } => managed_identity(client)?,
             Identity::AzureCli { tenant } => AzureCliCredential::new(Some(AzureCliCredentialOptions {
                 tenant_id: tenant.clone(),
                 ..Default::default()
             }))?,
-        })
+        };
+        Ok(credential.into())
     }
 }
 

@@ -127,6 +127,16 @@ impl Machines {
         }
     }
 
+    /// Returns the memory of the cached machines, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Removes all machines.
+    pub fn clear(&mut self) {
+        *self = Self { bulk: self.bulk, ..Self::new(self.ttl) };
+    }
+
     /// Returns the machine with this id, which must have been looked up.
     pub fn get(&self, id: &str) -> MachineLookup {
         match self.cached.get(id) {

@@ -70,6 +70,7 @@ fn every_setting_the_code_reads_is_in_the_documents_and_the_other_way_round() {
         "src/config.rs",
         "src/config/identity.rs",
         "src/config/partial.rs",
+        "src/config/reader.rs",
         "src/config/sink.rs",
         "src/config/state.rs",
         "src/telemetry.rs",
