@@ -43,6 +43,7 @@ mod odata;
 mod post;
 mod printed_rule;
 mod process;
+pub mod queue;
 mod quirk;
 mod rate_limit;
 mod reaction;
