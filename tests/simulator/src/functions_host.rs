@@ -28,7 +28,8 @@ mod timer;
 mod verdict;
 mod worker;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use azure_core::time::OffsetDateTime;
@@ -62,7 +63,15 @@ pub struct FunctionsHost {
     job: Arc<JobHost>,
     supervisor: JoinHandle<()>,
     listeners: JoinSet<()>,
-    triggered: Arc<Mutex<Vec<Invocation>>>,
+    triggered: Arc<Mutex<Triggered>>,
+}
+
+/// What queue triggers have come to.
+#[derive(Debug, Default)]
+struct Triggered {
+    /// The ids of the messages that the handler has not yet answered.
+    under_way: BTreeSet<String>,
+    ended: Vec<Invocation>,
 }
 
 impl FunctionsHost {
@@ -97,10 +106,13 @@ impl FunctionsHost {
                 let guid = guid(&mut job.random());
                 let body = received.invocation(&name, &binding.name, binding.is_binary, &guid, now());
                 let (job, triggered, name) = (Arc::clone(&job), Arc::clone(&triggered), name.clone());
+                lock(&triggered).under_way.insert(received.message.id.clone());
                 async move {
                     let invocation = job.invoke(&name, body, Framing::Chunked).await;
                     let succeeded = invocation.succeeded();
-                    triggered.lock().unwrap_or_else(PoisonError::into_inner).push(invocation);
+                    let mut triggered = lock(&triggered);
+                    triggered.under_way.remove(&received.message.id);
+                    triggered.ended.push(invocation);
                     succeeded
                 }
             };
@@ -111,7 +123,12 @@ impl FunctionsHost {
 
     /// The invocations by queue triggers that have ended since the last time.
     pub fn take_triggered(&self) -> Vec<Invocation> {
-        std::mem::take(&mut *self.triggered.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut lock(&self.triggered).ended)
+    }
+
+    /// The ids of the messages whose invocations have not ended.
+    pub fn under_way(&self) -> BTreeSet<String> {
+        lock(&self.triggered).under_way.clone()
     }
 
     /// Dies as a host whose machine goes: nothing is listened for and no invocation is waited for any more, messages stay
@@ -260,6 +277,10 @@ impl FunctionsHost {
     pub fn cpu_time(&self) -> Option<Duration> {
         footprint::cpu_time(self.pid())
     }
+}
+
+fn lock(triggered: &Mutex<Triggered>) -> MutexGuard<'_, Triggered> {
+    triggered.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for FunctionsHost {

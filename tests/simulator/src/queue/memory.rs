@@ -56,11 +56,15 @@ impl MemoryQueues {
         self.lock().operations.clone()
     }
 
-    /// The texts of a queue's messages, hidden ones too.
-    pub fn texts(&self, queue: &str) -> Vec<String> {
+    /// A queue's messages, hidden ones too.
+    pub fn messages(&self, queue: &str) -> Vec<Message> {
         let account = self.lock();
-        let messages = account.queues.get(queue).into_iter().flat_map(|queue| queue.messages.values());
-        messages.map(|message| message.text.clone()).collect()
+        account.queues.get(queue).into_iter().flat_map(|queue| queue.messages.values().cloned()).collect()
+    }
+
+    /// Their texts.
+    pub fn texts(&self, queue: &str) -> Vec<String> {
+        self.messages(queue).into_iter().map(|message| message.text).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Account> {
