@@ -32,11 +32,16 @@ struct Provider {
 impl Provider {
     /// The first customer has ten alerts, the second twenty, and so on.
     async fn new(customers: usize) -> Self {
+        Self::with(customers, |number| 10 * number).await
+    }
+
+    /// Each customer, numbered from one, has so many alerts.
+    async fn with(customers: usize, alerts: fn(usize) -> usize) -> Self {
         let fleet = Fleet::new(7, customers);
         let until = now() - Duration::minutes(1);
         for (customer, number) in fleet.customers().iter().zip(1..) {
-            let since = until - Duration::minutes(50);
-            fleet.cloud(&customer.id).generate(&Volume { alerts: 10 * number, machines: 3, since, until });
+            let (alerts, since) = (alerts(number), until - Duration::minutes(50));
+            fleet.cloud(&customer.id).generate(&Volume { alerts, machines: 3, since, until });
         }
         let served = fleet.serve(Ports::Free).await.expect("the clouds listen");
         let folder = tempfile::tempdir().expect("a folder");
@@ -445,26 +450,43 @@ async fn all_tenants_share_one_assertion_and_each_has_tokens_of_its_own() {
 
 /// Sixteen runs may hold alerts in memory: the others wait with their first page, and all are delivered.
 #[tokio::test]
-async fn of_many_runs_at_once_with_news_each_delivers_all_and_pages_are_small() {
-    let provider = Provider::new(40).await;
+async fn of_many_runs_at_once_with_news_sixteen_go_on_at_a_time() {
+    const TAKES: Duration = Duration::seconds(4);
+    let provider = Provider::with(24, |_| 1).await;
+    for place in 0..24 {
+        provider.cloud(place).fault(Fault::slow(TAKES).on(Service::LogsIngestion));
+    }
+    let host = provider.host().await;
+    let runs = join_all((0..24).map(|place| provider.run(&host, place))).await;
+    assert!(runs.iter().all(|run| succeed(run)["complete"] == true));
+    assert_eq!(provider.sent(), [1; 24]);
+    let post = |place| {
+        let requests = provider.cloud(place).requests();
+        requests.iter().find(|seen| seen.service == Service::LogsIngestion).expect("a post").at
+    };
+    let mut times: Vec<_> = (0..24).map(post).collect();
+    times.sort();
+    for (first, seventeenth) in times.iter().zip(&times[16..]) {
+        assert!(*seventeenth - *first >= TAKES, "{times:?}");
+    }
+}
+
+#[tokio::test]
+async fn pages_are_smaller_than_those_of_one_tenant_unless_a_setting_says_otherwise() {
+    let mut provider = Provider::new(1).await;
     let until = now() - Duration::minutes(1);
     let volume = Volume { alerts: 600, machines: 3, since: until - Duration::minutes(50), until };
     provider.cloud(0).generate(&volume);
-    for place in 0..40 {
-        provider.cloud(place).fault(Fault::slow(Duration::milliseconds(300)).on(Service::LogsIngestion));
-    }
-    let host = provider.host().await;
-    let runs = join_all((0..40).map(|place| provider.run(&host, place))).await;
-    assert!(runs.iter().all(|run| succeed(run)["complete"] == true));
-    let expected: Vec<u64> = (0..40).map(|place| if place == 0 { 610 } else { 10 * (place + 1) }).collect();
-    assert_eq!(provider.sent(), expected);
-    let requests = provider.cloud(0).requests();
-    let lists: Vec<_> =
-        requests.iter().filter(|seen| seen.path_and_query.starts_with("/api/alerts?")).collect();
-    assert!(
-        lists.len() >= 3 && lists.iter().all(|seen| seen.path_and_query.contains("$top=253")),
-        "{lists:?}"
-    );
+    let tops = |provider: &Provider| {
+        let requests = provider.cloud(0).requests();
+        let lists = requests.iter().filter(|seen| seen.path_and_query.starts_with("/api/alerts?"));
+        lists.map(|seen| seen.path_and_query.contains("$top=252")).collect::<Vec<_>>()
+    };
+    assert_eq!(succeed(&provider.run(&provider.host().await, 0).await)["alertsSent"], 610);
+    assert_eq!(tops(&provider), [true; 3]);
+    provider.set("MDATP_PAGE_SIZE", "1000");
+    assert_eq!(succeed(&provider.run(&provider.host().await, 0).await)["alertsSent"], 0);
+    assert!(tops(&provider).len() > 3 && tops(&provider)[3..].iter().all(|is_small| !is_small));
 }
 
 #[tokio::test]
