@@ -5,7 +5,12 @@ use std::{fs, sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
-use simulator::{Fault, Service, azurite::AzuriteQueues, functions_host::FunctionsHost, queue::Queues};
+use simulator::{
+    Fault, Service,
+    azurite::AzuriteQueues,
+    functions_host::{FunctionsHost, Invocation},
+    queue::Queues,
+};
 use tokio::time::sleep;
 
 use crate::provider::{POISON, Provider, QUEUE, generate, ids};
@@ -74,7 +79,7 @@ async fn a_tick_puts_a_message_for_each_enabled_tenant_and_each_is_one_run() {
     assert_eq!(ids(provider.fleet.cloud(&first.id)).len(), 12);
     let runs = worker.take_triggered();
     assert_eq!(runs.len(), 3);
-    assert!(runs.iter().all(|run| run.succeeded()), "{runs:#?}");
+    assert!(runs.iter().all(Invocation::succeeded), "{runs:#?}");
 }
 
 #[tokio::test]
@@ -159,7 +164,7 @@ async fn doubled_messages_send_nothing_twice() {
     sleep(Duration::from_millis(100)).await;
     provider.assert_all_sent_once(customer);
     let runs: Vec<_> = workers.iter().flat_map(FunctionsHost::take_triggered).collect();
-    assert!(runs.iter().all(|run| run.succeeded()), "{runs:#?}");
+    assert!(runs.iter().all(Invocation::succeeded), "{runs:#?}");
     let sent: u64 = runs.iter().filter_map(|run| run.report["alertsSent"].as_u64()).sum();
     assert_eq!((runs.len(), sent), (8, 40));
 }
