@@ -93,6 +93,11 @@ impl Provider {
         fs::write(self.state.path().join("tenants.json"), list.to_string()).expect("written");
     }
 
+    /// The cloud of the first customer.
+    pub fn first(&self) -> &Cloud {
+        self.fleet.cloud(&self.fleet.customers()[0].id)
+    }
+
     /// Gives each customer alerts of the last 50 minutes, inside the look-back.
     pub fn generate(&self, alerts: usize, machines: usize) {
         for customer in self.fleet.customers() {
