@@ -46,4 +46,5 @@ mod status_page;
 mod tenants;
 mod tenants_fleet;
 mod tenants_queue;
+mod tenants_sign_in;
 mod transport;
