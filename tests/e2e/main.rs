@@ -43,4 +43,5 @@ mod stage;
 mod state_command;
 mod status_page;
 mod tenants;
+mod tenants_commands;
 mod transport;
