@@ -16,6 +16,9 @@ use crate::{
 /// The setting that takes the place of the managed identity's token where there is none.
 const SECRET: &str = "MDATP_CLIENT_SECRET";
 
+/// The setting of the app registration that tenants share.
+const CLIENT: &str = "MDATP_CLIENT_ID";
+
 /// The settings that say where an app registration's assertion comes from.
 const ASSERTIONS: [&str; 2] = ["IDENTITY_ENDPOINT", "AZURE_FEDERATED_TOKEN_FILE"];
 
@@ -86,14 +89,15 @@ impl<'a> Home<'a> {
         }
     }
 
-    /// Returns the settings of an entry as the app has them, with placeholders for what only the app can have.
+    /// Returns the settings of an entry as the app has them, with placeholders for what a shell need not have.
     pub fn settings_in_the_app(&self, entry: &TenantEntry) -> Result<Settings, Failure> {
-        const PLACEHOLDER: &str = "placeholder";
-        let placeholders = match &entry.credential {
-            TenantCredential::Secret(setting) => (setting.clone(), PLACEHOLDER.to_owned()),
-            TenantCredential::Federated => (ASSERTIONS[0].to_owned(), PLACEHOLDER.to_owned()),
+        let proof = match &entry.credential {
+            TenantCredential::Secret(setting) => setting,
+            TenantCredential::Federated => ASSERTIONS[0],
         };
-        Ok(entry.settings(&self.settings.clone().over([placeholders].into()))?)
+        let missing = [proof, CLIENT].into_iter().filter(|name| !self.settings.is_set(name));
+        let placeholders = missing.map(|name| (name.to_owned(), "placeholder".to_owned())).collect();
+        Ok(entry.settings(&self.settings.clone().over(placeholders))?)
     }
 }
 

@@ -250,6 +250,11 @@ async fn a_federated_tenant_is_read_from_a_shell_with_a_secret_of_the_app_regist
     succeeds(&stage, &["tenants", "add", TENANT_ID, "--name", "Contoso", "--replace"]).await;
     succeeds(&stage, &run).await;
     assert_eq!(stage.sent_ids().len(), 20);
+
+    // Where a run has succeeded, nothing is left to check, whoever asks.
+    stage.unset("MDATP_CLIENT_SECRET");
+    let checked = succeeds(&stage, &["tenants", "check", TENANT_ID]).await;
+    assert!(checked.contains("last-run") && !checked.contains("not checked"), "{checked}");
 }
 
 #[tokio::test]

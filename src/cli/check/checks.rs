@@ -97,7 +97,8 @@ pub async fn check(
 
 /// Returns false if it is certain that neither sink nor state need a token of the app's own identity.
 fn needs_own_identity(parts: &PartialConfig) -> bool {
-    let by_sink = !matches!(parts.sink, Some(SinkConfig::DataCollector { .. }));
+    let by_sink = !matches!(parts.sink, Some(SinkConfig::DataCollector { .. }))
+        && parts.sink_identity != Some(Owner::Source);
     by_sink || parts.state.as_ref().is_none_or(uses_own_identity)
 }
 

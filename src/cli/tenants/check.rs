@@ -82,7 +82,7 @@ pub(super) async fn check(args: &CheckArgs, home: &Home<'_>) -> Result<ExitCode,
 }
 
 async fn findings(entry: &TenantEntry, home: &Home<'_>, is_whole: bool) -> Result<Findings, Failure> {
-    let mut findings = Vec::new();
+    let (mut findings, last) = (Vec::new(), last_run(entry, home).await?);
     match is_whole && home.can_sign_in(entry) {
         true => {
             let (settings, mut report) = (home.settings_of(entry)?, |finding| findings.push(finding));
@@ -91,14 +91,15 @@ async fn findings(entry: &TenantEntry, home: &Home<'_>, is_whole: bool) -> Resul
         false => {
             let config = Config::parse(&home.settings_in_the_app(entry)?);
             findings.extend(check::settings_findings(config));
-            if is_whole {
+            // A run that has succeeded has used them all.
+            if is_whole && last.result != CheckResult::Ok {
                 let why =
                     "the app registration cannot sign in here: set MDATP_CLIENT_SECRET to one of its secrets";
                 findings.push(Finding::not_checked("services", why));
             }
         }
     }
-    findings.push(last_run(entry, home).await?);
+    findings.push(last);
     Ok(Findings::from(findings))
 }
 
