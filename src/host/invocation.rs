@@ -81,24 +81,20 @@ impl Reply {
     /// body of that reply.
     pub fn of(report: &RunReport, log_line: String) -> Self {
         match report.error {
-            None => Self::success(&Map::new(), Some(log_line), report),
+            None => Self::success(&Map::new(), &[log_line], report),
             Some(_) => Self::failure(report),
         }
     }
 
-    /// The reply of a success, with the values of its output bindings, a log line and what it returns.
-    pub fn success(
-        outputs: &Map<String, Value>,
-        log_line: Option<String>,
-        return_value: &impl Serialize,
-    ) -> Self {
-        Self { status: StatusCode::OK, phrase: None, body: body(outputs, log_line, return_value) }
+    /// The reply of a success, with the values of its output bindings, log lines and what it returns.
+    pub fn success(outputs: &Map<String, Value>, logs: &[String], return_value: &impl Serialize) -> Self {
+        Self { status: StatusCode::OK, phrase: None, body: body(outputs, logs, return_value) }
     }
 
     /// The reply about a run that failed.
     pub fn failure(report: &RunReport) -> Self {
         let phrase = report.error.as_deref().map(phrase);
-        Self { status: StatusCode::INTERNAL_SERVER_ERROR, phrase, body: body(&Map::new(), None, report) }
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, phrase, body: body(&Map::new(), &[], report) }
     }
 
     /// The reply to the timer that asks for the runs of tenants by `messages`. Only an array of strings reaches the queue
@@ -106,7 +102,7 @@ impl Reply {
     pub fn enqueue(messages: Vec<String>, log_line: String) -> Self {
         let number = messages.len();
         let outputs = Map::from_iter([(TENANTS_OUTPUT.to_owned(), messages.into())]);
-        Self::success(&outputs, Some(log_line), &json!({ "tenants": number }))
+        Self::success(&outputs, &[log_line], &json!({ "tenants": number }))
     }
 
     /// The reply to the host's question whether the handler is ready.
@@ -121,8 +117,8 @@ impl Reply {
     }
 }
 
-fn body(outputs: &Map<String, Value>, log_line: Option<String>, return_value: &impl Serialize) -> String {
-    let body = Body { outputs, logs: log_line.as_slice(), return_value };
+fn body(outputs: &Map<String, Value>, logs: &[String], return_value: &impl Serialize) -> String {
+    let body = Body { outputs, logs, return_value };
     serde_json::to_string(&body).expect("numbers and texts can be written as JSON")
 }
 

@@ -54,14 +54,17 @@ impl QueueInvocation {
 /// Returns the reply about a tenant's run, with the run's log line. `is_tenants_own` says whose a failure is.
 pub fn reply(report: &RunReport, is_tenants_own: bool, log_line: String) -> Reply {
     match report.error.is_none() || is_tenants_own {
-        true => Reply::success(&Map::new(), Some(log_line).filter(|_| has_news(report)), report),
+        true => {
+            let line = Some(log_line).filter(|_| has_news(report));
+            Reply::success(&Map::new(), line.as_slice(), report)
+        }
         false => Reply::failure(report),
     }
 }
 
 /// Returns the reply about a message that asks for nothing that is known. It would only fail again.
 pub fn foreign() -> Reply {
-    Reply::success(&Map::new(), None, &Value::Null)
+    Reply::success(&Map::new(), &[], &Value::Null)
 }
 
 /// True when the log is to have the line of a run under its invocation. Lines about thousands of tenants that have nothing

@@ -9,13 +9,14 @@ mod token_error;
 mod transport;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use azure_core::{
     cloud::CustomConfiguration,
-    credentials::{Secret, TokenCredential},
+    credentials::{AccessToken, Secret, TokenCredential},
     http::{ClientOptions, HttpClient, RetryOptions, Transport as LibraryTransport},
 };
 use azure_identity::{
@@ -37,6 +38,9 @@ use sign_in::{Assertion, SignIn};
 pub use token_error::TokenError;
 use token_error::{TokenFailure, TokenRequest};
 use transport::Transport;
+
+/// How long before its end a token is no longer used: as long as the library takes for its own.
+const EXPIRY_MARGIN: Duration = Duration::from_secs(300);
 
 /// The time limit for a token, with retries.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -97,7 +101,8 @@ impl Credentials {
     }
 }
 
-/// Gets the tokens of one identity. The library caches each until shortly before it expires.
+/// Gets the tokens of one identity, and keeps each until shortly before it expires. The library would keep them too, but
+/// its credentials take some 25 kB each, which is much for thousands of tenants; so one lives only while it is asked.
 #[derive(Debug)]
 pub struct Credential {
     source: Source,
@@ -122,21 +127,12 @@ enum Source {
 #[derive(Debug, Default)]
 struct Current {
     generation: u64,
-    credential: Option<Built>,
-}
-
-/// A credential of the library.
-#[derive(Debug)]
-struct Built {
-    credential: Arc<dyn TokenCredential>,
+    /// The library's credential, while it is asked for a token.
+    credential: Option<Arc<dyn TokenCredential>>,
     /// The managed identity whose token is its assertion.
     assertion: Option<Arc<dyn TokenCredential>>,
-}
-
-impl From<Arc<dyn TokenCredential>> for Built {
-    fn from(credential: Arc<dyn TokenCredential>) -> Self {
-        Self { credential, assertion: None }
-    }
+    /// By scope.
+    tokens: HashMap<String, AccessToken>,
 }
 
 impl Credential {
@@ -178,9 +174,16 @@ impl Credential {
             let request = TokenRequest { scope: scope.to_owned(), sign_in: self.sign_in() };
             TokenError::new(request, cause)
         };
+        if let Some(token) = self.kept(scope) {
+            return Ok(token);
+        }
         let (credential, generation) = self.current().map_err(|error| fail(TokenFailure::Failed(error)))?;
-        match tokio::time::timeout(TOKEN_TIMEOUT, credential.get_token(&[scope], None)).await {
-            Ok(Ok(token)) => Ok(Token { secret: token.token, generation }),
+        let asked = tokio::time::timeout(TOKEN_TIMEOUT, credential.get_token(&[scope], None)).await;
+        match asked {
+            Ok(Ok(token)) => {
+                self.keep(scope, &token, generation);
+                Ok(Token { secret: token.token, generation })
+            }
             Ok(Err(error)) => {
                 // The assertion may be what is rejected, and the library's credential keeps it.
                 if self.sign_in().assertion != Assertion::None {
@@ -200,15 +203,37 @@ impl Credential {
     /// Forgets all tokens of a generation, and its assertions. The library cannot drop one, so the credential is built
     /// again; calls that fail at the same time do that once.
     fn forget(&self, generation: u64) {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.lock();
         if current.generation != generation {
             return;
         }
-        current.generation += 1;
-        let forgotten = current.credential.take().and_then(|built| built.assertion);
-        if let (Source::Settings { assertions, .. }, Some(assertion)) = (&self.source, forgotten) {
+        let forgotten =
+            std::mem::replace(&mut *current, Current { generation: generation + 1, ..Current::default() });
+        if let (Source::Settings { assertions, .. }, Some(assertion)) = (&self.source, forgotten.assertion) {
             assertions.forget(&assertion);
         }
+    }
+
+    /// Returns the token for `scope` that is kept and still good.
+    fn kept(&self, scope: &str) -> Option<Token> {
+        let Source::Settings { clock, .. } = &self.source else { return None };
+        let current = self.lock();
+        let token = current.tokens.get(scope)?;
+        let is_good = token.expires_on > clock.now() + EXPIRY_MARGIN;
+        is_good.then(|| Token { secret: token.token.clone(), generation: current.generation })
+    }
+
+    /// Keeps a token, unless those of its generation are forgotten by now.
+    fn keep(&self, scope: &str, token: &AccessToken, generation: u64) {
+        let mut current = self.lock();
+        if current.generation == generation && matches!(self.source, Source::Settings { .. }) {
+            current.tokens.insert(scope.to_owned(), token.clone());
+            current.credential = None;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns how the identity signs in, for the fix of an error.
@@ -227,17 +252,24 @@ impl Credential {
     }
 
     fn current(&self) -> azure_core::Result<(Arc<dyn TokenCredential>, u64)> {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.lock();
         let credential = match &current.credential {
-            Some(built) => built.credential.clone(),
-            None => current.credential.insert(self.build()?).credential.clone(),
+            Some(credential) => credential.clone(),
+            None => {
+                let credential = self.build(&mut current.assertion)?;
+                current.credential.insert(credential).clone()
+            }
         };
         Ok((credential, current.generation))
     }
 
-    fn build(&self) -> azure_core::Result<Built> {
+    /// Builds the library's credential, with the one of the managed identity in `assertion` if it needs that.
+    fn build(
+        &self,
+        assertion: &mut Option<Arc<dyn TokenCredential>>,
+    ) -> azure_core::Result<Arc<dyn TokenCredential>> {
         let (identity, owner, authority, http, clock, assertions) = match &self.source {
-            Source::Given(credential) => return Ok(credential.clone().into()),
+            Source::Given(credential) => return Ok(credential.clone()),
             Source::Settings { identity, owner, authority, http, clock, assertions } => {
                 (identity, owner, authority, http, *clock, assertions)
             }
@@ -250,7 +282,7 @@ impl Credential {
                 client_options: client_options(Issuer::ManagedIdentity { setting }),
             }))
         };
-        let credential: Arc<dyn TokenCredential> = match identity {
+        Ok(match identity {
             Identity::ClientSecret { tenant, client, secret } => ClientSecretCredential::new(
                 tenant,
                 client.clone(),
@@ -268,22 +300,20 @@ impl Credential {
                 }))?
             }
             Identity::TrustsManagedIdentity { tenant, client, managed, audience } => {
-                let assertion = assertions.of(managed, || Ok(managed_identity(managed)?))?;
-                let credential = ClientAssertionCredential::new(
+                let managed = assertions.of(managed.as_deref(), || Ok(managed_identity(managed)?))?;
+                ClientAssertionCredential::new(
                     tenant.clone(),
                     client.clone(),
-                    ManagedIdentityToken::new(assertion.clone(), audience),
+                    ManagedIdentityToken::new(assertion.insert(managed).clone(), audience),
                     Some(ClientAssertionCredentialOptions { client_options: client_options(Issuer::Entra) }),
-                )?;
-                return Ok(Built { credential, assertion: Some(assertion) });
+                )?
             }
             Identity::ManagedIdentity { client } => managed_identity(client)?,
             Identity::AzureCli { tenant } => AzureCliCredential::new(Some(AzureCliCredentialOptions {
                 tenant_id: tenant.clone(),
                 ..Default::default()
             }))?,
-        };
-        Ok(credential.into())
+        })
     }
 }
 

@@ -17,7 +17,7 @@ const TOLERANCE: Duration = Duration::from_secs(30);
 /// which the last began at `last`.
 pub fn next_try(failures: u64, last: OffsetDateTime) -> OffsetDateTime {
     let place = usize::try_from(failures.saturating_sub(1)).unwrap_or(usize::MAX);
-    last + (DELAYS[place.min(DELAYS.len() - 1)] - TOLERANCE)
+    last + DELAYS[place.min(DELAYS.len() - 1)] - TOLERANCE
 }
 
 #[cfg(test)]

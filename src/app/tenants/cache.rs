@@ -11,6 +11,8 @@ pub(super) struct Cache<T> {
     kept: HashMap<TenantId, Kept<T>>,
     max_number: usize,
     max_weight: usize,
+    /// What all weigh together.
+    weight: usize,
     /// The number of uses so far.
     uses: u64,
 }
@@ -25,7 +27,7 @@ struct Kept<T> {
 impl<T> Cache<T> {
     /// Makes an empty cache.
     pub(super) fn new(max_number: usize, max_weight: usize) -> Self {
-        Self { kept: HashMap::new(), max_number, max_weight, uses: 0 }
+        Self { kept: HashMap::new(), max_number, max_weight, weight: 0, uses: 0 }
     }
 
     /// Returns what is kept of a tenant, and counts that as a use.
@@ -39,11 +41,12 @@ impl<T> Cache<T> {
     /// Keeps a value, in place of the tenant's earlier one.
     pub(super) fn insert(&mut self, id: TenantId, value: Arc<T>) {
         let last_use = self.next_use();
-        self.kept.insert(id, Kept { value, last_use, weight: 0 });
+        let earlier = self.kept.insert(id, Kept { value, last_use, weight: 0 });
+        self.weight -= earlier.map_or(0, |kept| kept.weight);
         while self.kept.len() > self.max_number
             && let Some(id) = self.oldest(|_| true)
         {
-            self.kept.remove(&id);
+            self.weight -= self.kept.remove(&id).map_or(0, |kept| kept.weight);
         }
     }
 
@@ -51,14 +54,14 @@ impl<T> Cache<T> {
     /// limit.
     pub(super) fn weigh(&mut self, id: &TenantId, weight: usize) -> Vec<Arc<T>> {
         if let Some(kept) = self.kept.get_mut(id) {
+            self.weight = self.weight - kept.weight + weight;
             kept.weight = weight;
         }
-        let mut total: usize = self.kept.values().map(|kept| kept.weight).sum();
         let mut too_much = Vec::new();
-        while total > self.max_weight
+        while self.weight > self.max_weight
             && let Some(kept) = self.oldest(|kept| kept.weight > 0).and_then(|id| self.kept.get_mut(&id))
         {
-            total -= std::mem::take(&mut kept.weight);
+            self.weight -= std::mem::take(&mut kept.weight);
             too_much.push(kept.value.clone());
         }
         too_much
@@ -107,6 +110,19 @@ mod tests {
         assert_eq!(cache.get(&id(2)), None);
         cache.insert(id(3), Arc::new(33));
         assert_eq!(numbers(&cache), [1, 4, 33]);
+    }
+
+    #[test]
+    fn what_goes_takes_its_weight_with_it() {
+        let mut cache = cache();
+        for number in 1..=3 {
+            assert!(cache.weigh(&id(number), 30).is_empty());
+        }
+        cache.insert(id(4), Arc::new(4));
+        cache.insert(id(2), Arc::new(22));
+        assert_eq!(numbers(&cache), [3, 4, 22]);
+        assert!(cache.weigh(&id(4), 70).is_empty(), "only the third still has its weight");
+        assert_eq!(cache.weigh(&id(2), 1).iter().map(|value| **value).collect::<Vec<_>>(), [3]);
     }
 
     #[test]

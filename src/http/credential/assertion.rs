@@ -2,7 +2,7 @@
 //! "Configure an application to trust a managed identity").
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -40,16 +40,14 @@ impl Assertions {
     /// Returns the credential of the managed identity with this client id, which `build` makes when there is none.
     pub fn of(
         &self,
-        client: &Option<String>,
+        client: Option<&str>,
         build: impl FnOnce() -> azure_core::Result<Arc<dyn TokenCredential>>,
     ) -> azure_core::Result<Arc<dyn TokenCredential>> {
         let mut identities = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(identity) = identities.get(client) {
-            return Ok(identity.clone());
+        match identities.entry(client.map(str::to_owned)) {
+            Entry::Occupied(known) => Ok(known.get().clone()),
+            Entry::Vacant(place) => Ok(place.insert(build()?).clone()),
         }
-        let identity = build()?;
-        identities.insert(client.clone(), identity.clone());
-        Ok(identity)
     }
 
     /// Forgets a credential and its tokens, unless somebody has done that already.
