@@ -44,6 +44,7 @@ mod stage;
 mod state_command;
 mod status_page;
 mod tenants;
+mod tenants_commands;
 mod tenants_fleet;
 mod tenants_queue;
 mod tenants_sign_in;
