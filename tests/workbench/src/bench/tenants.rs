@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use simulator::functions_host::footprint;
 
-use self::instance::Instance;
+use self::instance::{Instance, Place};
 use super::goal::{Goal, milliseconds, times};
 use crate::figure::{as_f64, grouped, megabytes, of_bytes};
 
@@ -25,6 +25,9 @@ const AT_ONCE: usize = 128;
 /// The alerts of each tenant that is measured for memory: several full pages.
 const BACKLOG: usize = 1_000;
 
+/// Of 10,000 tenants, every five minutes for thirty days.
+const RUNS_A_MONTH: f64 = 86.4e6;
+
 /// Makes runs overlap that are measured for memory.
 const LATENCY: Duration = Duration::from_millis(50);
 
@@ -36,8 +39,8 @@ struct Quiet {
     runs_a_second: f64,
     resident_bytes: f64,
     peak_bytes: f64,
-    /// Operations of the queue in a tick.
-    queue: BTreeMap<&'static str, f64>,
+    /// Operations of queue and blobs in a tick.
+    operations: BTreeMap<String, f64>,
     /// Requests to the services in a tick.
     requests: f64,
 }
@@ -54,13 +57,15 @@ pub(super) async fn measure(binary: &Path, most: usize) -> Result<bool, String> 
     sizes.push(most);
     let mut all = Vec::new();
     for tenants in sizes {
-        let quiet = quiet(binary, tenants).await?;
+        let quiet = quiet(binary, tenants, Place::Files).await?;
         println!("{quiet}");
         all.push(quiet);
     }
+    println!("The same, state in blobs, in Azurite on this machine");
+    let blobs = quiet(binary, FEWEST, Place::Blobs).await?;
+    println!("{blobs}");
     let (Some(few), Some(many)) = (all.first(), all.last()) else { return Ok(false) };
-    println!("\nOperations a message, of the queue: {}", operations(many));
-    println!("The cost table counts 2.1 a message, and one read of a checkpoint a quiet run");
+    blobs.print_operations();
 
     let peak = at_once(binary).await?;
     println!("\n{AT_ONCE} runs at once over {} alerts each: peak {}", grouped(BACKLOG), megabytes(peak));
@@ -85,15 +90,16 @@ pub(super) async fn measure(binary: &Path, most: usize) -> Result<bool, String> 
 }
 
 /// Ticks over tenants of whom each has a few alerts, all older than the look-back.
-async fn quiet(binary: &Path, tenants: usize) -> Result<Quiet, String> {
+async fn quiet(binary: &Path, tenants: usize, place: Place) -> Result<Quiet, String> {
     let hours = |hours: u64| Duration::from_secs(hours * 3600);
-    let instance = Instance::start(binary, tenants, Duration::ZERO).await?;
+    let instance = Instance::start(binary, tenants, Duration::ZERO, place).await?;
     instance.generate(2, 1, hours(20)..hours(2));
     for _ in 0..2 {
         instance.tick().await?;
     }
     instance.verify(2)?;
-    let (processor, requests, queue) = (instance.processor()?, instance.requests(), instance.operations());
+    let (processor, requests, operations) =
+        (instance.processor()?, instance.requests(), instance.operations());
     let mut took = Duration::ZERO;
     for _ in 0..TICKS {
         took += instance.tick().await?;
@@ -101,8 +107,8 @@ async fn quiet(binary: &Path, tenants: usize) -> Result<Quiet, String> {
     let runs = u32::try_from(tenants * TICKS).map_err(|problem| problem.to_string())?;
     let spent = instance.processor()?.saturating_sub(processor);
     let ticks = as_f64(TICKS);
-    let count = |(name, after): (&'static str, u64)| {
-        let before = queue.get(name).copied().unwrap_or_default();
+    let count = |(name, after): (String, u64)| {
+        let before = operations.get(&name).copied().unwrap_or_default();
         (name, of_bytes(after - before) / ticks)
     };
     let memory = |field| footprint::memory(instance.worker.pid(), field).map_or(f64::NAN, of_bytes);
@@ -112,14 +118,14 @@ async fn quiet(binary: &Path, tenants: usize) -> Result<Quiet, String> {
         runs_a_second: f64::from(runs) / took.as_secs_f64(),
         resident_bytes: memory("VmRSS"),
         peak_bytes: memory("VmHWM"),
-        queue: instance.operations().into_iter().map(count).collect(),
+        operations: instance.operations().into_iter().map(count).collect(),
         requests: of_bytes(instance.requests() - requests) / ticks,
     })
 }
 
 /// The highest resident memory over as many tenants with a backlog as the host runs at once.
 async fn at_once(binary: &Path) -> Result<f64, String> {
-    let instance = Instance::start(binary, AT_ONCE, LATENCY).await?;
+    let instance = Instance::start(binary, AT_ONCE, LATENCY, Place::Files).await?;
     instance.generate(BACKLOG, 50, Duration::from_secs(20 * 3600)..Duration::ZERO);
     instance.tick().await?;
     instance.verify(BACKLOG)?;
@@ -128,12 +134,25 @@ async fn at_once(binary: &Path) -> Result<f64, String> {
         .ok_or_else(|| "no /proc to read".to_owned())
 }
 
-fn operations(quiet: &Quiet) -> String {
-    let tenants = as_f64(quiet.tenants);
-    let each = quiet.queue.iter().filter(|(_, count)| **count > 0.0);
-    let each: Vec<_> = each.map(|(name, count)| format!("{name} {:.3}", count / tenants)).collect();
-    let sum: f64 = quiet.queue.values().sum();
-    format!("{:.2} ({})", sum / tenants, each.join(", "))
+impl Quiet {
+    /// Prints the operations of a run, and what they are in a month, beside the counts of the cost table in
+    /// docs/tenants.md.
+    fn print_operations(&self) {
+        println!(
+            "\n{:14} {:>8} {:>32} {:>12}",
+            "operations", "a run", "a month of 10,000 tenants", "cost table"
+        );
+        let of = |kind: &str| {
+            let counts = self.operations.iter().filter(|(name, _)| name.starts_with(kind));
+            counts.map(|(_, count)| count / as_f64(self.tenants)).sum::<f64>()
+        };
+        let rows = [("queue", "181 million"), ("blob GET", "86.4 million"), ("blob PUT", "7.2 million")];
+        for (kind, table) in rows {
+            let month = of(kind) * RUNS_A_MONTH / 1e6;
+            println!("{kind:14} {:>8.2} {:>24.1} million {table:>12}", of(kind), month);
+        }
+        println!("Writes of a quiet tenant come once an hour, and so in few of the ticks that are measured");
+    }
 }
 
 impl std::fmt::Display for Quiet {

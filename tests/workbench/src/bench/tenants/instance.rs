@@ -7,13 +7,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use simulator::azurite::{Azurite, Relay};
 use simulator::functions_host::{FunctionsHost, Payload, Start, footprint};
 use simulator::queue::{MemoryQueues, Queues};
-use simulator::{Fleet, Served, Service, Volume, clock, shape};
+use simulator::{Fleet, Served, Service, Step, Steps, Volume, clock, shape};
 
 use crate::app_root::AppRoot;
 
 const QUEUE: &str = "mdatp-tenants";
+const CONTAINER: &str = "mdatp-forward";
 
 pub(super) struct Instance {
     fleet: Fleet,
@@ -23,11 +25,40 @@ pub(super) struct Instance {
     /// The instance that runs the tenants.
     pub(super) worker: FunctionsHost,
     _app_root: AppRoot,
+    blobs: Option<Blobs>,
+}
+
+/// Where the state is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In files, which are as fast as can be.
+    Files,
+    /// In the blobs of Azurite, whose operations are counted.
+    Blobs,
+}
+
+struct Blobs {
+    steps: Steps,
+    relay: Relay,
+    azurite: Azurite,
+}
+
+impl Blobs {
+    async fn start() -> Result<Self, String> {
+        let (steps, azurite) = (Steps::default(), Azurite::try_start_on(0).await?);
+        let relay = azurite.relay(&steps).await?;
+        Ok(Self { steps, relay, azurite })
+    }
 }
 
 impl Instance {
     /// Starts it over so many tenants without alerts; every response takes `latency`.
-    pub(super) async fn start(binary: &Path, tenants: usize, latency: Duration) -> Result<Self, String> {
+    pub(super) async fn start(
+        binary: &Path,
+        tenants: usize,
+        latency: Duration,
+        place: Place,
+    ) -> Result<Self, String> {
         let fleet = Fleet::new(1, tenants);
         let served = fleet.serve_timed(latency).await?;
         let queues = Arc::new(MemoryQueues::default());
@@ -35,15 +66,29 @@ impl Instance {
         let entries: Vec<_> =
             fleet.customers().iter().map(|customer| served.endpoints().entry(customer)).collect();
         let list = json!({ "version": 1, "tenants": entries }).to_string();
-        std::fs::write(app_root.state().join("tenants.json"), list).map_err(|problem| problem.to_string())?;
         let mut settings = served.settings_for_tenants();
-        settings.push(("MDATP_STATE".to_owned(), format!("file:{}", app_root.state().display())));
+        let blobs = match place {
+            Place::Files => {
+                let file = app_root.state().join("tenants.json");
+                std::fs::write(file, list).map_err(|problem| problem.to_string())?;
+                settings.push(("MDATP_STATE".to_owned(), format!("file:{}", app_root.state().display())));
+                None
+            }
+            Place::Blobs => {
+                let blobs = Blobs::start().await?;
+                blobs.azurite.create_container(CONTAINER).await;
+                blobs.azurite.put_blob(CONTAINER, "tenants.json", list).await;
+                settings.push(("MDATP_STATE".to_owned(), format!("blob:{CONTAINER}")));
+                settings.push(("AzureWebJobsStorage".to_owned(), blobs.relay.connection_string()));
+                Some(blobs)
+            }
+        };
         let start = |function| {
             let start = Start::new(app_root.path(), settings.clone());
             FunctionsHost::start(start.queues(Arc::<MemoryQueues>::clone(&queues)).only(function))
         };
         let (timer, worker) = (start("MdatpForward").await?, start("MdatpTenant").await?);
-        Ok(Self { fleet, served, queues, timer, worker, _app_root: app_root })
+        Ok(Self { fleet, served, queues, timer, worker, _app_root: app_root, blobs })
     }
 
     /// Gives each tenant alerts that were created so long ago.
@@ -112,9 +157,17 @@ impl Instance {
         used.into_iter().sum::<Option<Duration>>().ok_or_else(|| "no /proc to read".to_owned())
     }
 
-    /// How often each operation of the queue was asked for.
-    pub(super) fn operations(&self) -> BTreeMap<&'static str, u64> {
-        self.queues.operations()
+    /// How often each operation of the queue was asked for, and of the blobs where the state is there.
+    pub(super) fn operations(&self) -> BTreeMap<String, u64> {
+        let queue = self.queues.operations().into_iter();
+        let mut operations: BTreeMap<_, _> =
+            queue.map(|(name, count)| (format!("queue {name}"), count)).collect();
+        let events = self.blobs.as_ref().map(|blobs| blobs.steps.events()).unwrap_or_default();
+        for event in events.iter().filter(|event| event.step == Step::Received) {
+            let method = event.call.split(' ').next().unwrap_or_default();
+            *operations.entry(format!("blob {method}")).or_default() += 1;
+        }
+        operations
     }
 
     /// Requests to all services so far, but posts.
