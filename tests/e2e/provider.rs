@@ -59,8 +59,9 @@ impl Provider {
         settings.insert("MDATP_SCHEDULE".to_owned(), "0 */5 * * * *".to_owned());
         let provider = Self { fleet, served, queues, settings, state, app };
         provider.lay_out_app();
-        let entries = provider.fleet.customers().iter().map(|customer| provider.entry(customer)).collect();
-        provider.write_list(entries);
+        let entries: Vec<_> =
+            provider.fleet.customers().iter().map(|customer| provider.entry(customer)).collect();
+        provider.write_list(&entries);
         provider
     }
 
@@ -88,7 +89,7 @@ impl Provider {
     }
 
     /// Writes `tenants.json`, as somebody would by hand.
-    pub fn write_list(&self, entries: Vec<Value>) {
+    pub fn write_list(&self, entries: &[Value]) {
         let list = json!({ "version": 1, "tenants": entries });
         fs::write(self.state.path().join("tenants.json"), list.to_string()).expect("written");
     }

@@ -45,7 +45,7 @@ async fn a_tick_puts_a_message_for_each_enabled_tenant_and_each_is_one_run() {
     let [first, second, third, fourth] = provider.fleet.customers() else { panic!("four") };
     let mut entries: Vec<Value> = [first, second, third].map(|customer| provider.entry(customer)).into();
     entries[1]["enabled"] = json!(false);
-    provider.write_list(entries);
+    provider.write_list(&entries);
 
     let timer = provider.timer().await;
     provider.tick(&timer).await;
@@ -71,7 +71,7 @@ async fn a_tick_puts_a_message_for_each_enabled_tenant_and_each_is_one_run() {
         assert_eq!(provider.fleet.cloud(&customer.id).counts().requests, 0, "nobody asks for it");
     }
     // What is added to the list is run from the next tick on, and what is taken out is not.
-    provider.write_list(vec![provider.entry(fourth)]);
+    provider.write_list(&[provider.entry(fourth)]);
     generate(provider.fleet.cloud(&first.id), 5, 0);
     provider.tick(&timer).await;
     provider.drained().await;
