@@ -55,7 +55,7 @@ pub struct Served {
     cloud: Cloud,
     endpoints: Endpoints,
     files: TempDir,
-    front_ends: [Arc<FrontEnd>; 5],
+    front_ends: [Arc<FrontEnd>; 6],
     timed: Option<Timed>,
     _servers: JoinSet<()>,
 }
