@@ -11,6 +11,7 @@ mod reader;
 pub mod reference;
 pub mod settings;
 mod sink;
+mod source;
 mod state;
 pub mod storage;
 pub mod time;
@@ -25,6 +26,7 @@ pub use problem::{SettingProblem, SettingsError};
 use reader::SettingsReader;
 use settings::Settings;
 pub use sink::{SinkConfig, log_name};
+pub use source::{AlertSource, MachineSource};
 pub use state::StateConfig;
 pub use time::Start;
 use time::duration;
@@ -43,6 +45,14 @@ pub struct Config {
     pub source: SourceIdentity,
     /// Entra ID's host, `AZURE_AUTHORITY_HOST` (default by cloud).
     pub authority: Endpoint,
+    /// `MDATP_SOURCE` (default `defender`): where alerts are read.
+    pub alert_source: AlertSource,
+    /// `MDATP_MACHINES` (default `api` with Defender, `evidence` with Graph): where machines are read.
+    pub machine_source: MachineSource,
+    /// `MDATP_GRAPH_URL` (default by cloud).
+    pub graph_url: Endpoint,
+    /// `MDATP_GRAPH_SCOPE` (default by cloud).
+    pub graph_scope: String,
     /// `MDATP_API_URL` (default by cloud).
     pub api_url: Endpoint,
     /// `MDATP_API_SCOPE` (default by cloud).
@@ -93,8 +103,20 @@ impl Config {
     pub fn parse(settings: &Settings) -> Result<Self, SettingsError> {
         let mut reader = SettingsReader::new(settings);
 
-        let PartialConfig { cloud: _, identity, source, authority, api_url, api_scope, sink, shape, state } =
-            PartialConfig::read_with(&mut reader);
+        let PartialConfig {
+            cloud: _,
+            identity,
+            source,
+            authority,
+            alerts_and_machines,
+            api_url,
+            api_scope,
+            graph_url,
+            graph_scope,
+            sink,
+            shape,
+            state,
+        } = PartialConfig::read_with(&mut reader);
         let fetch = reader.one_of(
             "MDATP_ALERT_FETCH",
             "list",
@@ -127,7 +149,12 @@ impl Config {
 
         let problems = reader.problems;
         let config = || {
+            let (alert_source, machine_source) = alerts_and_machines?;
             Some(Self {
+                alert_source,
+                machine_source,
+                graph_url: graph_url?,
+                graph_scope,
                 identity: identity?,
                 source: source?,
                 authority: authority?,

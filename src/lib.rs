@@ -84,6 +84,7 @@ pub mod testing {
         services::Services,
         shutdown::{Shutdown, ShutdownMode},
         sink::shared_key::SigningKey,
+        source::graph,
         state::{StateStore, checkpoint::Checkpoint, holder::Holder},
     };
 }

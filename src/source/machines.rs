@@ -14,7 +14,10 @@ use crate::{
     error_chain::chain,
     http::call::{CallError, Caller},
     record::machine::Machine,
-    source::defender::{Defender, FLEET_PAGE},
+    source::{
+        defender::{Defender, FLEET_PAGE},
+        graph::Graph,
+    },
 };
 
 /// The number of concurrent calls for single machines or alerts.
@@ -23,6 +26,9 @@ pub const CALLS_AT_ONCE: usize = 8;
 /// The number of machines in one bulk look-up. `OData` servers reject a filter of more than a hundred values; thirty is
 /// the number that the Sentinel Triage Assistant uses.
 const IDS_PER_CALL: usize = 30;
+
+/// The number of machines in one hunting query, whose text stays below 10,000 characters.
+const IDS_PER_QUERY: usize = 200;
 
 /// The number of machines from which on listing the whole fleet may take fewer calls.
 const MANY: usize = 4 * IDS_PER_CALL;
@@ -92,6 +98,19 @@ pub enum MachineLookup {
     None,
     /// The service could not return it.
     Failed,
+}
+
+impl MachineLookup {
+    /// Adds what came with the alert: all of it if nothing was found, and otherwise the members that what was found
+    /// lacks. A look-up that failed is to be repeated.
+    #[must_use]
+    pub fn with(self, evidence: Option<&Arc<Machine>>) -> Self {
+        match (self, evidence) {
+            (Self::Found(machine), Some(evidence)) => Self::Found(Arc::new(machine.with(evidence))),
+            (Self::None, Some(evidence)) => Self::Found(evidence.clone()),
+            (looked_up, _) => looked_up,
+        }
+    }
 }
 
 impl Machines {
@@ -210,6 +229,50 @@ impl Machines {
         Ok(looked_up)
     }
 
+    /// Looks up the machines with these ids that are not cached by hunting queries. Those whose query fails have failed,
+    /// and those that are in no result are missing.
+    ///
+    /// # Errors
+    ///
+    /// The run cannot go on.
+    pub async fn hunt(
+        &mut self,
+        ids: impl Iterator<Item = &str>,
+        graph: &Graph,
+        caller: &Caller,
+    ) -> Result<LookupSummary, CallError> {
+        while self.bytes > MAX_BYTES {
+            self.remove_oldest();
+        }
+        let is_wanted = |id: &&str| {
+            !self.cached.contains_key(*id) && !self.missing.contains(*id) && !self.failed.contains(*id)
+        };
+        let wanted: BTreeSet<&str> = ids.filter(is_wanted).collect();
+        let (ids, odd): (Vec<&str>, Vec<&str>) = wanted.into_iter().partition(|id| needs_no_escaping(id));
+        let mut looked_up = LookupSummary { missing: odd.len() as u64, ..LookupSummary::default() };
+        self.missing.extend(odd.into_iter().map(str::to_owned));
+        for ids in ids.chunks(IDS_PER_QUERY) {
+            match graph.machines(ids, caller).await {
+                Ok(machines) => {
+                    for (id, machine) in machines {
+                        looked_up.found += 1;
+                        self.insert(id, machine, caller.now());
+                    }
+                    let missing = ids.iter().filter(|id| !self.cached.contains_key(**id));
+                    let missing: Vec<String> = missing.map(|id| (*id).to_owned()).collect();
+                    looked_up.missing += missing.len() as u64;
+                    self.missing.extend(missing);
+                }
+                Err(error) if error.is_of_one_call() => {
+                    self.failed.extend(ids.iter().map(|id| (*id).to_owned()));
+                    looked_up.failure = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(looked_up)
+    }
+
     /// Repeats a request that was answered in this run, or makes one that names no machine.
     ///
     /// # Errors
@@ -268,9 +331,7 @@ impl Machines {
         defender: &Defender,
         caller: &Caller,
     ) -> Result<(), CallError> {
-        let needs_no_escaping =
-            |id: &&str| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        let ids: Vec<&str> = wanted.iter().copied().filter(needs_no_escaping).collect();
+        let ids: Vec<&str> = wanted.iter().copied().filter(|id| needs_no_escaping(id)).collect();
         if self.bulk != BulkLookup::Works || ids.len() < 2 {
             return Ok(());
         }
@@ -313,4 +374,9 @@ impl Machines {
             self.bytes -= cached.machine.memory() + 2 * id.len();
         }
     }
+}
+
+/// True for an id that is the same in a filter or a query as outside.
+fn needs_no_escaping(id: &str) -> bool {
+    id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }

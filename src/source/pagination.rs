@@ -15,6 +15,9 @@
 //! that a list without new alerts would fill such a page, the first request leaves out the first alert: only a new one
 //! could fill the page then.
 //!
+//! Some servers reach only so far by `$skip` ([`PageLimits`]). Before a page that is beyond that, the range is split in
+//! halves by time, and each half is read from its beginning.
+//!
 //! A request asks for a few alerts more than make a page full: there has to be room for those that are repeated from
 //! the page before, and a server that returns no more than a round number must not seem to be at its end. A page that
 //! fails repeatedly is requested in a smaller size, which the checkpoint keeps too, and which grows again while full
@@ -29,7 +32,12 @@ use azure_core::time::OffsetDateTime;
 
 use crate::{
     config::LARGEST_PAGE,
-    record::{alert::Fingerprint, page::PageSizes, timestamp::TICK, window::Window},
+    record::{
+        alert::Fingerprint,
+        page::PageSizes,
+        timestamp::{TICK, floor},
+        window::Window,
+    },
 };
 use order::Order;
 use page_size::PageSize;
@@ -49,6 +57,27 @@ pub struct Query {
     pub skip: usize,
     /// `$top`
     pub top: u32,
+}
+
+/// How far a server's list can be paged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageLimits {
+    /// The largest page size, in alerts.
+    pub page_size: u32,
+    /// The largest `$top`.
+    pub top: u32,
+    /// The most that `$top` and `$skip` may be together; `None`: no limit.
+    pub reach: Option<usize>,
+}
+
+impl PageLimits {
+    /// Defender's own API (documentation page "List alerts API").
+    pub const DEFENDER: Self = Self { page_size: LARGEST_PAGE, top: LARGEST_PAGE, reach: None };
+
+    /// Microsoft Graph: a larger `$top` is taken for 1,000 without an error (elastic/integrations#20348), which leaves
+    /// room for a hundredth more than a page; `$top` and `$skip` reach 6,000 (page "Microsoft Graph security API error
+    /// codes").
+    pub const GRAPH: Self = Self { page_size: 990, top: 1_000, reach: Some(6_000) };
 }
 
 /// The alerts of the window that earlier runs delivered.
@@ -101,6 +130,7 @@ enum Phase {
 #[derive(Debug)]
 pub struct Pagination<'a> {
     window: Window,
+    limits: PageLimits,
     delivered: Delivered<'a>,
     pages: PageSizes,
     phase: Phase,
@@ -111,6 +141,12 @@ pub struct Pagination<'a> {
     has_skipped_unreadable: bool,
     /// Where the present range starts.
     cursor: OffsetDateTime,
+    /// Where it ends. What follows is in `later`.
+    end: OffsetDateTime,
+    /// The ends of the ranges after the present one, the next one last. Each starts where the one before ends.
+    later: Vec<OffsetDateTime>,
+    /// True once a range has started at the latest time of the one before, because of the order.
+    has_moved: bool,
     /// How many alerts of this range have been read; the next page begins with the last of them.
     skip: usize,
     last: Option<Fingerprint>,
@@ -125,20 +161,30 @@ pub struct Pagination<'a> {
 }
 
 impl<'a> Pagination<'a> {
-    /// Begins a pagination through `window` in pages of `page_size` alerts, at most [`LARGEST_PAGE`].
-    pub fn new(window: Window, page_size: u32, delivered: Delivered<'a>, pages: PageSizes) -> Self {
+    /// Begins a pagination through `window` in pages of `page_size` alerts, or as many as `limits` allow.
+    pub fn new(
+        window: Window,
+        page_size: u32,
+        limits: PageLimits,
+        delivered: Delivered<'a>,
+        pages: PageSizes,
+    ) -> Self {
         // Not if an alert may have moved. And with a single alert, nothing on the page would show that it is still
         // listed.
         let may_fill_page = delivered.are_listed && delivered.count > 1 && delivered.count == pages.longest;
         Self {
             window,
+            limits,
             delivered,
             pages,
             phase: if may_fill_page { Phase::Peek } else { Phase::First },
-            page_size: PageSize::new(page_size, pages.reduced),
+            page_size: PageSize::new(page_size.min(limits.page_size), pages.reduced),
             longest: 0,
             has_skipped_unreadable: false,
             cursor: window.from,
+            end: window.to,
+            later: Vec::new(),
+            has_moved: false,
             skip: 0,
             last: None,
             restarts: 0,
@@ -154,9 +200,9 @@ impl<'a> Pagination<'a> {
         let overlap = self.overlaps();
         let margin = (self.page_size.now / MARGIN_DIVISOR).max(u32::from(overlap));
         Query {
-            window: Window { from: self.cursor, ..self.window },
+            window: Window { from: self.cursor, to: self.end },
             skip: self.skip - usize::from(overlap) + usize::from(self.phase == Phase::Peek),
-            top: (self.page_size.now + margin).min(LARGEST_PAGE),
+            top: (self.page_size.now + margin).min(self.limits.top),
         }
     }
 
@@ -265,11 +311,12 @@ impl<'a> Pagination<'a> {
             self.restarts += 1;
             self.skip = 0;
             Next::Page
-        } else if !self.order.is_kept && self.cursor > self.window.from {
+        } else if !self.order.is_kept && std::mem::take(&mut self.has_moved) {
             // The order broke after the pagination had relied on it: alerts before the cursor may not have been seen.
             // It begins again, by offset this time, and may return alerts twice.
             self.seen.clear();
-            (self.cursor, self.skip) = (self.window.from, 0);
+            self.later.clear();
+            (self.cursor, self.end, self.skip) = (self.window.from, self.window.to, 0);
             Next::Page
         } else if fresh.is_empty() && !page.is_empty() && (self.is_growing || !makes_progress) {
             self.get_past_repeated_page(is_full, page)
@@ -277,12 +324,52 @@ impl<'a> Pagination<'a> {
             self.is_growing = false;
             self.advance(page, overlap);
             Next::Page
-        } else if self.has_gap || has_shifted {
+        } else if has_shifted {
             Next::Stalled
         } else {
-            Next::End
+            self.end_range()
         };
+        let next = if next == Next::Page && self.is_beyond_reach() { self.come_within_reach() } else { next };
         Step { fresh, left_out: 0, next }
+    }
+
+    /// Ends the present range, and begins the next one, if there is one.
+    fn end_range(&mut self) -> Next {
+        match self.later.pop() {
+            Some(end) => {
+                (self.cursor, self.end) = (self.end, end);
+                (self.skip, self.last) = (0, None);
+                Next::Page
+            }
+            None if self.has_gap => Next::Stalled,
+            None => Next::End,
+        }
+    }
+
+    /// True if the server would not return the next page, because it is too far from the start of its range.
+    fn is_beyond_reach(&self) -> bool {
+        let Query { skip, top, .. } = self.query();
+        self.limits.reach.is_some_and(|reach| skip + top as usize > reach)
+    }
+
+    /// Moves past alerts of one time that are more than the server returns, if the order shows that they are, and
+    /// otherwise continues with the first half of the range.
+    fn come_within_reach(&mut self) -> Next {
+        let (latest, half) = (self.order.latest, floor(self.cursor + (self.end - self.cursor) / 2));
+        if self.order.is_trusted() && latest + TICK < self.end {
+            self.has_gap = true;
+            self.move_to(latest + TICK, &[]);
+            self.order.latest = self.cursor;
+            Next::Page
+        } else if half > self.cursor {
+            self.later.push(self.end);
+            (self.end, self.skip, self.last) = (half, 0, None);
+            Next::Page
+        } else {
+            // A moment with too many alerts. What follows it is read, and the next run begins at it again.
+            self.has_gap = true;
+            self.end_range()
+        }
     }
 
     /// True if the page contains all delivered alerts but one of the earliest, and nothing else: nothing is new, and
@@ -315,7 +402,7 @@ impl<'a> Pagination<'a> {
     /// behind what has been read.
     fn advance(&mut self, page: &[(Option<OffsetDateTime>, Fingerprint)], overlap: bool) {
         let latest = self.order.latest;
-        if self.order.is_trusted() && latest > self.cursor && latest < self.window.to {
+        if self.order.is_trusted() && latest > self.cursor && latest < self.end {
             self.move_to(latest, page);
         } else {
             self.skip += page.len() - usize::from(overlap);
@@ -324,7 +411,7 @@ impl<'a> Pagination<'a> {
     }
 
     fn move_to(&mut self, cursor: OffsetDateTime, page: &[(Option<OffsetDateTime>, Fingerprint)]) {
-        (self.cursor, self.skip) = (cursor, 0);
+        (self.cursor, self.skip, self.has_moved) = (cursor, 0, true);
         let at_cursor = page.iter().filter(|(time, _)| time.is_none_or(|time| time >= cursor));
         self.seen = at_cursor.map(|(_, fingerprint)| *fingerprint).collect();
     }
@@ -338,24 +425,24 @@ impl<'a> Pagination<'a> {
         page: &[(Option<OffsetDateTime>, Fingerprint)],
     ) -> Next {
         let latest = self.order.latest;
-        if is_full && self.page_size.now < LARGEST_PAGE {
-            self.page_size.now = (self.page_size.now * 4).min(LARGEST_PAGE);
+        if is_full && self.page_size.now < self.limits.page_size {
+            self.page_size.now = (self.page_size.now * 4).min(self.limits.page_size);
             (self.skip, self.is_growing) = (0, true);
             Next::Page
         } else if !self.order.is_kept {
             Next::Stalled
-        } else if !is_full && latest > self.cursor && latest < self.window.to {
+        } else if !is_full && latest > self.cursor && latest < self.end {
             self.is_growing = false;
             self.move_to(latest, page);
             Next::Page
-        } else if page.len() > 1 && latest >= self.cursor && latest + TICK < self.window.to {
+        } else if page.len() > 1 && latest >= self.cursor && latest + TICK < self.end {
             (self.has_gap, self.is_growing) = (true, false);
             self.move_to(latest + TICK, &[]);
             self.order.latest = self.cursor;
             Next::Page
         } else if page.len() == 1 && !self.has_gap {
             // It is the only alert of its time, however it is requested.
-            Next::End
+            self.end_range()
         } else {
             Next::Stalled
         }

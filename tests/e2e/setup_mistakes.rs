@@ -70,6 +70,7 @@ fn rejected_with_code(stage: &Stage, code: &str) {
             (Service::DataCollector, serde_json::json!({"Error": code, "Message": "m"}))
         }
         service::Service::Defender => (Service::Defender, nested),
+        service::Service::Graph => (Service::Graph, nested),
         service::Service::LogsIngestion => (Service::LogsIngestion, nested),
     };
     stage.cloud.fault(Fault::body(403, &body.to_string()).on(on).always());

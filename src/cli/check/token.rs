@@ -5,7 +5,7 @@ use std::time::Duration;
 use azure_core::time::OffsetDateTime;
 
 use super::{finding::Finding, principal::Principal};
-use crate::http::claims::Claims;
+use crate::http::claims::{Claims, READ_ROLES};
 
 /// The audience of the Microsoft Defender XDR API, whose tokens do not open Defender for Endpoint's API: they have other
 /// application roles.
@@ -68,7 +68,7 @@ pub fn finding(
             "unset MDATP_API_SCOPE, or set it to https://api.securitycenter.microsoft.com/.default",
         );
     }
-    let missing = claims.missing_roles();
+    let missing = claims.missing_roles(&READ_ROLES);
     if check == TokenCheck::Defender && !missing.is_empty() {
         let message = format!("{}, not {}", claims.describe(), missing.join(" and "));
         if claims.is_of_user() {
