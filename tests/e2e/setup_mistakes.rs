@@ -122,6 +122,17 @@ async fn provoke(message: &str) -> String {
             let url = stage.served.url(Service::Defender) + "/elsewhere";
             stage.set("MDATP_API_URL", &url);
         }
+        "Defender answered 410" => {
+            stage.cloud.fault(Fault::status(410).on(Service::Defender).matching("/api/alerts").always());
+        }
+        message if message.starts_with("Microsoft Graph answered ") => {
+            stage.set("MDATP_SOURCE", "graph");
+            let status = message.trim_start_matches("Microsoft Graph answered ").parse().expect("a status");
+            if status != 403 {
+                stage.cloud.grant_role(Role::SecurityAlertRead);
+                stage.cloud.fault(Fault::status(status).on(Service::Graph).always());
+            }
+        }
         message if message.starts_with("none of") => {
             stage.set("MDATP_ALERT_FETCH", "by-id");
             stage.generate(8, 1);
