@@ -162,7 +162,8 @@ fn translate(graph: &Object<'_>, place: DevicePlace) -> (ByteString, Option<Mach
             }
             (Origin::Alert(..), None) => {}
             (Origin::Device(member), _) => {
-                if let Some(value) = device.and_then(|device| device.get(member)) {
+                // A null is not nothing: what the alert does not have is not what its machine has by now.
+                if let Some(value) = device.and_then(|device| device.get_or_null(member)) {
                     append_member(&mut out, name, value);
                 }
             }

@@ -90,8 +90,12 @@ impl<'a> Entry<'a> {
 
     /// Returns the value of the member called `name`; `None` also for a null.
     pub fn get(&self, name: &str) -> Option<&'a str> {
-        let found = self.members.iter().find(|(known, _)| *known == name);
-        found.map(|(_, value)| *value).filter(|value| *value != "null")
+        self.get_or_null(name).filter(|value| *value != "null")
+    }
+
+    /// Returns the value of the member called `name`, which may be null.
+    pub fn get_or_null(&self, name: &str) -> Option<&'a str> {
+        self.members.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
     }
 
     /// Returns the members, without nulls: the inside of the name's string, and the value.
