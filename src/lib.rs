@@ -54,7 +54,8 @@ pub mod testing {
         app::Outcome,
         clock::Clock,
         config::{
-            AlertFetch, Config, Identity, SinkConfig, SourceIdentity, StateConfig,
+            AlertFetch, AlertSource, Config, Identity, MachineSource, SinkConfig, SourceIdentity,
+            StateConfig,
             cloud::Cloud,
             endpoint::Endpoint,
             reference::ReferenceTarget,
