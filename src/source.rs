@@ -6,7 +6,10 @@ pub mod graph;
 pub mod machines;
 pub mod pagination;
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use crate::{
     config::{AlertSource, Config, MachineSource},
@@ -15,11 +18,18 @@ use crate::{
         credential::Credential,
         service::Service,
     },
-    record::{alert::Alert, page::Page},
+    record::{
+        alert::{Alert, Mode},
+        page::{Page, PageSizes},
+        window::Window,
+    },
 };
 use defender::Defender;
 use graph::Graph;
-use pagination::{PageLimits, Query};
+use pagination::{Delivered, Next, PageLimits, Pagination, Query};
+
+/// The number of alerts of a page that is read for a comparison.
+const PAGE_SIZE: u32 = 500;
 
 /// Where alerts and machines are read.
 #[derive(Debug)]
@@ -42,6 +52,43 @@ impl Source {
             defender: Defender::new(config, credential.clone()),
             graph: Graph::new(config, credential.clone()),
         }
+    }
+
+    /// Joins the clients of a check, which looks up no machines.
+    pub fn of(alerts: AlertSource, defender: Defender, graph: Graph) -> Self {
+        Self { alerts, machines: MachineSource::None, defender, graph }
+    }
+
+    /// Gets all alerts of `window` that can be read, in at most `most_pages` pages. Returns false with them if there may
+    /// be more.
+    pub async fn list_all(
+        &self,
+        window: Window,
+        most_pages: usize,
+        caller: &Caller,
+    ) -> Result<(Vec<Alert>, bool), CallError> {
+        let nothing = HashSet::new();
+        let delivered = Delivered { fingerprints: &nothing, count: 0, earliest: &[], are_listed: true };
+        let limits = self.page_limits();
+        let mut pagination = Pagination::new(window, PAGE_SIZE, limits, delivered, PageSizes::default());
+        let mut alerts = BTreeMap::new();
+        for _ in 0..most_pages {
+            let page = self.list(pagination.query(), RetryPolicy::Full, caller).await?;
+            let keys: Vec<_> = page
+                .elements
+                .iter()
+                .map(|element| match element {
+                    Ok(alert) => (alert.time(Mode::Created), alert.fingerprint(Mode::Created)),
+                    Err(invalid) => (None, invalid.fingerprint()),
+                })
+                .collect();
+            let step = pagination.step(&keys, page.has_next_link);
+            alerts.extend(page.elements.into_iter().flatten().map(|alert| (alert.id.clone(), alert)));
+            if step.next != Next::Page {
+                return Ok((alerts.into_values().collect(), step.next == Next::End));
+            }
+        }
+        Ok((alerts.into_values().collect(), false))
     }
 
     /// The service with the alerts.

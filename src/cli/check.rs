@@ -12,6 +12,7 @@ mod settings;
 mod show;
 mod sink;
 mod skew;
+mod sources;
 mod state;
 mod support;
 mod token;
@@ -21,6 +22,7 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{self, ExitCode},
+    time::Duration,
 };
 
 use clap::Args;
@@ -29,11 +31,11 @@ use tracing::error;
 use super::{EXIT_USAGE, print_line};
 use crate::{
     cli::check::{
-        checks::check as check_all,
+        checks::{check as check_all, compare_sources},
         finding::{CheckResult, Finding, Findings},
     },
     clock::Clock,
-    config::{local_settings, settings::Settings},
+    config::{local_settings, settings::Settings, time::duration},
 };
 
 /// The options of `check`.
@@ -45,6 +47,10 @@ pub struct CheckArgs {
     /// Print the findings as JSON.
     #[arg(long)]
     pub json: bool,
+    /// Compare the alerts of Defender's own API with those of Microsoft Graph, of this long until ten minutes ago, and check
+    /// nothing else.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub compare_sources: Option<Duration>,
     /// Add the settings of this `local.settings.json`, as func start does: those of the shell take precedence, and the file's
     /// folder becomes the current one.
     #[arg(long, value_name = "FILE")]
@@ -65,7 +71,10 @@ pub async fn check(args: &CheckArgs, settings: &Settings, clock: Clock) -> ExitC
         }
         findings.push(finding);
     };
-    check_all(settings, clock, args.send, &mut report).await;
+    match args.compare_sources {
+        Some(span) => compare_sources(settings, clock, span, &mut report).await,
+        None => check_all(settings, clock, args.send, &mut report).await,
+    }
     let findings = Findings::from(findings);
     if args.json {
         print_line(&serde_json::to_vec(&findings).expect("texts can be written as JSON"));
@@ -93,6 +102,8 @@ fn restart(args: &CheckArgs, file: &Path) -> String {
     let mut command = process::Command::new(program);
     command.arg("check");
     command.args(args.send.then_some("--send")).args(args.json.then_some("--json"));
+    let compared = args.compare_sources.map(|span| format!("--compare-sources={}s", span.as_secs()));
+    command.args(compared);
     // Variables of the shell take precedence over the file, as with func start.
     let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
     let values = values.into_iter().filter(|(name, _)| !is_set(name));
