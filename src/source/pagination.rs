@@ -169,6 +169,8 @@ impl<'a> Pagination<'a> {
         delivered: Delivered<'a>,
         pages: PageSizes,
     ) -> Self {
+        // Another source may have returned longer pages than this one ever does.
+        let pages = PageSizes { longest: pages.longest.min(limits.top as usize), ..pages };
         // Not if an alert may have moved. And with a single alert, nothing on the page would show that it is still
         // listed.
         let may_fill_page = delivered.are_listed && delivered.count > 1 && delivered.count == pages.longest;
