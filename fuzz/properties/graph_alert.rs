@@ -14,7 +14,7 @@ pub fn holds(input: &[u8]) {
     let Ok(page) = Page::parse(&Bytes::copy_from_slice(input), None) else { return };
     for graph in page.elements.into_iter().flatten() {
         for place in [DevicePlace::Machine, DevicePlace::Alert] {
-            let Ok(alert) = translated(graph.clone(), place) else {
+            let Ok(alert) = translated(&graph, place) else {
                 panic!("an alert cannot be translated: {}", graph.text);
             };
             assert_eq!(alert.id, graph.id);

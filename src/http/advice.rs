@@ -160,22 +160,7 @@ impl Advice {
     /// Returns the fix in words.
     pub fn text(self) -> &'static str {
         match self {
-            Self::AllowInGateway(Service::Defender) => {
-                "a web page, so not Defender's own answer: have the firewall, gateway or proxy in between let this \
-                 call through, and check MDATP_API_URL"
-            }
-            Self::AllowInGateway(Service::Graph) => {
-                "a web page, so not Graph's own answer: have the firewall, gateway or proxy in between let this call \
-                 through, and check MDATP_GRAPH_URL"
-            }
-            Self::AllowInGateway(Service::DataCollector) => {
-                "a web page, so not the service's own answer: have the firewall, gateway or proxy in between let \
-                 this call through, and check MDATP_COLLECTOR_URL"
-            }
-            Self::AllowInGateway(Service::LogsIngestion) => {
-                "a web page, so not the service's own answer: have the firewall, gateway or proxy in between let \
-                 this call through, and check MDATP_INGESTION_ENDPOINT"
-            }
+            Self::AllowInGateway(service) => in_gateway(service),
             Self::ProxySignIn => {
                 "a proxy requires a sign-in: check HTTPS_PROXY, or exempt the service's address from the proxy"
             }
@@ -262,6 +247,28 @@ impl Advice {
             Self::IngestionApi => {
                 "check MDATP_INGESTION_ENDPOINT: what answers there is another API or version"
             }
+        }
+    }
+}
+
+/// Returns the fix for a gateway that answers in place of `service`.
+fn in_gateway(service: Service) -> &'static str {
+    match service {
+        Service::Defender => {
+            "a web page, so not Defender's own answer: have the firewall, gateway or proxy in between let this \
+             call through, and check MDATP_API_URL"
+        }
+        Service::Graph => {
+            "a web page, so not Graph's own answer: have the firewall, gateway or proxy in between let this call \
+             through, and check MDATP_GRAPH_URL"
+        }
+        Service::DataCollector => {
+            "a web page, so not the service's own answer: have the firewall, gateway or proxy in between let \
+             this call through, and check MDATP_COLLECTOR_URL"
+        }
+        Service::LogsIngestion => {
+            "a web page, so not the service's own answer: have the firewall, gateway or proxy in between let \
+             this call through, and check MDATP_INGESTION_ENDPOINT"
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 /// machine by ID API", section "Permissions").
 pub const READ_ROLES: [&str; 2] = ["Alert.Read.All", "Machine.Read.All"];
 
-/// Microsoft Graph's application role to read alerts (page "List alerts_v2", section "Permissions").
+/// Microsoft Graph's application role to read alerts (page "List `alerts_v2`", section "Permissions").
 pub const SECURITY_ALERT_ROLE: &str = "SecurityAlert.Read.All";
 
 /// Microsoft Graph's application role to run hunting queries (page "security: runHuntingQuery", section "Permissions").

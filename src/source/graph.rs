@@ -103,7 +103,7 @@ impl Graph {
         let url = self.url.join(operation.trim_start_matches("GET "));
         let read = |response: &Response| {
             let alert = parse_alert(&response.body)?;
-            translated(alert, self.place).map_err(|invalid| serde_json::Error::custom(invalid.reason))
+            translated(&alert, self.place).map_err(|invalid| serde_json::Error::custom(invalid.reason))
         };
         let target = self.target(&operation, Api::GraphAlerts);
         found(caller.call(target, |_| get(url.clone()), read).await)

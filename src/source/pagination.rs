@@ -145,8 +145,6 @@ pub struct Pagination<'a> {
     end: OffsetDateTime,
     /// The ends of the ranges after the present one, the next one last. Each starts where the one before ends.
     later: Vec<OffsetDateTime>,
-    /// True once a range has started at the latest time of the one before, because of the order.
-    has_moved: bool,
     /// How many alerts of this range have been read; the next page begins with the last of them.
     skip: usize,
     last: Option<Fingerprint>,
@@ -186,7 +184,6 @@ impl<'a> Pagination<'a> {
             cursor: window.from,
             end: window.to,
             later: Vec::new(),
-            has_moved: false,
             skip: 0,
             last: None,
             restarts: 0,
@@ -313,7 +310,7 @@ impl<'a> Pagination<'a> {
             self.restarts += 1;
             self.skip = 0;
             Next::Page
-        } else if !self.order.is_kept && std::mem::take(&mut self.has_moved) {
+        } else if !self.order.is_kept && std::mem::take(&mut self.order.is_relied_on) {
             // The order broke after the pagination had relied on it: alerts before the cursor may not have been seen.
             // It begins again, by offset this time, and may return alerts twice.
             self.seen.clear();
@@ -413,7 +410,7 @@ impl<'a> Pagination<'a> {
     }
 
     fn move_to(&mut self, cursor: OffsetDateTime, page: &[(Option<OffsetDateTime>, Fingerprint)]) {
-        (self.cursor, self.skip, self.has_moved) = (cursor, 0, true);
+        (self.cursor, self.skip, self.order.is_relied_on) = (cursor, 0, true);
         let at_cursor = page.iter().filter(|(time, _)| time.is_none_or(|time| time >= cursor));
         self.seen = at_cursor.map(|(_, fingerprint)| *fingerprint).collect();
     }

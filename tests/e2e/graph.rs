@@ -201,7 +201,7 @@ fn what_is_translated_to_graph_and_back_is_the_same_apart_from_what_graph_lacks(
         let alert: Row = serde_json::from_str(&text).expect("an alert");
         let machine = alert["machineId"].as_str().and_then(|id| cloud.machine_json(id));
         let graph = in_graph_form(&text, machine.as_deref());
-        let back = translated(Alert::parse(graph.into()).expect("an alert"), DevicePlace::Machine);
+        let back = translated(&Alert::parse(graph.into()).expect("an alert"), DevicePlace::Machine);
         let back: Row = serde_json::from_str(&back.expect("an alert").text).expect("an alert");
         for (name, value) in alert.iter().filter(|(name, _)| !name.starts_with("@odata.")) {
             let (is_nothing, found) = (*value == json!([]) || value.is_null(), back.get(name));

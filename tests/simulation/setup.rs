@@ -24,9 +24,8 @@ impl Source {
     pub fn draw(self, rng: &mut Rng) -> AlertSource {
         match self {
             Self::Defender => AlertSource::Defender,
-            Self::Graph => AlertSource::Graph,
             Self::Changing if rng.bool() => AlertSource::Defender,
-            Self::Changing => AlertSource::Graph,
+            Self::Graph | Self::Changing => AlertSource::Graph,
         }
     }
 }

@@ -114,7 +114,7 @@ pub enum DevicePlace {
 /// Puts the alerts of a page of Graph's list into Defender's form.
 pub fn translated_page(page: Page, place: DevicePlace) -> Page {
     let elements =
-        page.elements.into_iter().map(|element| element.and_then(|alert| translated(alert, place)));
+        page.elements.into_iter().map(|element| element.and_then(|alert| translated(&alert, place)));
     Page { elements: elements.collect(), ..page }
 }
 
@@ -123,7 +123,7 @@ pub fn translated_page(page: Page, place: DevicePlace) -> Page {
 /// # Errors
 ///
 /// Its text cannot be taken apart again, because of a name that is not Unicode text.
-pub fn translated(alert: Alert, place: DevicePlace) -> Result<Alert, InvalidAlert> {
+pub fn translated(alert: &Alert, place: DevicePlace) -> Result<Alert, InvalidAlert> {
     let invalid = |reason: String| InvalidAlert { text: alert.text.clone(), reason };
     let object = alert.object().map_err(|error| invalid(format!("it is not a JSON object: {error}")))?;
     let (text, machine) = translate(&object, place);
@@ -190,7 +190,6 @@ fn append(
     graph: &Object<'_>,
 ) {
     match form {
-        Form::Same => append_member(out, name, value),
         Form::Whole => append_member(out, name, whole(value)),
         Form::Word(names) => append_member(out, name, &word(value, names)),
         Form::Category => {
@@ -203,7 +202,7 @@ fn append(
             let entries = evidence.iter().filter(|entry| !entry.is_device());
             append_list(out, name, entries, |out, entry| entry.append_to(out));
         }
-        Form::Comments | Form::Evidence => append_member(out, name, value),
+        Form::Same | Form::Comments | Form::Evidence => append_member(out, name, value),
     }
 }
 

@@ -135,7 +135,7 @@ impl<'a> Entry<'a> {
                 _ if name == CREATED.0 => append_member(out, CREATED.1, value),
                 Some(_) => self.append_member(out, name, value),
                 None if [ENTITY_TYPE, CREATED.1].contains(&name) => {
-                    append_member(out, &graph_name(name), value)
+                    append_member(out, &graph_name(name), value);
                 }
                 None => append_member(out, name, value),
             }

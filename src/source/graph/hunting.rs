@@ -22,7 +22,7 @@ const SPAN: (&str, &str) = ("1d", "P1D");
 const DEVICE_ID: &str = "DeviceId";
 
 /// The members of a machine at Defender, in its order, with the columns of the table that they come from (page
-/// "DeviceInfo table in the advanced hunting schema").
+/// "`DeviceInfo` table in the advanced hunting schema").
 const COLUMNS: [(&str, &str); 19] = [
     (MACHINE_ID, DEVICE_ID),
     ("mergedIntoMachineId", "MergedToDeviceId"),

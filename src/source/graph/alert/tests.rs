@@ -1,5 +1,3 @@
-use std::fmt::Write;
-
 use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
@@ -42,7 +40,7 @@ fn alerts_of_graph_become_the_alerts_and_machines_on_file() {
     assert!(cases.len() >= 4);
     for case in cases {
         for text in forms(case.graph) {
-            let alert = translated(parse(&text), DevicePlace::Machine).expect("an alert");
+            let alert = translated(&parse(&text), DevicePlace::Machine).expect("an alert");
             assert_eq!(value(&alert.text), case.alert, "{}", case.what);
             let machine = alert.machine.as_ref().map_or(Value::Null, |machine| value(&written(machine)));
             assert_eq!(machine, case.machine, "{}", case.what);
@@ -66,14 +64,14 @@ fn evidence_of_every_type_becomes_the_entry_on_file() {
         serde_json::from_str(include_str!("../../../../tests/fixtures/graph/evidence.json")).expect("cases");
     for case in &cases {
         let text = json!({"id": "a", "evidence": [case.graph]}).to_string();
-        let alert = translated(parse(&text), DevicePlace::Machine).expect("an alert");
+        let alert = translated(&parse(&text), DevicePlace::Machine).expect("an alert");
         let expected = if case.defender.is_null() { json!([]) } else { json!([case.defender]) };
         assert_eq!(value(&alert.text)["evidence"], expected, "{}", case.graph);
     }
     // Together too: no entry runs into the next.
     let graph: Vec<&Value> = cases.iter().map(|case| &case.graph).collect();
     let text = json!({"id": "a", "evidence": graph}).to_string();
-    let alert = translated(parse(&text), DevicePlace::Machine).expect("an alert");
+    let alert = translated(&parse(&text), DevicePlace::Machine).expect("an alert");
     let expected: Vec<&Value> =
         cases.iter().map(|case| &case.defender).filter(|entry| !entry.is_null()).collect();
     assert_eq!(value(&alert.text)["evidence"], json!(expected));
@@ -82,7 +80,7 @@ fn evidence_of_every_type_becomes_the_entry_on_file() {
 #[test]
 fn digits_and_escapes_stay_as_graph_wrote_them() {
     let text = r##"{"id":"a","severity":"low","new":1.50,"description":"\u00e9\/","evidence":[{"@odata.type":"#microsoft.graph.security.ipEvidence","ipAddress":"\u0031","n":1e400}]}"##;
-    let alert = translated(parse(text), DevicePlace::Machine).expect("an alert");
+    let alert = translated(&parse(text), DevicePlace::Machine).expect("an alert");
     assert_eq!(
         alert.text,
         r#"{"id":"a","severity":"Low","category":null,"description":"\u00e9\/","evidence":[{"entityType":"Ip","ipAddress":"\u0031","n":1e400}],"new":1.50}"#
@@ -93,12 +91,12 @@ fn digits_and_escapes_stay_as_graph_wrote_them() {
 fn a_device_that_is_not_to_be_the_machine_stays_whole() {
     let device = r##"{"@odata.type":"#microsoft.graph.security.deviceEvidence","mdeDeviceId":"m","osBuild":26100,"x":null}"##;
     let text = format!(r#"{{"id":"a","category":"x","evidence":[{device}]}}"#);
-    let alert = translated(parse(&text), DevicePlace::Alert).expect("an alert");
+    let alert = translated(&parse(&text), DevicePlace::Alert).expect("an alert");
     let expected =
         format!(r#"{{"id":"a","category":"x","machineId":"m","evidence":[],"deviceEvidence":[{device}]}}"#);
     assert_eq!((alert.text.to_string(), alert.machine.is_none()), (expected, true));
     let machine =
-        translated(parse(&text), DevicePlace::Machine).expect("an alert").machine.expect("a machine");
+        translated(&parse(&text), DevicePlace::Machine).expect("an alert").machine.expect("a machine");
     assert_eq!(written(&machine), r#"{"machineId":"m","osBuild":26100}"#);
 }
 
@@ -190,7 +188,7 @@ proptest! {
         let mut graph: Map<String, Value> = members.into_iter().collect();
         graph.insert("id".to_owned(), json!("a"));
         graph.insert("evidence".to_owned(), json!([evidence]));
-        let alert = translated(parse(&json!(graph).to_string()), place).expect("an alert");
+        let alert = translated(&parse(&json!(graph).to_string()), place).expect("an alert");
         let object: Map<String, Value> = serde_json::from_str(&alert.text).expect("an object");
         prop_assert_eq!(&object["id"], "a");
         let (mut expected, mut found) = (Vec::new(), Vec::new());
@@ -199,8 +197,7 @@ proptest! {
         if let Some(machine) = &alert.machine {
             leaves(&value(&written(machine)), &mut found);
         }
-        let mut all = String::new();
-        found.iter().for_each(|leaf| write!(all, "{}\n", leaf.to_lowercase()).expect("a String"));
+        let all = found.join("\n").to_lowercase();
         for leaf in expected {
             prop_assert!(all.contains(&leaf.to_lowercase()), "{leaf} is lost: {}", alert.text);
         }

@@ -115,9 +115,8 @@ pub fn in_graph_form(alert: &str, machine: Option<&str>) -> String {
 
 fn converted(name: &str, value: &str, form: Form) -> String {
     match form {
-        Form::Same => value.to_owned(),
         Form::Text if value.starts_with(|first: char| first.is_ascii_digit()) => quoted(value),
-        Form::Text => value.to_owned(),
+        Form::Same | Form::Text => value.to_owned(),
         Form::Word => word(name, value),
         Form::Comments => list(value, |comment| {
             let mut graph = Writer::default();
@@ -137,8 +136,7 @@ fn converted(name: &str, value: &str, form: Form) -> String {
 /// A member of an enumeration as Graph spells it.
 fn word(name: &str, value: &str) -> String {
     let known = match (name, value) {
-        ("classification" | "determination", "null") => "unknown",
-        ("severity", r#""UnSpecified""#) => "unknown",
+        ("classification" | "determination", "null") | ("severity", r#""UnSpecified""#) => "unknown",
         ("determination", r#""CompromisedUser""#) => "compromisedAccount",
         ("determination", r#""Clean""#) => "notMalicious",
         ("determination", r#""InsufficientData""#) => "notEnoughDataToValidate",

@@ -7,6 +7,7 @@ use http::header::HOST;
 
 use crate::alert::Alert;
 use crate::defender::Catalogue;
+use crate::machine::Machine;
 use crate::odata::{Kind, Query, Row, Schema, Value};
 use crate::quirk::Quirk;
 use crate::rejection::Rejection;
@@ -14,7 +15,7 @@ use crate::request::Request;
 
 use super::alert::in_graph_form;
 
-/// What the list can be filtered by (page "List alerts_v2"). The simulated alerts are all of one service.
+/// What the list can be filtered by (documentation page "List alerts"). The simulated alerts are all of one service.
 const FIELDS: Schema = Schema(&[
     ("createdDateTime", Kind::Time),
     ("lastUpdateDateTime", Kind::Time),
@@ -135,8 +136,8 @@ pub fn get(catalogue: &Catalogue, id: &str, now: OffsetDateTime) -> Result<Strin
 }
 
 fn text(catalogue: &Catalogue, alert: &Alert) -> String {
-    let machine = alert.machine_id().and_then(|id| catalogue.machines.get(&id).map(|found| found.text()));
-    in_graph_form(alert.text(), machine)
+    let machine = alert.machine_id().and_then(|id| catalogue.machines.get(&id));
+    in_graph_form(alert.text(), machine.map(Machine::text))
 }
 
 fn next_link(request: &Request, skip: usize) -> String {
