@@ -1,23 +1,33 @@
 #!/usr/bin/env bash
-# Makes dist/mdatp-forward.zip, the package to deploy: host.json, the function's folder and the binary; and dist/app, the
+# Makes dist/mdatp-forward.zip, the package to deploy: host.json, the functions' folders and the binary; and dist/app, the
 # folder of the same files, for `func azure functionapp publish`.
 #
-#   deploy/package.sh [--now]
+#   deploy/package.sh [--now] [--tenants]
 #
-# --now adds the function MdatpNow, by which a POST starts a run at once: see docs/deploy.md#within-seconds. Its folder is
-# not in the root of the repository, where the host would run it in every clone.
+# --now adds the function MdatpNow, by which a POST starts a run at once: see docs/deploy.md#within-seconds.
+# --tenants makes the package for many tenants: a timer that enqueues a message for each of them, and the function MdatpTenant,
+# which runs for one: see docs/tenants.md.
+# The folders of these functions are not in the root of the repository, where the host would run them in every clone.
 #
 # Runs on Linux x86-64 with Rust and the Debian packages python3-venv, binutils and zip. On other systems it prints how to run
 # it in a container. The platform's version of glibc is not published, so the binary needs glibc 2.17 only. Zig links it, and
 # is installed under target/.
 set -euo pipefail
 
+host=host.json
 functions=(MdatpForward)
-if (($#)); then
-  if [[ $* != --now ]]; then
-    echo "usage: $0 [--now]" >&2
+case $* in
+  "" | --now | --tenants | "--now --tenants" | "--tenants --now") ;;
+  *)
+    echo "usage: $0 [--now] [--tenants]" >&2
     exit 64
-  fi
+    ;;
+esac
+if [[ $* == *--tenants* ]]; then
+  host=deploy/tenants/host.json
+  functions=(deploy/tenants/MdatpForward deploy/tenants/MdatpTenant)
+fi
+if [[ $* == *--now* ]]; then
   functions+=(deploy/MdatpNow)
 fi
 cd "$(dirname "$0")/.."
@@ -28,7 +38,7 @@ if [[ $system != "Linux x86_64" ]]; then
 $0 runs on Linux x86-64 only, and this is $system. Fix: put mdatp-forward.zip of the release into the folder dist, or
 build it in a container:
   docker run --rm --platform linux/amd64 -v "\$PWD:/src" -w /src rust:1-bookworm bash -c \\
-    "apt-get update -q && apt-get install -qy python3-venv binutils zip && deploy/package.sh${1:+ $1}"
+    "apt-get update -q && apt-get install -qy python3-venv binutils zip && deploy/package.sh${*:+ $*}"
 EOF
   exit 1
 fi
@@ -60,7 +70,7 @@ PATH=$build/python/bin:$PATH cargo zigbuild --release --locked --package mdatp-f
   --target "$target.$glibc" --target-dir "$build"
 
 rm -rf "$app"
-install -D -m 644 -t "$app" host.json
+install -D -m 644 -t "$app" "$host"
 entries=(host.json)
 for function in "${functions[@]}"; do
   install -D -m 644 -t "$app/${function##*/}" "$function/function.json"

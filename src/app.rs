@@ -1,7 +1,9 @@
-//! What the Functions host's invocations and the command line both call: [`App::run_once`] and [`App::nudge`]. One run at
-//! a time, each with its own deadline, and a panic is a failed run.
+//! What the Functions host's invocations and the command line both call: [`App::run_once`] and [`App::nudge`], and for many
+//! tenants [`App::enqueue`] and [`App::run_tenant`]. One run at a time, each with its own deadline, and a panic is a failed
+//! run.
 
 mod nudge;
+mod tenants;
 
 use std::{
     future::Future,
@@ -18,15 +20,16 @@ pub use nudge::Nudged;
 
 use crate::{
     clock::Clock,
-    config::{Config, SettingsError},
+    config::{Config, SettingsError, settings::Settings},
     http::deadline::Deadline,
     pipeline::{Plan, Purpose, RunError, Watch, run},
-    report::RunReport,
+    report::{RunReport, Skip},
     services::Services,
     shutdown::Shutdown,
     state::history::HistoryEntry,
 };
 use nudge::NextRun;
+use tenants::Tenants;
 
 /// The result of a request for a run.
 pub type Outcome = (RunReport, Result<(), RunError>);
@@ -40,8 +43,9 @@ pub struct App {
     running: Mutex<()>,
     /// The run that nudges wait for; `None` unless one waits.
     next_run: SyncMutex<Option<NextRun>>,
-    /// Read by each nudge until it is answered.
-    nudges: RwLock<()>,
+    tenants: Tenants,
+    /// Read by each nudge, and for each message about a tenant, until it is answered.
+    requests: RwLock<()>,
     shutdown: Shutdown,
 }
 
@@ -55,9 +59,15 @@ impl App {
             clock,
             running: Mutex::new(()),
             next_run: SyncMutex::default(),
-            nudges: RwLock::new(()),
+            tenants: Tenants::new(Settings::from_iter::<[(String, String); 0]>([]), clock),
+            requests: RwLock::new(()),
             shutdown: Shutdown::default(),
         }
+    }
+
+    /// Adds the tenants on the list of the store in `settings`.
+    pub fn with_tenants(self, settings: Settings) -> Self {
+        Self { tenants: Tenants::new(settings, self.clock), ..self }
     }
 
     /// Runs once, unless a run is in progress.
@@ -81,7 +91,7 @@ impl App {
 
     async fn one_at_a_time(&self, work: impl Future<Output = Result<Outcome, RunError>>) -> Outcome {
         let Ok(_running) = self.running.try_lock() else {
-            let report = RunReport { skipped: Some("alreadyRunning"), ..RunReport::default() };
+            let report = RunReport { skipped: Some(Skip::AlreadyRunning), ..RunReport::default() };
             self.record(self.clock.now(), &report);
             return (report, Ok(()));
         };
@@ -114,11 +124,11 @@ impl App {
         &self.shutdown
     }
 
-    /// Waits until the run in progress has ended and all nudges are answered, for at most `timeout`.
+    /// Waits until the run in progress has ended and all requests are answered, for at most `timeout`.
     pub async fn ended(&self, timeout: Duration) {
         let ended = async {
             drop(self.running.lock().await);
-            drop(self.nudges.write().await);
+            drop(self.requests.write().await);
         };
         let _ = tokio::time::timeout(timeout, ended).await;
     }
@@ -153,7 +163,7 @@ mod tests {
         let app = app();
         let inner = async { Ok(app.one_at_a_time(async { panic!("must not be polled") }).await) };
         let (report, result) = app.one_at_a_time(inner).await;
-        assert!(result.is_ok() && report.skipped == Some("alreadyRunning"));
+        assert!(result.is_ok() && report.skipped == Some(Skip::AlreadyRunning));
     }
 
     #[tokio::test]

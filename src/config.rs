@@ -10,6 +10,7 @@ mod problem;
 mod reader;
 pub mod reference;
 pub mod settings;
+mod shared;
 mod sink;
 mod source;
 mod state;
@@ -25,6 +26,7 @@ use partial::PartialConfig;
 pub use problem::{SettingProblem, SettingsError};
 use reader::SettingsReader;
 use settings::Settings;
+pub use shared::SharedConfig;
 pub use sink::{SinkConfig, log_name};
 pub use source::{AlertSource, MachineSource};
 pub use state::StateConfig;
@@ -59,6 +61,8 @@ pub struct Config {
     pub api_scope: String,
     /// `MDATP_SINK` and the settings of the chosen sink.
     pub sink: SinkConfig,
+    /// `MDATP_SINK_IDENTITY` (default `app`): whose token the Logs Ingestion API gets.
+    pub sink_identity: Owner,
     /// `MDATP_RECORD_SHAPE` (default `native` for the Logs Ingestion API, else `union`).
     pub shape: Shape,
     /// `MDATP_ALERT_FETCH` (default `list`).
@@ -114,6 +118,7 @@ impl Config {
             graph_url,
             graph_scope,
             sink,
+            sink_identity,
             shape,
             state,
         } = PartialConfig::read_with(&mut reader);
@@ -161,6 +166,7 @@ impl Config {
                 api_url: api_url?,
                 api_scope,
                 sink: sink?,
+                sink_identity: sink_identity?,
                 shape: shape?,
                 fetch: fetch?,
                 mode: mode?,

@@ -4,13 +4,14 @@
 //!
 //! ```text
 //! host  cli          the two doors: the Functions host's invocations, and the command line
-//! app                one run at a time, each with a deadline
+//! app                one run at a time, each with a deadline; of many tenants, one for each
 //! pipeline           one run, the file to read first: fetch, enrich, merge, send, and the ledger
 //! services  status   what a run works with; what the state store says about past runs
 //! source             where alerts and machines come from: Defender
 //! sink               where records go: Logs Ingestion API, Data Collector API
 //! state              what outlives a process: checkpoint, history, what is set aside
 //! http               every call: tokens, retries, quotas, errors with advice
+//! tenants            the list of tenants, where one process forwards for many
 //! config             all settings
 //! record  schema     pure: alerts, records, batches; columns, table, rule
 //! ```
@@ -37,6 +38,7 @@ mod source;
 mod state;
 mod status;
 mod telemetry;
+mod tenants;
 
 // What `main` is made of.
 pub use app::App;
@@ -62,7 +64,7 @@ pub mod testing {
             settings::Settings,
             storage::{BlobAccess, BlobAccount},
         },
-        host::{invocation, nudge},
+        host::{invocation, nudge, queue},
         http::{
             Exchange, ExchangeError, Http, Request, Response, advice,
             credential::{Credential, Credentials},
@@ -87,5 +89,8 @@ pub mod testing {
         sink::shared_key::SigningKey,
         source::graph,
         state::{StateStore, checkpoint::Checkpoint, holder::Holder},
+        tenants::{
+            TenantCredential, TenantEntry, TenantId, TenantList, TenantMessage, TenantSink, TokenFrom,
+        },
     };
 }

@@ -69,9 +69,10 @@ async fn serve(settings: &Settings, clock: Clock, parent: ParentProcess) -> Exit
     };
     info!("mdatp-forward {} listens on 127.0.0.1:{port}", env!("CARGO_PKG_VERSION"));
     let config = Config::parse(settings);
-    match &config {
-        Ok(config) => warn_of_sink(config),
-        Err(problems) => error!("{problems}"),
+    // Invalid settings are not logged here: whether they are those of one tenant or of many, which have their sinks on a
+    // list, is known with the first invocation.
+    if let Ok(config) = &config {
+        warn_of_sink(config);
     }
     let shutdown = async move {
         tokio::select! {
@@ -82,7 +83,8 @@ async fn serve(settings: &Settings, clock: Clock, parent: ParentProcess) -> Exit
             }
         }
     };
-    server::serve(listener, Arc::new(App::new(config, clock)), line_format, shutdown).await;
+    let app = App::new(config, clock).with_tenants(settings.clone());
+    server::serve(listener, Arc::new(app), line_format, shutdown).await;
     info!("stopped");
     ExitCode::SUCCESS
 }

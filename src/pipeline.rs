@@ -17,6 +17,7 @@
 //! A backfill is the same run with another [`Plan`]; a dry run has another last stage.
 
 mod dry_run;
+mod due;
 mod enrich;
 mod error;
 mod fetch;
@@ -43,7 +44,7 @@ use crate::{
         call::{CallError, Caller},
         deadline::Deadline,
     },
-    report::RunReport,
+    report::{RunReport, Skip},
     services::Services,
     state::{checkpoint::Checkpoint, history::HistoryEntry},
 };
@@ -88,18 +89,21 @@ pub async fn run(
         },
         Err(RunError::BusyElsewhere) => {
             // Of a run that has sent something, the report says that there is more.
-            live.update(|report| report.skipped = (report.alerts_sent == 0).then_some("busyElsewhere"));
+            live.update(|report| report.skipped = (report.alerts_sent == 0).then_some(Skip::BusyElsewhere));
             Ok(())
         }
         result => result,
     };
     let mut report = live.now();
+    report.tenant = plan.tenant.as_ref().map(ToString::to_string);
     report.requests = caller.requests();
     report.duration_ms = begun.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
     report.lag_seconds = ledger.lag_seconds(&report);
     report.error = result.as_ref().err().map(RunError::describe);
     if let Purpose::Send(_) = purpose {
-        ledger.record_run(HistoryEntry::of(start, &report)).await;
+        if report.skipped.is_none_or(Skip::is_recorded) {
+            ledger.record_run(HistoryEntry::of(start, &report)).await;
+        }
         if report.skipped.is_none() {
             health::send_row(services, plan, &caller, &report).await;
         }
@@ -117,6 +121,10 @@ async fn forward<'a>(
     ledger: &mut Ledger<'a>,
 ) -> Result<(), RunError> {
     ledger.load().await?;
+    if let Some(reason) = ledger.reason_to_skip() {
+        live.update(|report| report.skipped = Some(reason));
+        return Ok(());
+    }
     if let Some(watch) = &plan.watch {
         watch.begin(services.mode, ledger.checkpoint().delivered());
     }
@@ -130,7 +138,9 @@ async fn forward<'a>(
     let (page_sender, pages) = mpsc::channel(1);
     let (work_sender, work) = mpsc::channel(MAX_WORK_WAITING);
     let before = ledger.checkpoint().clone();
-    let fetch = FetchStage::new(services, plan, caller, &before, window).await;
+    // Kept to the end of the run: batches wait after the last page.
+    let mut permit = None;
+    let fetch = FetchStage::new(services, plan, caller, &before, window, &mut permit).await;
     let mut merge = MergeStage::new(services, plan, caller, window, sends, live);
     let ended = {
         let feeding = pin!(join(fetch.run(page_sender), merge.run(pages, work_sender)));

@@ -10,6 +10,9 @@ use serde_json::Value;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunReport {
+    /// The tenant whose alerts these are; `None` where the process forwards for one alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
     /// Alerts listed in the window, each once.
     pub alerts_read: u64,
     /// Alerts accepted by the sink.
@@ -40,8 +43,8 @@ pub struct RunReport {
     pub to: Option<OffsetDateTime>,
     /// True if everything in the window is delivered or set aside, and the checkpoint is saved.
     pub complete: bool,
-    /// Why there was no run: `alreadyRunning`.
-    pub skipped: Option<&'static str>,
+    /// Why there was no run.
+    pub skipped: Option<Skip>,
     /// Why the run failed.
     pub error: Option<String>,
 }
@@ -76,6 +79,31 @@ impl RunReport {
     }
 }
 
+/// Why there was no run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Skip {
+    /// Another run was in progress in this process.
+    AlreadyRunning,
+    /// Another process was at work on the checkpoint.
+    BusyElsewhere,
+    /// The list of tenants has no such tenant.
+    UnknownTenant,
+    /// The tenant is disabled in the list.
+    DisabledTenant,
+    /// The tenant's last runs failed, and it is too early for the next try.
+    BackingOff,
+    /// A run of the tenant has begun since the message was written.
+    StaleMessage,
+}
+
+impl Skip {
+    /// True when the history notes it: something was at work.
+    pub fn is_recorded(self) -> bool {
+        matches!(self, Self::AlreadyRunning | Self::BusyElsewhere)
+    }
+}
+
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -105,6 +133,7 @@ impl fmt::Display for RunResult {
 impl fmt::Display for RunReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "run result={}", self.result())?;
+        self.tenant.iter().try_for_each(|tenant| write!(f, " tenant={tenant}"))?;
         for (name, count) in [
             ("read", self.alerts_read),
             ("sent", self.alerts_sent),
@@ -141,7 +170,7 @@ mod tests {
     fn the_members_are_those_of_the_contract() {
         let report = RunReport {
             from: Some(OffsetDateTime::UNIX_EPOCH),
-            skipped: Some("alreadyRunning"),
+            skipped: Some(Skip::AlreadyRunning),
             ..RunReport::default()
         };
         assert_eq!(
@@ -170,8 +199,11 @@ mod tests {
             line.starts_with("run result=failed ") && line.ends_with(r#" error="no \"token\"""#),
             "{line}"
         );
-        let skipped = RunReport { skipped: Some("alreadyRunning"), ..RunReport::default() };
+        let skipped = RunReport { skipped: Some(Skip::AlreadyRunning), ..RunReport::default() };
         assert!(skipped.to_string().starts_with("run result=skipped "));
+        let of_tenant = RunReport { tenant: Some("t".to_owned()), ..RunReport::default() };
+        assert!(of_tenant.to_string().starts_with("run result=incomplete tenant=t read=0 "));
+        assert_eq!(of_tenant.log_members(None)["tenant"], "t");
         assert!(RunReport::default().to_string().starts_with("run result=incomplete "));
     }
 }

@@ -2,17 +2,17 @@
 
 use std::{
     sync::{
-        Mutex as SyncMutex, MutexGuard, PoisonError,
+        Arc, Mutex as SyncMutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::{
     clock::Clock,
-    config::{AlertFetch, Config},
+    config::{AlertFetch, Config, Owner, SinkConfig},
     http::{Http, credential::Credentials},
     record::{alert::Mode, batch::Packer, writer::RecordWriter},
     schema::Shape,
@@ -63,6 +63,9 @@ pub struct Services {
     pub sink_has_accepted: AtomicBool,
     /// True once the sink has rejected a post for the time that it spans.
     pub sink_limits_span: AtomicBool,
+    /// The permits to hold alerts in memory, where many runs share a process: each run takes one when it finds something
+    /// new. `None`: a run needs none.
+    pub room: Option<Arc<Semaphore>>,
     unsaved_runs: SyncMutex<History>,
 }
 
@@ -83,12 +86,15 @@ impl Services {
         credentials: &Credentials,
         store: StateStore,
     ) -> Self {
+        let credential = match config.sink_identity {
+            Owner::Source => &credentials.source,
+            Owner::App | Owner::Storage => &credentials.app,
+        };
+        let sink = |to: &SinkConfig| Sink::new(to, config.mode, credential);
         Self {
             source: Source::new(config, &credentials.source),
-            sink: Sink::new(&config.sink, config.mode, &credentials.app),
-            health: config
-                .health
-                .then(|| Sink::new(&config.sink.for_health(), config.mode, &credentials.app)),
+            sink: sink(&config.sink),
+            health: config.health.then(|| sink(&config.sink.for_health())),
             store,
             http,
             clock,
@@ -101,6 +107,7 @@ impl Services {
             alerts_come_by_id: AtomicBool::new(false),
             sink_has_accepted: AtomicBool::new(false),
             sink_limits_span: AtomicBool::new(false),
+            room: None,
             unsaved_runs: SyncMutex::default(),
         }
     }

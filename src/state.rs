@@ -1,5 +1,5 @@
-//! What outlives a process: the checkpoint with the history of runs, and what is set aside. It is kept in a container of
-//! the host's storage account, or in a folder.
+//! What outlives a process: the checkpoint with the history of runs, what is set aside, and the list of tenants. It is kept
+//! in a container of the host's storage account, or in a folder.
 //!
 //! [`StateStore`] reads and writes documents; what they say is in [`checkpoint`], [`history`] and [`set_aside`], which
 //! are pure.
@@ -16,6 +16,7 @@ mod probe;
 pub mod set_aside;
 pub mod set_asides;
 mod store;
+mod tenants;
 
 pub use error::{StateError, StateErrorKind};
 pub use store::{ETag, StateStore};

@@ -28,13 +28,14 @@ use tracing_subscriber::{
 
 use crate::{clock::Clock, config::settings::Settings, error_chain::one_line};
 pub use format::LineFormat;
+use format::LineOrigin;
 
 /// The field of an event whose value is a JSON object: each of its members becomes a member of the line. (Fields of
 /// `tracing` hold numbers and texts only.)
 const MEMBERS: &str = "members";
 
-/// The longest invocation id that is kept, in characters. The host's are GUIDs.
-const LONGEST_INVOCATION_ID: usize = 100;
+/// The longest id of an invocation or a tenant that is kept, in characters. They are GUIDs.
+const LONGEST_ID: usize = 100;
 
 /// Who reads the lines, which decides where they go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,9 +75,6 @@ struct Lines {
     lowest: Level,
 }
 
-/// The id of the invocation that a span belongs to, kept in the span.
-struct InvocationId(String);
-
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
         // Only this program's lines: other crates may log headers and addresses.
@@ -86,20 +84,22 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
     fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id, context: Context<'_, S>) {
         let mut fields = Fields::default();
         attributes.record(&mut fields);
-        let invocation = fields.members.get("invocation").and_then(Value::as_str);
-        if let (Some(span), Some(id)) = (context.span(id), invocation) {
-            span.extensions_mut().insert(InvocationId(one_line(id, LONGEST_INVOCATION_ID)));
+        let text = |name| Some(one_line(fields.members.get(name)?.as_str()?, LONGEST_ID));
+        let origin = LineOrigin { invocation: text("invocation"), tenant: text("tenant") };
+        if let (Some(span), false) = (context.span(id), origin == LineOrigin::default()) {
+            span.extensions_mut().insert(origin);
         }
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        let invocation = context.event_scope(event).and_then(|scope| {
-            scope.into_iter().find_map(|span| span.extensions().get::<InvocationId>().map(|id| id.0.clone()))
+        let origin = context.event_scope(event).and_then(|scope| {
+            scope.into_iter().find_map(|span| span.extensions().get::<LineOrigin>().cloned())
         });
         let level = *event.metadata().level();
-        let line = self.format.console_line(level, invocation.as_deref(), &fields.message, fields.members);
+        let line =
+            self.format.console_line(level, &origin.unwrap_or_default(), &fields.message, fields.members);
         // A reader that has closed the pipe must not stop a run.
         let _ = match self.audience == Audience::Host && level > Level::WARN {
             true => writeln!(std::io::stdout().lock(), "{line}"),

@@ -3,9 +3,10 @@
 
 use http::StatusCode;
 use mdatp_forward::testing::{
-    RunReport,
+    RunReport, TenantMessage,
     invocation::{Invocation, Reply},
     nudge::{self, Nudge},
+    queue::QueueInvocation,
 };
 use serde_json::Value;
 
@@ -18,6 +19,7 @@ pub fn holds(input: &[u8]) {
                 let triggers = body["Data"].as_object().expect("the data of an invocation are an object");
                 let is_past_due = triggers.values().any(|trigger| trigger["IsPastDue"] == true);
                 assert_eq!(invocation.is_past_due, is_past_due);
+                assert_eq!(invocation.is_for_tenants, triggers.contains_key("mdatpTenantsTimer"));
             }
         }
         Err(reason) => is_readable(&Reply::rejection(StatusCode::BAD_REQUEST, &reason), "error", &reason),
@@ -39,6 +41,20 @@ pub fn holds(input: &[u8]) {
             assert_eq!(body["error"], reason.as_str());
         }
     }
+    match QueueInvocation::parse(input) {
+        Ok(QueueInvocation::Run(message)) => {
+            // What the timer would have written is the same message.
+            let written = serde_json::from_str(&message.to_string()).expect("a message is JSON");
+            assert_eq!(TenantMessage::of(&written).as_ref(), Some(&message));
+            let id = message.tenant.as_str();
+            assert!(id.len() == 36 && id.bytes().all(|byte| byte == b'-' || is_lower_hex(byte)), "{id}");
+        }
+        Ok(QueueInvocation::Foreign { length }) => assert!(length <= input.len(), "{length}"),
+        Err(reason) => {
+            assert!(reason.len() < 150, "{reason}");
+            is_readable(&Reply::rejection(StatusCode::BAD_REQUEST, &reason), "error", &reason);
+        }
+    }
     let error = String::from_utf8_lossy(input).into_owned();
     is_readable(&Reply::rejection(StatusCode::BAD_REQUEST, &error), "error", &error);
     let report = RunReport { error: Some(error.clone()), ..RunReport::default() };
@@ -53,6 +69,10 @@ fn is_readable(reply: &Reply, member: &str, text: &str) {
     let body: Value = serde_json::from_str(&reply.body).expect("the reply is JSON");
     assert_eq!(body[member], text);
     is_phrase(reply);
+}
+
+fn is_lower_hex(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'f' | b'0'..=b'9')
 }
 
 fn is_of_id(byte: u8) -> bool {

@@ -57,7 +57,7 @@ impl App {
     /// Runs once, now or after the run in progress, and once more when one of the alerts `ids` is not delivered then or
     /// the run did not succeed. Returns after 55 s at the latest, and at a shutdown.
     pub async fn nudge(self: &Arc<Self>, ids: Vec<String>) -> Nudged {
-        let _in_progress = self.nudges.read().await;
+        let _in_progress = self.requests.read().await;
         let deadline = Deadline::after(TIMEOUT, self.shutdown.clone());
         let mut nudged = Nudged { delivered: Vec::new(), pending: ids, is_done: false, reports: Vec::new() };
         for is_retry in [false, true] {

@@ -1,7 +1,7 @@
 //! The settings of each part of the program by itself: a problem with one part leaves the others readable. Pure.
 
 use super::{
-    AlertSource, Endpoint, Identity, MachineSource, Settings, SettingsReader, Shape, SinkConfig,
+    AlertSource, Endpoint, Identity, MachineSource, Owner, Settings, SettingsReader, Shape, SinkConfig,
     SourceIdentity, StateConfig, cloud::Cloud,
 };
 
@@ -28,6 +28,8 @@ pub struct PartialConfig {
     pub graph_scope: String,
     /// `MDATP_SINK` and the settings of the chosen sink.
     pub sink: Option<SinkConfig>,
+    /// `MDATP_SINK_IDENTITY`
+    pub sink_identity: Option<Owner>,
     /// `MDATP_RECORD_SHAPE`
     pub shape: Option<Shape>,
     /// `MDATP_STATE`
@@ -48,7 +50,7 @@ impl PartialConfig {
 
     /// Reads the parts and leaves the problems with `reader`.
     pub(super) fn read_with(reader: &mut SettingsReader<'_>) -> Self {
-        let known = reader.one_of("MDATP_CLOUD", "public", &Cloud::ALL.map(|cloud| (cloud.name, cloud)));
+        let known = reader.cloud();
         let cloud = known.unwrap_or(Cloud::ALL[0]);
         let identity = reader.identity();
         let authority = reader.endpoint("AZURE_AUTHORITY_HOST", cloud.authority);
@@ -59,6 +61,8 @@ impl PartialConfig {
         let graph_url = reader.endpoint("MDATP_GRAPH_URL", cloud.graph_url);
         let graph_scope = reader.text("MDATP_GRAPH_SCOPE", cloud.graph_scope);
         let sink = reader.sink(&cloud);
+        let sink_identity =
+            reader.one_of("MDATP_SINK_IDENTITY", "app", &[("app", Owner::App), ("source", Owner::Source)]);
         let shape = reader.shape(sink.as_ref());
         let state = reader.state(&cloud);
         Self {
@@ -72,6 +76,7 @@ impl PartialConfig {
             graph_url,
             graph_scope,
             sink,
+            sink_identity,
             shape,
             state,
         }

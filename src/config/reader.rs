@@ -1,6 +1,6 @@
 //! Reads setting after setting, and collects the problems. Pure.
 
-use super::{SettingProblem, endpoint::Endpoint, settings::Settings};
+use super::{SettingProblem, cloud::Cloud, endpoint::Endpoint, settings::Settings};
 
 /// Reads settings and collects what is wrong with them. Its methods return `None` for a setting with a problem.
 pub(super) struct SettingsReader<'a> {
@@ -74,6 +74,11 @@ impl<'a> SettingsReader<'a> {
                 format!("must be {} or {last}", others.join(", "))
             })
         })
+    }
+
+    /// Returns the cloud.
+    pub(super) fn cloud(&mut self) -> Option<Cloud> {
+        self.one_of("MDATP_CLOUD", "public", &Cloud::ALL.map(|cloud| (cloud.name, cloud)))
     }
 
     /// Returns a base URL.

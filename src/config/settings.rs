@@ -20,25 +20,41 @@ pub enum Settings {
     Process,
     /// A fixed set of values.
     Map(BTreeMap<String, String>),
+    /// Values over other settings.
+    Layer {
+        /// The values that count where there is one, also an empty one.
+        values: BTreeMap<String, String>,
+        /// The settings below.
+        base: Box<Settings>,
+    },
 }
 
 impl Settings {
+    /// Returns these settings with `values` over them. An empty value hides the setting below it.
+    pub fn over(self, values: BTreeMap<String, String>) -> Self {
+        Self::Layer { values, base: Box::new(self) }
+    }
+
     /// Returns the value of `name` without surrounding blanks. An empty value counts as not set, because an app setting
     /// is often emptied rather than deleted.
     ///
     /// # Errors
     /// Fails if the value is a reference to a secret that the platform has not resolved, which must not be sent to any
     /// service.
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn read(&self, name: &str) -> Result<Option<String>, UnresolvedReference> {
-        let value = match self {
-            Settings::Process => std::env::var(name).ok(),
-            Settings::Map(values) => values.get(name).cloned(),
-        };
-        let Some(value) = value else { return Ok(None) };
+        let Some(value) = self.raw(name) else { return Ok(None) };
         match ReferenceTarget::referred_to_by(&value) {
             Some(vault) => Err(UnresolvedReference { name: name.to_owned(), vault }),
             None => Ok(Some(value.trim()).filter(|value| !value.is_empty()).map(str::to_owned)),
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    fn raw(&self, name: &str) -> Option<String> {
+        match self {
+            Settings::Process => std::env::var(name).ok(),
+            Settings::Map(values) => values.get(name).cloned(),
+            Settings::Layer { values, base } => values.get(name).cloned().or_else(|| base.raw(name)),
         }
     }
 
@@ -52,13 +68,15 @@ impl Settings {
         !matches!(self.read(name), Ok(None))
     }
 
+    /// Returns true for the name of a setting that this program, its libraries or the Functions host read.
+    pub fn is_own(name: &str) -> bool {
+        PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+            || NAMES.iter().any(|own| own.eq_ignore_ascii_case(name))
+    }
+
     /// Returns every setting of the program whose value is an unresolved reference.
     pub fn unresolved(&self) -> Vec<UnresolvedReference> {
-        let is_ours = |name: &str| {
-            PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-                || NAMES.iter().any(|ours| ours.eq_ignore_ascii_case(name))
-        };
-        let names = self.names().into_iter().filter(|name| is_ours(name));
+        let names = self.names().into_iter().filter(|name| Self::is_own(name));
         names.filter_map(|name| self.read(&name).err()).collect()
     }
 
@@ -79,8 +97,10 @@ impl Settings {
                 std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect()
             }
             Settings::Map(values) => values.keys().cloned().collect(),
+            Settings::Layer { values, base } => [values.keys().cloned().collect(), base.names()].concat(),
         };
         names.sort();
+        names.dedup();
         names
     }
 }

@@ -301,6 +301,7 @@ fn names_of_values_have_no_case_and_a_boolean_is_on_or_off() {
         ("MDATP_CLOUD", "GCC-High"),
         ("MDATP_SINK", "Data-Collector"),
         ("MDATP_RECORD_SHAPE", "Union"),
+        ("MDATP_SINK_IDENTITY", "Source"),
     ] {
         assert!(parse(&[&COLLECTOR, &[(name, value)]]).is_ok(), "{name}");
     }

@@ -7,13 +7,19 @@
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use crate::report::RunReport;
 
 /// The most bytes of an invocation. A timer's has a few hundred, and one of the HTTP trigger a few thousand beside the
 /// request's body.
 pub const LIMIT: usize = 1024 * 1024;
+
+/// The name of the timer's binding in the package for many tenants. There the timer's function asks for a run of each.
+const TENANTS_TIMER: &str = "mdatpTenantsTimer";
+
+/// The name of its output binding, to the queue of the tenants.
+const TENANTS_OUTPUT: &str = "tenants";
 
 /// The longest reason phrase, in bytes, that still reads well in the host's exception text.
 const LONGEST_PHRASE: usize = 240;
@@ -24,6 +30,8 @@ const LONGEST_PHRASE: usize = 240;
 pub struct Invocation {
     /// True for the run that the host starts at once because an occurrence was missed.
     pub is_past_due: bool,
+    /// True in the package for many tenants.
+    pub is_for_tenants: bool,
 }
 
 impl Invocation {
@@ -42,7 +50,10 @@ impl Invocation {
         // Some versions of the host send a trigger as a string that holds JSON.
         let is_past_due =
             |trigger: &Value| trigger.get("IsPastDue").and_then(Value::as_bool).unwrap_or(false);
-        Ok(Self { is_past_due: bindings.values().any(is_past_due) })
+        Ok(Self {
+            is_past_due: bindings.values().any(is_past_due),
+            is_for_tenants: bindings.contains_key(TENANTS_TIMER),
+        })
     }
 }
 
@@ -59,25 +70,39 @@ pub struct Reply {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Body<'a> {
-    outputs: Value,
-    logs: Vec<String>,
-    return_value: &'a RunReport,
+struct Body<'a, T> {
+    outputs: &'a Map<String, Value>,
+    logs: &'a [String],
+    return_value: &'a T,
 }
 
 impl Reply {
     /// The reply about a run, with the run's log line. A failure's line belongs on stderr instead: the host discards the
     /// body of that reply.
     pub fn of(report: &RunReport, log_line: String) -> Self {
-        let logs = Some(log_line).filter(|_| report.error.is_none()).into_iter().collect();
-        let body = Body { outputs: Value::Object(serde_json::Map::new()), logs, return_value: report };
-        let body = serde_json::to_string(&body).expect("numbers and texts can be written as JSON");
-        match &report.error {
-            None => Self { status: StatusCode::OK, phrase: None, body },
-            Some(error) => {
-                Self { status: StatusCode::INTERNAL_SERVER_ERROR, phrase: Some(phrase(error)), body }
-            }
+        match report.error {
+            None => Self::success(&Map::new(), &[log_line], report),
+            Some(_) => Self::failure(report),
         }
+    }
+
+    /// The reply of a success, with the values of its output bindings, log lines and what it returns.
+    pub fn success(outputs: &Map<String, Value>, logs: &[String], return_value: &impl Serialize) -> Self {
+        Self { status: StatusCode::OK, phrase: None, body: body(outputs, logs, return_value) }
+    }
+
+    /// The reply about a run that failed.
+    pub fn failure(report: &RunReport) -> Self {
+        let phrase = report.error.as_deref().map(phrase);
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, phrase, body: body(&Map::new(), &[], report) }
+    }
+
+    /// The reply to the timer that asks for the runs of tenants by `messages`. Only an array of strings reaches the queue
+    /// exactly as it is.
+    pub fn enqueue(messages: Vec<String>, log_line: String) -> Self {
+        let number = messages.len();
+        let outputs = Map::from_iter([(TENANTS_OUTPUT.to_owned(), messages.into())]);
+        Self::success(&outputs, &[log_line], &json!({ "tenants": number }))
     }
 
     /// The reply to the host's question whether the handler is ready.
@@ -90,6 +115,11 @@ impl Reply {
         let body = serde_json::json!({ "error": reason }).to_string();
         Self { status, phrase: Some(phrase(reason)), body }
     }
+}
+
+fn body(outputs: &Map<String, Value>, logs: &[String], return_value: &impl Serialize) -> String {
+    let body = Body { outputs, logs, return_value };
+    serde_json::to_string(&body).expect("numbers and texts can be written as JSON")
 }
 
 /// Returns `text` as a reason phrase: printable ASCII of bounded length.
@@ -107,7 +137,7 @@ mod tests {
     #[test]
     fn an_invocation_needs_data_and_nothing_else_is_looked_at() {
         for (body, is_past_due) in [
-            (r#"{"Data":{"mdatpTimer":{"IsPastDue":true}},"Metadata":{}}"#, true),
+            (r#"{"Data":{"mdatpTimer":{"IsPastDue":true}},"Metadata":{"mdatpTenantsTimer":{}}}"#, true),
             (
                 r#"{"Data":{"mdatpTimer":{"Schedule":{"AdjustForDST":true},"ScheduleStatus":{"Last":"0001-01-01T00:00:00"},"IsPastDue":false}}}"#,
                 false,
@@ -115,8 +145,12 @@ mod tests {
             (r#"{"Data":{"mdatpTimer":"text"},"Unknown":[1]}"#, false),
             (r#"{"Data":{}}"#, false),
         ] {
-            assert_eq!(Invocation::parse(body.as_bytes()), Ok(Invocation { is_past_due }), "{body}");
+            let expected = Invocation { is_past_due, is_for_tenants: false };
+            assert_eq!(Invocation::parse(body.as_bytes()), Ok(expected), "{body}");
         }
+        let of_tenants = r#"{"Data":{"mdatpTenantsTimer":{"IsPastDue":true}}}"#;
+        let expected = Invocation { is_past_due: true, is_for_tenants: true };
+        assert_eq!(Invocation::parse(of_tenants.as_bytes()), Ok(expected));
         for body in
             ["", "{", "[]", "{}", r#"{"Data":null}"#, r#"{"Data":"x"}"#, r#"{"data":{}}"#, "\u{feff}{}"]
         {
@@ -132,6 +166,22 @@ mod tests {
         assert_eq!(phrase(&"x".repeat(999)).len(), LONGEST_PHRASE);
         let body: Value = serde_json::from_str(&reply.body).expect("JSON");
         assert_eq!(body["Logs"], serde_json::json!([]), "it is on stderr");
+    }
+
+    #[test]
+    fn the_messages_to_the_queue_are_an_array_of_strings() {
+        let reply = Reply::enqueue(vec![r#"{"tenant":"a"}"#.to_owned()], "asked for 1 run".to_owned());
+        let body: Value = serde_json::from_str(&reply.body).expect("JSON");
+        assert_eq!(
+            (reply.status.as_u16(), body),
+            (
+                200,
+                json!({
+                    "Outputs": { "tenants": [r#"{"tenant":"a"}"#] }, "Logs": ["asked for 1 run"],
+                    "ReturnValue": { "tenants": 1 },
+                })
+            )
+        );
     }
 
     #[test]

@@ -7,20 +7,24 @@ use futures::{Stream, StreamExt, pin_mut};
 use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use hyper::{ext::ReasonPhrase, server::conn::http1};
 use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown, service::TowerToHyperService};
+use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket};
-use tracing::{Instrument, Span, error, error_span, info};
+use tracing::{Instrument, Span, error, error_span, info, warn};
 use warp::Filter;
 
 use crate::{
     app::App,
+    count::Count,
     host::{
         invocation::{Invocation, LIMIT, Reply},
         nudge::{self, Nudge},
+        queue::{self, QueueInvocation},
     },
     pipeline::{Purpose, RunError},
     report::RunReport,
     shutdown::ShutdownMode,
     telemetry::LineFormat,
+    tenants::TenantMessage,
 };
 
 /// The bytes that are read of a body that is too long: the host fails an invocation whose body is not taken.
@@ -97,16 +101,20 @@ fn routes(
     let forward = warp::path!("MdatpForward")
         .and(invocation())
         .then(move |id: Option<String>, body| forward(on_time.clone(), format, id, body));
+    let of_tenant = app.clone();
+    let tenant = warp::path!("MdatpTenant")
+        .and(invocation())
+        .then(move |id: Option<String>, body| run_tenant(of_tenant.clone(), format, id, body));
     let now = warp::path!("MdatpNow")
         .and(invocation())
         .then(move |id: Option<String>, body| run_now(app.clone(), format, id, body));
     let missing = warp::any().map(|| {
         response(&Reply::rejection(
             StatusCode::NOT_FOUND,
-            "unknown path: this handler serves GET /, POST /MdatpForward and POST /MdatpNow",
+            "unknown path: this handler serves GET /, POST /MdatpForward, POST /MdatpTenant and POST /MdatpNow",
         ))
     });
-    ready.or(forward).unify().or(now).unify().or(missing).unify()
+    ready.or(forward).unify().or(tenant).unify().or(now).unify().or(missing).unify()
 }
 
 /// The timer's function.
@@ -121,6 +129,38 @@ async fn forward<B: Buf>(
     let reply = match invocation {
         Err(Rejection { status, reason }) => Reply::rejection(status, &reason),
         Ok(invocation) => run(app, format, id, invocation).await,
+    };
+    response(&reply)
+}
+
+/// The function of the queue trigger.
+async fn run_tenant<B: Buf>(
+    app: Arc<App>,
+    format: LineFormat,
+    id: Option<String>,
+    body: impl Stream<Item = Result<B, warp::Error>>,
+) -> Response<String> {
+    let id = id.unwrap_or_else(|| "none".to_owned());
+    let invocation =
+        read(body).await.and_then(|body| QueueInvocation::parse(&body).map_err(Rejection::bad_request));
+    let reply = match invocation {
+        Err(Rejection { status, reason }) => Reply::rejection(status, &reason),
+        Ok(QueueInvocation::Foreign { length }) => {
+            span(&id).in_scope(|| {
+                warn!("a message in the queue of the tenants, of {length} bytes, is not mdatp-forward's and is dropped");
+            });
+            queue::foreign()
+        }
+        Ok(QueueInvocation::Run(TenantMessage { tenant, tick })) => {
+            let span = error_span!("run", invocation = id, tenant = tenant.as_str());
+            let work = async move {
+                let (report, result) = app.run_tenant(&tenant, tick).await;
+                let members = log_failure(&report, &result);
+                let is_tenants_own = result.as_ref().is_err_and(RunError::is_tenants_own);
+                queue::reply(&report, is_tenants_own, format.reply_line(&id, &report.to_string(), members))
+            };
+            in_task(work.instrument(span)).await
+        }
     };
     response(&reply)
 }
@@ -151,7 +191,6 @@ fn span(id: &str) -> Span {
     error_span!("run", invocation = id)
 }
 
-/// Runs in a task of its own: a run must not end because the host's connection does.
 async fn run(app: Arc<App>, format: LineFormat, id: Option<String>, invocation: Invocation) -> Reply {
     let id = id.unwrap_or_else(|| "none".to_owned());
     let span = span(&id);
@@ -159,17 +198,46 @@ async fn run(app: Arc<App>, format: LineFormat, id: Option<String>, invocation: 
         if invocation.is_past_due {
             info!("the timer is past due: an earlier occurrence was missed");
         }
-        let (report, result) = app.run_once(Purpose::Send(&|_, _| {})).await;
-        let members = report.log_members(result.as_ref().err().map(RunError::kind));
-        // A success's line goes into the reply, where it belongs to the invocation. Of a failure's reply the host keeps
-        // only the reason phrase, so its line goes to stderr.
-        if result.is_err() {
-            error!(%members, "{report}");
+        if invocation.is_for_tenants {
+            return enqueue(&app, format, &id).await;
         }
+        let (report, result) = app.run_once(Purpose::Send(&|_, _| {})).await;
+        let members = log_failure(&report, &result);
         Reply::of(&report, format.reply_line(&id, &report.to_string(), members))
     };
-    let done = tokio::spawn(work.instrument(span)).await;
+    in_task(work.instrument(span)).await
+}
+
+/// Asks for the runs of all tenants.
+async fn enqueue(app: &App, format: LineFormat, id: &str) -> Reply {
+    match app.enqueue().await {
+        Ok(messages) => {
+            let number = messages.len();
+            let line = format!("asked for the runs of {}", Count(number as u64, "tenant"));
+            Reply::enqueue(messages, format.reply_line(id, &line, json!({ "tenants": number })))
+        }
+        Err(error) => {
+            let report = RunReport { error: Some(error.describe()), ..RunReport::default() };
+            log_failure(&report, &Err(error));
+            Reply::failure(&report)
+        }
+    }
+}
+
+/// Works in a task of its own: a run must not end because the host's connection does.
+async fn in_task(work: impl Future<Output = Reply> + Send + 'static) -> Reply {
+    let done = tokio::spawn(work).await;
     done.unwrap_or_else(|_| Reply::rejection(StatusCode::INTERNAL_SERVER_ERROR, "the run was cut off"))
+}
+
+/// Returns the members of a run's log line, and writes that of a failure. A success's line goes into the reply, where it
+/// belongs to the invocation. Of a failure's reply the host keeps only the reason phrase, so its line goes to stderr.
+fn log_failure(report: &RunReport, result: &Result<(), RunError>) -> Value {
+    let members = report.log_members(result.as_ref().err().map(RunError::kind));
+    if result.is_err() {
+        error!(%members, "{report}");
+    }
+    members
 }
 
 /// A request that is not an invocation.

@@ -9,13 +9,14 @@ mod token_error;
 mod transport;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use azure_core::{
     cloud::CustomConfiguration,
-    credentials::{Secret, TokenCredential},
+    credentials::{AccessToken, Secret, TokenCredential},
     http::{ClientOptions, HttpClient, RetryOptions, Transport as LibraryTransport},
 };
 use azure_identity::{
@@ -30,12 +31,16 @@ use crate::{
     config::{Config, Identity, Owner, endpoint::Endpoint},
     http::Http,
 };
+pub use assertion::Assertions;
 use assertion::ManagedIdentityToken;
 use issuer::Issuer;
 use sign_in::{Assertion, SignIn};
 pub use token_error::TokenError;
 use token_error::{TokenFailure, TokenRequest};
 use transport::Transport;
+
+/// How long before its end a token is no longer used: as long as the library takes for its own.
+const EXPIRY_MARGIN: Duration = Duration::from_secs(300);
 
 /// The time limit for a token, with retries.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -60,14 +65,31 @@ pub struct Credentials {
 impl Credentials {
     /// Makes the credentials that `config` names. No token is requested yet.
     pub fn new(config: &Config, http: &Http, clock: Clock) -> Self {
-        let credential = |identity: &Identity, owner| {
-            let authority = config.authority.clone();
-            Arc::new(Credential::new(identity.clone(), owner, authority, http.clone(), clock))
-        };
-        let app = credential(&config.identity, Owner::App);
+        let app = Credential::new(
+            config.identity.clone(),
+            Owner::App,
+            config.authority.clone(),
+            http.clone(),
+            clock,
+        );
+        Self::with_app(Arc::new(app), &Arc::default(), config, http, clock)
+    }
+
+    /// Does the same with a given credential of the app's own identity, and with shared `assertions`.
+    pub fn with_app(
+        app: Arc<Credential>,
+        assertions: &Arc<Assertions>,
+        config: &Config,
+        http: &Http,
+        clock: Clock,
+    ) -> Self {
         let source = match config.source.or(&config.identity) {
             (_, Owner::App) => app.clone(),
-            (identity, owner) => credential(identity, owner),
+            (identity, owner) => {
+                let authority = config.authority.clone();
+                let source = Credential::new(identity.clone(), owner, authority, http.clone(), clock);
+                Arc::new(source.sharing(assertions.clone()))
+            }
         };
         Self { app, source }
     }
@@ -79,7 +101,8 @@ impl Credentials {
     }
 }
 
-/// Gets the tokens of one identity. The library caches each until shortly before it expires.
+/// Gets the tokens of one identity, and keeps each until shortly before it expires. The library would keep them too, but
+/// its credentials take some 25 kB each, which is much for thousands of tenants; so one lives only while it is asked.
 #[derive(Debug)]
 pub struct Credential {
     source: Source,
@@ -89,7 +112,14 @@ pub struct Credential {
 #[derive(Debug)]
 enum Source {
     /// Built from settings, and built again when a token is rejected.
-    Settings { identity: Identity, owner: Owner, authority: Endpoint, http: Http, clock: Clock },
+    Settings {
+        identity: Identity,
+        owner: Owner,
+        authority: Endpoint,
+        http: Http,
+        clock: Clock,
+        assertions: Arc<Assertions>,
+    },
     /// Given by the caller, who renews its tokens.
     Given(Arc<dyn TokenCredential>),
 }
@@ -97,16 +127,30 @@ enum Source {
 #[derive(Debug, Default)]
 struct Current {
     generation: u64,
+    /// The library's credential, while it is asked for a token.
     credential: Option<Arc<dyn TokenCredential>>,
+    /// The managed identity whose token is its assertion.
+    assertion: Option<Arc<dyn TokenCredential>>,
+    /// By scope.
+    tokens: HashMap<String, AccessToken>,
 }
 
 impl Credential {
     /// Makes a credential for `identity` of `owner`. No token is requested yet.
     pub fn new(identity: Identity, owner: Owner, authority: Endpoint, http: Http, clock: Clock) -> Self {
+        let assertions = Arc::default();
         Self {
-            source: Source::Settings { identity, owner, authority, http, clock },
+            source: Source::Settings { identity, owner, authority, http, clock, assertions },
             current: Mutex::default(),
         }
+    }
+
+    /// Takes assertions from `shared`, as other credentials do.
+    pub fn sharing(mut self, shared: Arc<Assertions>) -> Self {
+        if let Source::Settings { assertions, .. } = &mut self.source {
+            *assertions = shared;
+        }
+        self
     }
 
     /// Wraps a credential that the caller has made.
@@ -130,9 +174,16 @@ impl Credential {
             let request = TokenRequest { scope: scope.to_owned(), sign_in: self.sign_in() };
             TokenError::new(request, cause)
         };
+        if let Some(token) = self.kept(scope) {
+            return Ok(token);
+        }
         let (credential, generation) = self.current().map_err(|error| fail(TokenFailure::Failed(error)))?;
-        match tokio::time::timeout(TOKEN_TIMEOUT, credential.get_token(&[scope], None)).await {
-            Ok(Ok(token)) => Ok(Token { secret: token.token, generation }),
+        let asked = tokio::time::timeout(TOKEN_TIMEOUT, credential.get_token(&[scope], None)).await;
+        match asked {
+            Ok(Ok(token)) => {
+                self.keep(scope, &token, generation);
+                Ok(Token { secret: token.token, generation })
+            }
             Ok(Err(error)) => {
                 // The assertion may be what is rejected, and the library's credential keeps it.
                 if self.sign_in().assertion != Assertion::None {
@@ -152,11 +203,37 @@ impl Credential {
     /// Forgets all tokens of a generation, and its assertions. The library cannot drop one, so the credential is built
     /// again; calls that fail at the same time do that once.
     fn forget(&self, generation: u64) {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if current.generation == generation {
-            current.generation += 1;
+        let mut current = self.lock();
+        if current.generation != generation {
+            return;
+        }
+        let forgotten =
+            std::mem::replace(&mut *current, Current { generation: generation + 1, ..Current::default() });
+        if let (Source::Settings { assertions, .. }, Some(assertion)) = (&self.source, forgotten.assertion) {
+            assertions.forget(&assertion);
+        }
+    }
+
+    /// Returns the token for `scope` that is kept and still good.
+    fn kept(&self, scope: &str) -> Option<Token> {
+        let Source::Settings { clock, .. } = &self.source else { return None };
+        let current = self.lock();
+        let token = current.tokens.get(scope)?;
+        let is_good = token.expires_on > clock.now() + EXPIRY_MARGIN;
+        is_good.then(|| Token { secret: token.token.clone(), generation: current.generation })
+    }
+
+    /// Keeps a token, unless those of its generation are forgotten by now.
+    fn keep(&self, scope: &str, token: &AccessToken, generation: u64) {
+        let mut current = self.lock();
+        if current.generation == generation && matches!(self.source, Source::Settings { .. }) {
+            current.tokens.insert(scope.to_owned(), token.clone());
             current.credential = None;
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns how the identity signs in, for the fix of an error.
@@ -175,19 +252,26 @@ impl Credential {
     }
 
     fn current(&self) -> azure_core::Result<(Arc<dyn TokenCredential>, u64)> {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.lock();
         let credential = match &current.credential {
             Some(credential) => credential.clone(),
-            None => current.credential.insert(self.build()?).clone(),
+            None => {
+                let credential = self.build(&mut current.assertion)?;
+                current.credential.insert(credential).clone()
+            }
         };
         Ok((credential, current.generation))
     }
 
-    fn build(&self) -> azure_core::Result<Arc<dyn TokenCredential>> {
-        let (identity, owner, authority, http, clock) = match &self.source {
+    /// Builds the library's credential, with the one of the managed identity in `assertion` if it needs that.
+    fn build(
+        &self,
+        assertion: &mut Option<Arc<dyn TokenCredential>>,
+    ) -> azure_core::Result<Arc<dyn TokenCredential>> {
+        let (identity, owner, authority, http, clock, assertions) = match &self.source {
             Source::Given(credential) => return Ok(credential.clone()),
-            Source::Settings { identity, owner, authority, http, clock } => {
-                (identity, owner, authority, http, *clock)
+            Source::Settings { identity, owner, authority, http, clock, assertions } => {
+                (identity, owner, authority, http, *clock, assertions)
             }
         };
         let client_options = |issuer| client_options(authority, Transport::new(issuer, http, clock));
@@ -216,10 +300,11 @@ impl Credential {
                 }))?
             }
             Identity::TrustsManagedIdentity { tenant, client, managed, audience } => {
+                let managed = assertions.of(managed.as_deref(), || Ok(managed_identity(managed)?))?;
                 ClientAssertionCredential::new(
                     tenant.clone(),
                     client.clone(),
-                    ManagedIdentityToken::new(managed_identity(managed)?, audience),
+                    ManagedIdentityToken::new(assertion.insert(managed).clone(), audience),
                     Some(ClientAssertionCredentialOptions { client_options: client_options(Issuer::Entra) }),
                 )?
             }

@@ -39,6 +39,14 @@ impl Deadline {
         self.shutdown.is_requested() || Instant::now() >= self.nothing_new_after
     }
 
+    /// Waits until only the current work may still be finished.
+    pub async fn near(&self) {
+        while !self.is_near() {
+            let wait = self.nothing_new_after.saturating_duration_since(Instant::now());
+            tokio::time::sleep(wait.min(POLL_INTERVAL)).await;
+        }
+    }
+
     /// Waits for `wait`. Returns false when a shutdown is requested before that is over.
     pub async fn sleep(&self, wait: Duration) -> bool {
         let until = Instant::now() + wait;

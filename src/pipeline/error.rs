@@ -51,6 +51,15 @@ impl RunError {
             Self::Settings(_) | Self::Client(_) | Self::Damaged { .. } | Self::Panicked => false,
         }
     }
+
+    /// True for a failure of one tenant among many, which a run for another does not meet: its settings, its tokens, what
+    /// its services reject, its checkpoint. False for one of the process or its state store.
+    pub fn is_tenants_own(&self) -> bool {
+        match self {
+            Self::Settings(_) | Self::Call(_) | Self::Waiting { .. } | Self::Damaged { .. } => true,
+            Self::Client(_) | Self::State(_) | Self::BusyElsewhere | Self::Panicked => false,
+        }
+    }
 }
 
 impl RunError {
@@ -92,6 +101,7 @@ impl RunError {
                 StateErrorKind::Conflict => "stateConflict",
                 StateErrorKind::Rejected(_) => "stateRejected",
                 StateErrorKind::Unsuitable(_) => "stateUnsuitable",
+                StateErrorKind::DamagedList(_) => "tenantListDamaged",
                 StateErrorKind::Failed(_) => "stateUnavailable",
             },
             Self::Damaged { .. } => "checkpointDamaged",

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use azure_core::time::OffsetDateTime;
 use http::StatusCode;
-use tokio::sync::mpsc::Sender;
+use tokio::sync::{OwnedSemaphorePermit, mpsc::Sender};
 use tracing::warn;
 
 use super::{
@@ -81,16 +81,20 @@ pub(super) struct FetchStage<'a> {
     unreadable: Unreadable,
     /// What this run has handed on, as far back as the look-back.
     handed_on: Fingerprints,
+    /// The permit to hold alerts in memory, where many runs share a process.
+    permit: &'a mut Option<OwnedSemaphorePermit>,
 }
 
 impl<'a> FetchStage<'a> {
-    /// Makes the stage of a run by `plan`, for the alerts of `window` that `checkpoint` does not have as delivered.
+    /// Makes the stage of a run by `plan`, for the alerts of `window` that `checkpoint` does not have as delivered. It puts
+    /// the permit to hold them in memory into `permit`.
     pub(super) async fn new(
         services: &'a Services,
         plan: &Plan,
         caller: &'a Caller,
         checkpoint: &'a Checkpoint,
         window: Window,
+        permit: &'a mut Option<OwnedSemaphorePermit>,
     ) -> Self {
         let delivered = checkpoint.delivered();
         let (count, earliest) = delivered.since(window.from);
@@ -113,6 +117,7 @@ impl<'a> FetchStage<'a> {
             watch: plan.watch.clone(),
             unreadable: Unreadable::default(),
             handed_on: Fingerprints::default(),
+            permit,
         }
     }
 
@@ -245,7 +250,22 @@ impl<'a> FetchStage<'a> {
             // As the checkpoint forgets: what is kept covers the look-back, not the backlog.
             self.handed_on.remove_before(start_of_minute(latest - self.lookback));
         }
+        let has_news = !(alerts.is_empty() && chunk.elements.is_empty());
+        if has_news && !self.take_permit().await {
+            return Ok(None);
+        }
         Ok(self.enrich(alerts, chunk, chunks).await?.then_some(step.next))
+    }
+
+    /// Waits until this run may hold alerts in memory, where many runs share a process. Returns false when time is up
+    /// before that. What a waiting run holds is one page.
+    async fn take_permit(&mut self) -> bool {
+        let Some(room) = self.services.room.as_ref().filter(|_| self.permit.is_none()) else { return true };
+        tokio::select! {
+            permit = room.clone().acquire_owned() => *self.permit = permit.ok(),
+            () = self.caller.deadline.near() => {}
+        }
+        self.permit.is_some()
     }
 
     /// True for an alert that no run has handed on. A pagination that begins a range again meets alerts twice.

@@ -10,7 +10,7 @@ use azure_core::time::{Duration as SignedDuration, OffsetDateTime, to_rfc3339};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info};
 
-use super::{error::RunError, plan::Plan, work::Whole};
+use super::{due::reason_to_skip, error::RunError, plan::Plan, work::Whole};
 use crate::{
     config::Start,
     error_chain::chain,
@@ -20,7 +20,7 @@ use crate::{
         page::PageSizes,
         window::Window,
     },
-    report::RunReport,
+    report::{RunReport, Skip},
     services::Services,
     state::{
         ETag, StateError, StateErrorKind,
@@ -158,6 +158,12 @@ impl<'a> Ledger<'a> {
             }
             _ => Err(error.into()),
         }
+    }
+
+    /// Returns why this run is to be skipped; `None` when it is due.
+    pub(super) fn reason_to_skip(&self) -> Option<Skip> {
+        let (saved, now) = (&self.checkpoint.history, self.services.clock.now());
+        reason_to_skip(self.plan.tick?, saved, &self.services.unsaved_runs(), now)
     }
 
     fn starts_later(&self) -> bool {
@@ -314,14 +320,15 @@ impl<'a> Ledger<'a> {
         self.save_if_free().await
     }
 
-    /// Records the run in the history, and saves if it did anything, holds the lease, failed or made many calls, or if the
-    /// hourly save is due: the last save gives up the lease. The run has ended, so an error of this save is not the run's.
+    /// Records the run in the history, and saves if it did anything, holds the lease, failed, is the first after one that
+    /// failed, or made many calls, or if the hourly save is due: the last save gives up the lease. The run has ended, so an
+    /// error of this save is not the run's.
     pub(super) async fn record_run(&mut self, entry: HistoryEntry) {
         let mut has_news = self.caller.requests() - self.calls_saved > UNSAVED_CALLS;
         has_news |= self.renewal.take().is_some();
         // A backfill's runs are slices of one, and its operator watches it.
         if self.plan.is_timer() {
-            has_news |= !entry.is_quiet();
+            has_news |= !entry.is_quiet() || self.checkpoint.history.failures().is_some();
             self.services.unsaved_runs().add(entry);
         }
         // Without a version, the store was never reached or is in an unknown state.

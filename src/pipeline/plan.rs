@@ -8,6 +8,7 @@ use super::watch::Watch;
 use crate::{
     config::{Config, Start},
     state::StateStore,
+    tenants::TenantId,
 };
 
 /// What a run does.
@@ -27,6 +28,10 @@ pub struct Plan {
     pub enrichment_timeout: Duration,
     /// The alerts that a caller waits for; `None` if nobody asks.
     pub watch: Option<Arc<Watch>>,
+    /// The tenant whose alerts these are; `None` where the process forwards for one alone.
+    pub tenant: Option<TenantId>,
+    /// When the timer asked for the run of a tenant, which is skipped if it is not due (see `due.rs`); `None`: it is due.
+    pub tick: Option<OffsetDateTime>,
 }
 
 impl Plan {
@@ -40,6 +45,8 @@ impl Plan {
             quota_share: config.quota_share,
             enrichment_timeout: config.enrichment_timeout,
             watch: None,
+            tenant: None,
+            tick: None,
         }
     }
 

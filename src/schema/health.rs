@@ -30,7 +30,7 @@ const fn text(name: &'static str, meaning: &'static str, value: fn(&RunReport) -
 }
 
 /// The columns after the time.
-const COLUMNS: [HealthColumn; 13] = [
+const COLUMNS: [HealthColumn; 14] = [
     text("Result", "how the run ended: ok, incomplete, failed", |run| json!(run.result())),
     count("Read", "alerts listed", |run| json!(run.alerts_read)),
     count("Sent", "alerts accepted by the sink", |run| json!(run.alerts_sent)),
@@ -50,6 +50,9 @@ const COLUMNS: [HealthColumn; 13] = [
         |run| json!(run.lag_seconds),
     ),
     text("Error", "why the run failed; empty when it did not", |run| json!(run.error)),
+    text("SourceTenantId", "the tenant of the alerts; empty where the app forwards for one alone", |run| {
+        json!(run.tenant)
+    }),
 ];
 
 /// The name of the log about runs that send to `log_name`.
@@ -113,6 +116,7 @@ mod tests {
             duration_ms: 10,
             lag_seconds: Some(11),
             error: Some("no \"token\"".to_owned()),
+            tenant: Some("5f3a1c9e-0b1d-4f7e-9a55-2d6c8e4b7f10".to_owned()),
             ..RunReport::default()
         };
         let ended = parse_rfc3339("2026-11-24T06:00:00Z").expect("a time");
@@ -122,11 +126,12 @@ mod tests {
             json!([{
                 "TimeGenerated": "2026-11-24T06:00:00Z", "Result": "failed", "Read": 1, "Sent": 2, "Before": 3,
                 "SetAside": 4, "Misfit": 5, "Machines": 6, "MachinesMissing": 7, "Requests": 8, "Bytes": 9,
-                "DurationMs": 10, "LagSeconds": 11, "Error": "no \"token\""
+                "DurationMs": 10, "LagSeconds": 11, "Error": "no \"token\"",
+                "SourceTenantId": "5f3a1c9e-0b1d-4f7e-9a55-2d6c8e4b7f10"
             }])
         );
         let names: Vec<_> = columns().iter().map(|column| &*column.name).collect();
-        assert_eq!(names.len(), 14);
+        assert_eq!(names.len(), 15);
         assert!(names.iter().all(|name| rows[0].get(name).is_some()), "{names:?}");
     }
 
@@ -135,7 +140,7 @@ mod tests {
         let report = RunReport { complete: true, ..RunReport::default() };
         let text = String::from_utf8(rows(&report, None)).expect("text");
         assert!(text.contains(r#""Result":"ok""#), "{text}");
-        for name in ["TimeGenerated", "LagSeconds", "Error"] {
+        for name in ["TimeGenerated", "LagSeconds", "Error", "SourceTenantId"] {
             assert!(!text.contains(name), "{name} in {text}");
         }
     }

@@ -1,5 +1,7 @@
 //! A cache of machines: each is looked up at most once per run, and kept for later runs.
 
+mod look_up;
+
 use std::{
     collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::Arc,
@@ -19,6 +21,8 @@ use crate::{
         graph::Graph,
     },
 };
+
+pub use look_up::{LookupSummary, MachineLookup};
 
 /// The number of concurrent calls for single machines or alerts.
 pub const CALLS_AT_ONCE: usize = 8;
@@ -78,41 +82,6 @@ struct CachedMachine {
     read_at: OffsetDateTime,
 }
 
-/// The result of looking up machines.
-#[derive(Debug, Default)]
-pub struct LookupSummary {
-    /// The number of machines that were read.
-    pub found: u64,
-    /// The number of machines that the service does not have.
-    pub missing: u64,
-    /// Why a machine could not be read: the last such error.
-    pub failure: Option<CallError>,
-}
-
-/// The machine of an alert.
-#[derive(Debug, Clone)]
-pub enum MachineLookup {
-    /// The machine.
-    Found(Arc<Machine>),
-    /// The alert has no machine, or the service does not have it.
-    None,
-    /// The service could not return it.
-    Failed,
-}
-
-impl MachineLookup {
-    /// Adds what came with the alert: all of it if nothing was found, and otherwise the members that what was found
-    /// lacks. A look-up that failed is to be repeated.
-    #[must_use]
-    pub fn with(self, evidence: Option<&Arc<Machine>>) -> Self {
-        match (self, evidence) {
-            (Self::Found(machine), Some(evidence)) => Self::Found(Arc::new(machine.with(evidence))),
-            (Self::None, Some(evidence)) => Self::Found(evidence.clone()),
-            (looked_up, _) => looked_up,
-        }
-    }
-}
-
 impl Machines {
     /// Creates an empty cache that keeps machines for `ttl`.
     pub fn new(ttl: Duration) -> Self {
@@ -144,6 +113,16 @@ impl Machines {
         while self.ages.front().and_then(|id| self.cached.get(id)).is_some_and(is_old) {
             self.remove_oldest();
         }
+    }
+
+    /// Returns the memory of the cached machines, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Removes all machines.
+    pub fn clear(&mut self) {
+        *self = Self { bulk: self.bulk, ..Self::new(self.ttl) };
     }
 
     /// Returns the machine with this id, which must have been looked up.

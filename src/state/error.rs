@@ -8,6 +8,7 @@ use super::blob_error::{BlobError, BlobErrorKind};
 use crate::{
     error_chain::find_cause,
     http::{ExchangeError, credential::TokenError},
+    tenants::ListDamage,
 };
 
 /// An operation of the state store that failed.
@@ -30,6 +31,8 @@ pub enum StateErrorKind {
     Rejected(BlobError),
     /// The store lacks something that a checkpoint needs.
     Unsuitable(&'static str),
+    /// The list of tenants cannot be used.
+    DamagedList(ListDamage),
     /// Anything else, such as a store that cannot be reached or is full.
     Failed(ObjectStoreError),
 }
@@ -52,7 +55,7 @@ impl StateErrorKind {
         match self {
             Self::Failed(_) => true,
             Self::Rejected(blob_error) => blob_error.kind() == BlobErrorKind::NotReady,
-            Self::Folder(_) | Self::Conflict | Self::Unsuitable(_) => false,
+            Self::Folder(_) | Self::Conflict | Self::Unsuitable(_) | Self::DamagedList(_) => false,
         }
     }
 }
@@ -71,6 +74,9 @@ impl StateError {
                         .into(),
                 )
             }),
+            StateErrorKind::DamagedList(_) => Some(
+                "correct the document, or restore an earlier version of it; mdatp-forward tenants check tests it".into(),
+            ),
             StateErrorKind::Conflict | StateErrorKind::Unsuitable(_) => None,
         }
     }
@@ -89,7 +95,7 @@ impl fmt::Display for StateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} failed", self.operation)?;
         match &self.kind {
-            StateErrorKind::Folder(_) | StateErrorKind::Failed(_) => Ok(()),
+            StateErrorKind::Folder(_) | StateErrorKind::Failed(_) | StateErrorKind::DamagedList(_) => Ok(()),
             StateErrorKind::Conflict => f.write_str(
                 ": another process has saved it since this run began; this run stops, and what it sent in its last batch \
                  may be sent again",
@@ -105,6 +111,7 @@ impl Error for StateError {
         match &self.kind {
             StateErrorKind::Folder(error) => Some(error),
             StateErrorKind::Failed(error) => Some(error),
+            StateErrorKind::DamagedList(damage) => Some(damage),
             StateErrorKind::Rejected(_) | StateErrorKind::Conflict | StateErrorKind::Unsuitable(_) => None,
         }
     }

@@ -5,9 +5,11 @@
 
 mod entry;
 
+use azure_core::time::OffsetDateTime;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 
+use crate::report::RunResult;
 pub use entry::HistoryEntry;
 
 /// The most entries. With a run every five minutes they cover two thirds of a day if none are combined, in some 25 kB of
@@ -64,6 +66,20 @@ impl History {
     pub fn forget(&mut self, saved: &Self) {
         let oldest = saved.0.first().filter(|_| saved.0.len() == CAPACITY).map(|oldest| oldest.start);
         self.0.retain(|entry| !saved.covers(entry) && oldest.is_none_or(|oldest| oldest < entry.start));
+    }
+
+    /// Returns when the newest run without an error started.
+    pub fn last_success(&self) -> Option<OffsetDateTime> {
+        self.0.iter().rfind(|entry| entry.is_success()).map(HistoryEntry::last_start)
+    }
+
+    /// Returns how many runs have failed since the newest one without an error, and when the last of them started; `None`
+    /// when none has.
+    pub fn failures(&self) -> Option<(u64, OffsetDateTime)> {
+        let since_success = self.0.iter().rev().take_while(|entry| !entry.is_success());
+        let mut failed = since_success.filter(|entry| entry.result == RunResult::Failed).peekable();
+        let last = failed.peek()?.last_start();
+        Some((failed.map(|entry| entry.runs).sum(), last))
     }
 
     fn covers(&self, entry: &HistoryEntry) -> bool {

@@ -96,6 +96,15 @@ impl StateStore {
         Self { objects, prefix: String::new(), checkpoint, place, backend: Backend::Memory }
     }
 
+    /// Returns the part of the store below `folder`, with the same connections.
+    pub fn below(&self, folder: &str) -> Self {
+        let backend = match &self.backend {
+            Backend::Folder(root) => Backend::Folder(root.join(folder)),
+            other => other.clone(),
+        };
+        Self { prefix: format!("{}/{folder}", self.prefix), backend, ..self.clone() }
+    }
+
     /// Returns the same store with another checkpoint, called `name`.
     pub fn with_checkpoint(self, name: &str) -> Self {
         Self { checkpoint: name.to_owned(), ..self }
@@ -206,7 +215,7 @@ impl StateStore {
         Ok(self.get("reading", name).await?.map(|(text, _)| text))
     }
 
-    async fn get(&self, verb: &str, name: &str) -> Result<Option<(Bytes, ETag)>, StateError> {
+    pub(super) async fn get(&self, verb: &str, name: &str) -> Result<Option<(Bytes, ETag)>, StateError> {
         let fail = |error| self.error(verb, name, StateErrorKind::of(error));
         match self.objects.get(&self.path(name)).await {
             Ok(found) => {
@@ -239,9 +248,10 @@ impl StateStore {
             (Err(error), Backend::Blob(container))
                 if blob_error_kind(&error) == Some(BlobErrorKind::NoContainer) =>
             {
-                let created = container.create().await;
-                created
-                    .map_err(|error| self.error("creating", "the container", StateErrorKind::of(error)))?;
+                container.create().await.map_err(|error| StateError {
+                    operation: format!("creating the {}", self.place),
+                    kind: StateErrorKind::of(error),
+                })?;
                 put().await
             }
             (saved, _) => saved,
@@ -267,7 +277,7 @@ impl StateStore {
     }
 
     pub(super) fn error(&self, verb: &str, name: &str, kind: StateErrorKind) -> StateError {
-        StateError { operation: format!("{verb} {name} in {}", self.place), kind }
+        StateError { operation: format!("{verb} {}", self.place_of(name)), kind }
     }
 }
 
@@ -304,5 +314,24 @@ mod tests {
         }
         other.save(b"three".to_vec(), Some(&second)).await.expect("saved");
         assert_eq!(std::fs::read(below.join("checkpoint.json")).expect("the file"), b"three");
+    }
+
+    #[tokio::test]
+    async fn a_part_of_the_store_is_the_store_that_is_opened_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let whole = StateStore::open_folder(folder.path()).expect("opened");
+        let part = whole.below("tenants/one");
+        let first = part.save(b"1".to_vec(), None).await.expect("saved");
+        assert!(whole.load().await.expect("loaded").is_none());
+        assert!(whole.below("tenants/two").load().await.expect("loaded").is_none());
+        assert!(part.checkpoint_place().starts_with("tenants/one/checkpoint.json in "));
+
+        let same = StateStore::open_folder(&folder.path().join("tenants/one")).expect("opened");
+        same.save(b"two".to_vec(), Some(&first)).await.expect("saved");
+        let error = part.save(b"3".to_vec(), Some(&first)).await.expect_err("contended");
+        assert!(error.to_string().contains("saving tenants/one/checkpoint.json in folder "), "{error}");
+        part.overwrite("set-aside/a.json", b"{}".to_vec()).await.expect("written");
+        assert_eq!(part.list("set-aside").await.expect("listed").len(), 1);
+        assert!(whole.list("set-aside").await.expect("listed").is_empty());
     }
 }

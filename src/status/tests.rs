@@ -1,7 +1,7 @@
 use azure_core::time::{Duration, parse_rfc3339};
 
 use super::*;
-use crate::report::RunReport;
+use crate::report::{RunReport, Skip};
 
 fn now() -> OffsetDateTime {
     parse_rfc3339("2026-11-24T06:00:00Z").expect("a time")
@@ -32,7 +32,7 @@ fn failed(error: &str) -> RunReport {
 }
 
 fn skipped() -> RunReport {
-    RunReport { skipped: Some("alreadyRunning"), ..RunReport::default() }
+    RunReport { skipped: Some(Skip::AlreadyRunning), ..RunReport::default() }
 }
 
 /// The status of a checkpoint whose watermark is so many minutes ago.

@@ -9,10 +9,19 @@ use crate::{clock::Clock, error_chain::one_line};
 /// The longest message of a line, in characters. The host splits longer lines.
 const LONGEST_MESSAGE: usize = 8_000;
 
+/// What a line is about, kept in the span of the work.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct LineOrigin {
+    /// The host's id of the invocation.
+    pub invocation: Option<String>,
+    /// The tenant, where the process forwards for many.
+    pub tenant: Option<String>,
+}
+
 /// The form of log lines, and the clock that dates them.
 ///
 /// The members of the JSON form are part of the contract with those who query the log: `timestamp`, `level`,
-/// `invocationId` if there is one, `message`, and the fields of the event.
+/// `invocationId` and `tenant` if there is one, `message`, and the fields of the event.
 #[derive(Debug, Clone, Copy)]
 pub struct LineFormat {
     pub(super) is_json: bool,
@@ -24,18 +33,22 @@ impl LineFormat {
     pub(super) fn console_line(
         self,
         level: Level,
-        invocation_id: Option<&str>,
+        origin: &LineOrigin,
         message: &str,
-        members: Map<String, Value>,
+        mut members: Map<String, Value>,
     ) -> String {
         let message = one_line(message, LONGEST_MESSAGE);
+        let LineOrigin { invocation, tenant } = origin;
         if self.is_json {
-            return self.json_line(level, invocation_id, &message, members);
+            members.extend(tenant.iter().map(|tenant| ("tenant".to_owned(), tenant.as_str().into())));
+            return self.json_line(level, invocation.as_deref(), &message, members);
         }
         let (time, level) = (to_rfc3339(&self.clock.now()), name(level));
-        match invocation_id {
-            Some(id) => format!("{time} {level} [{id}] {message}"),
-            None => format!("{time} {level} {message}"),
+        match (invocation, tenant) {
+            (Some(id), Some(tenant)) => format!("{time} {level} [{id} tenant {tenant}] {message}"),
+            (Some(id), None) => format!("{time} {level} [{id}] {message}"),
+            (None, Some(tenant)) => format!("{time} {level} [tenant {tenant}] {message}"),
+            (None, None) => format!("{time} {level} {message}"),
         }
     }
 

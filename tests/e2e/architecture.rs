@@ -7,12 +7,13 @@ use std::{
 };
 
 /// The places of `src`, from what everybody may use to what uses everything. A place uses only places before its own.
-const LAYERS: [&[&str]; 10] = [
+const LAYERS: [&[&str]; 11] = [
     &["buffers", "clock", "count", "error_chain", "shutdown"],
     &["report"],
     &["schema"],
     &["record"],
     &["config"],
+    &["tenants"],
     &["http", "telemetry"],
     &["source", "sink", "state"],
     &["services", "status"],

@@ -115,7 +115,7 @@ async fn the_schema_has_a_table_for_it_and_a_rule_for_both() {
     let stage = Stage::new(Sink::LogsIngestion).await;
     let listed = schema(&stage, &[], 0).await;
     let listed: Vec<_> = listed.lines().skip(1).filter_map(|line| line.split(' ').next()).collect();
-    assert_eq!((listed.len(), listed[0], listed[1]), (14, "TimeGenerated", "Result"));
+    assert_eq!((listed.len(), listed[0], listed[1]), (15, "TimeGenerated", "Result"));
 
     let table: Value = serde_json::from_str(&schema(&stage, &["--format", "table"], 0).await).expect("JSON");
     let table = &table["properties"]["schema"];

@@ -43,4 +43,5 @@ mod source_identity;
 mod stage;
 mod state_command;
 mod status_page;
+mod tenants;
 mod transport;

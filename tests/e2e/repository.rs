@@ -54,6 +54,50 @@ fn the_function_for_requests_is_in_the_same_envelope_and_in_no_plain_clone() {
     assert_eq!(functions, ["MdatpForward"]);
 }
 
+/// The package for many tenants: the timer's output is the queue whose trigger runs for one tenant. Of an invocation the
+/// program recognises the package by the name of the timer's binding.
+#[test]
+fn the_functions_for_many_tenants_share_a_queue_and_are_in_no_plain_clone() {
+    let read = |name: &str| -> Value {
+        serde_json::from_str(&file(&format!("deploy/tenants/{name}"))).expect("JSON")
+    };
+    let plain: Value = serde_json::from_str(&file("MdatpForward/function.json")).expect("JSON");
+    let mut timer = plain["bindings"][0].clone();
+    timer["name"] = json!("mdatpTenantsTimer");
+    let queue = |kind: &str, direction: &str, name: &str| {
+        json!({"type": kind, "direction": direction, "name": name, "queueName": "mdatp-tenants",
+            "connection": "AzureWebJobsStorage"})
+    };
+    let output = queue("queue", "out", "tenants");
+    assert_eq!(read("MdatpForward/function.json"), json!({"bindings": [timer, output]}));
+    let message = queue("queueTrigger", "in", "message");
+    assert_eq!(read("MdatpTenant/function.json"), json!({"bindings": [message]}));
+
+    let (host, single): (_, Value) =
+        (read("host.json"), serde_json::from_str(&file("host.json")).expect("JSON"));
+    for same in ["version", "functionTimeout", "customHandler"] {
+        assert_eq!(host[same], single[same], "{same}");
+    }
+    // Queues come with the bundle. At most 128 messages are in work at once, which the memory is made for.
+    assert_eq!(host["extensionBundle"]["id"], "Microsoft.Azure.Functions.ExtensionBundle");
+    let queues = &host["extensions"]["queues"];
+    let at_once = queues["batchSize"].as_u64().zip(queues["newBatchThreshold"].as_u64());
+    assert_eq!(at_once.map(|(batch, threshold)| batch + threshold), Some(128));
+    // The log of the storage clients, the host's two lines about each invocation, and a record of each would cost more
+    // than all runs together.
+    let levels = &host["logging"]["logLevel"];
+    assert_eq!(
+        (&levels["Azure.Core"], &levels["Function.MdatpTenant"]),
+        (&json!("Warning"), &json!("Warning"))
+    );
+    assert_eq!(levels["Function.MdatpTenant.User"], "Information");
+    let sampling = &host["logging"]["applicationInsights"]["samplingSettings"];
+    assert_eq!(
+        (&sampling["isEnabled"], &sampling["excludedTypes"]),
+        (&json!(true), &json!("Trace;Exception"))
+    );
+}
+
 #[test]
 fn every_setting_the_code_reads_is_in_the_documents_and_the_other_way_round() {
     let names = |text: &str| {
@@ -70,6 +114,7 @@ fn every_setting_the_code_reads_is_in_the_documents_and_the_other_way_round() {
         "src/config.rs",
         "src/config/identity.rs",
         "src/config/partial.rs",
+        "src/config/reader.rs",
         "src/config/sink.rs",
         "src/config/state.rs",
         "src/telemetry.rs",

@@ -1,5 +1,5 @@
-//! The package as it is deployed, plain and with the function `MdatpNow`: made by its one command, unpacked into an empty
-//! folder, and started by the Functions host with nothing else beside it.
+//! The package as it is deployed, plain, with the function `MdatpNow`, and for many tenants: made by its one command,
+//! unpacked into an empty folder, and started by the Functions host with nothing else beside it.
 //!
 //! Zig links it, which pip installs: `tests/run --test package` runs this, for minutes.
 
@@ -67,6 +67,29 @@ async fn the_package_is_all_that_a_function_app_needs() {
     let read = |path: &Path| fs::read(path).expect(function);
     assert_eq!(read(&with_now.path().join(function)), read(&root.join("deploy").join(function)));
     one_tick(with_now.path()).await;
+
+    // The package for many tenants has the same binary, and everything else from its own folder.
+    let own = [
+        ("MdatpForward/function.json", "deploy/tenants/MdatpForward/function.json"),
+        ("MdatpTenant/function.json", "deploy/tenants/MdatpTenant/function.json"),
+        ("host.json", "deploy/tenants/host.json"),
+        ("MdatpNow/function.json", "deploy/MdatpNow/function.json"),
+    ];
+    for (options, own) in [(&["--tenants"][..], &own[..3]), (&["--now", "--tenants"], &own)] {
+        output(Command::new(root.join("deploy/package.sh")).args(options));
+        let many = tempfile::tempdir().expect("a folder");
+        output(Command::new("unzip").arg("-q").arg(&package).arg("-d").arg(many.path()));
+        let mut names: Vec<&str> = own.iter().map(|(name, _)| *name).chain(["mdatp-forward"]).collect();
+        names.sort_unstable();
+        assert_eq!(files(many.path()), names);
+        assert_eq!(files(&root.join("dist/app")), names);
+        for (name, source) in own {
+            let read = |path: &Path| fs::read(path).expect(name);
+            assert_eq!(read(&many.path().join(name)), read(&root.join(source)), "{name}");
+        }
+        let read = |folder: &Path| fs::read(folder.join("mdatp-forward")).expect("the binary");
+        assert!(read(many.path()) == read(app.path()), "another binary");
+    }
 
     output(&mut Command::new(root.join("deploy/package.sh")));
     assert!(fs::read(&package).expect("the package") == plain, "made twice, the package differs");

@@ -175,6 +175,8 @@ impl<'a> SliceRunner<'a> {
             quota_share: self.share,
             enrichment_timeout: if may_wait { Duration::MAX } else { Duration::ZERO },
             watch: None,
+            tenant: None,
+            tick: None,
         }
     }
 

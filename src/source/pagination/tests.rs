@@ -2,6 +2,7 @@ use azure_core::time::{Duration, parse_rfc3339};
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::LARGEST_PAGE;
 
 /// An alert of the list: its time in seconds from the start, and its number.
 type Listed = (i64, u32);

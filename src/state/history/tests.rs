@@ -1,7 +1,7 @@
 use azure_core::time::{Duration, OffsetDateTime, parse_rfc3339};
 
 use super::*;
-use crate::report::RunReport;
+use crate::report::{RunReport, Skip};
 
 fn at(minute: i64) -> OffsetDateTime {
     parse_rfc3339("2026-11-24T00:00:00Z").expect("a time") + Duration::minutes(minute)
@@ -53,12 +53,36 @@ fn quiet_runs_in_a_row_are_one_entry_with_the_values_of_the_last() {
 fn a_run_that_sent_nothing_but_did_not_succeed_is_not_quiet() {
     let incomplete = HistoryEntry::of(at(0), &RunReport::default());
     let aside = HistoryEntry { set_aside: 1, ..quiet(0) };
-    let skipped = RunReport { skipped: Some("alreadyRunning"), ..RunReport::default() };
+    let skipped = RunReport { skipped: Some(Skip::AlreadyRunning), ..RunReport::default() };
     for entry in [incomplete.clone(), aside, busy(0), failed(0, "no"), HistoryEntry::of(at(0), &skipped)] {
         assert!(!entry.is_quiet(), "{entry:?}");
     }
     assert!(quiet(0).is_success() && incomplete.is_success());
     assert!(!failed(0, "no").is_success() && !HistoryEntry::of(at(0), &skipped).is_success());
+}
+
+#[test]
+fn failures_count_since_the_newest_success_and_skipped_runs_are_none() {
+    let skipped = |minute| {
+        let report = RunReport { skipped: Some(Skip::AlreadyRunning), ..RunReport::default() };
+        HistoryEntry::of(at(minute), &report)
+    };
+    assert_eq!((History::default().failures(), History::default().last_success()), (None, None));
+    let runs = history([failed(0, "no"), failed(5, "no")]);
+    assert_eq!((runs.failures(), runs.last_success()), (Some((2, at(5))), None));
+    let runs = history([
+        failed(0, "no"),
+        quiet(5),
+        quiet(10),
+        failed(15, "no"),
+        skipped(20),
+        failed(25, "no"),
+        skipped(30),
+    ]);
+    assert_eq!((runs.failures(), runs.last_success()), (Some((2, at(25))), Some(at(10))));
+    let incomplete = HistoryEntry::of(at(35), &RunReport::default());
+    let runs = history([failed(30, "no"), incomplete]);
+    assert_eq!((runs.failures(), runs.last_success()), (None, Some(at(35))));
 }
 
 #[test]

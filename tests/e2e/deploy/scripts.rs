@@ -285,12 +285,14 @@ fn the_package_script_says_where_it_runs() {
             let mut script = Command::new(root().join("deploy/package.sh"));
             script.args(options).env("PATH", folder.path()).output().expect("bash is installed")
         };
-        for wrong in [&["--later"][..], &["--now", "--now"]] {
+        for wrong in [&["--later"][..], &["--now", "--now"], &["--tenants", "--tenants"], &["--now--tenants"]]
+        {
             let output = run(wrong);
             let told = text(&output.stderr);
-            assert!(output.status.code() == Some(64) && told.contains("[--now]"), "{wrong:?}: {output:?}");
+            let is_told = told.contains("[--now] [--tenants]");
+            assert!(output.status.code() == Some(64) && is_told, "{wrong:?}: {output:?}");
         }
-        let output = run(&["--now"]);
+        let output = run(&["--tenants", "--now"]);
         assert_eq!(output.status.code(), Some(1), "{system}: {output:?}");
         let told = text(&output.stderr);
         if runs {
@@ -299,9 +301,13 @@ fn the_package_script_says_where_it_runs() {
                 assert!(told.contains(tool) && !told.contains("docker"), "{told}");
             }
         } else {
-            for part in
-                [system, "docker run", "--platform linux/amd64", "mdatp-forward.zip", "package.sh --now"]
-            {
+            for part in [
+                system,
+                "docker run",
+                "--platform linux/amd64",
+                "mdatp-forward.zip",
+                "package.sh --tenants --now\"",
+            ] {
                 assert!(told.contains(part), "{system}: {told}");
             }
         }

@@ -1,12 +1,15 @@
-//! Azurite, Microsoft's storage emulator, so that the blob state is tested with real `ETags` and real signatures.
+//! Azurite, Microsoft's storage emulator, so that the blob state is tested with real `ETags` and real signatures, and
+//! queues with real receipts.
 //!
 //! The npm package of tests/azurite runs, with all data in memory. Its account name and key are the public ones of
 //! every emulator.
 
+mod queues;
 mod rejection;
 mod relay;
 mod signature;
 
+pub use self::queues::AzuriteQueues;
 pub use self::rejection::StorageRejection;
 pub(crate) use self::rejection::of_token;
 pub use self::relay::Relay;
@@ -15,6 +18,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -96,31 +100,7 @@ impl Azurite {
     }
 
     async fn launch(port: u16, secure: Option<Secure>) -> Result<Self, String> {
-        const LISTENS: &str = "successfully listens on ";
-        let folder = tokio::task::spawn_blocking(|| npm::installed("azurite", "azurite"))
-            .await
-            .map_err(|problem| problem.to_string())??;
-        let console = Console::default();
-        let mut command = Command::new("node");
-        command
-            .arg("node_modules/azurite/dist/src/blob/main.js")
-            .args(["--blobHost", "127.0.0.1", "--blobPort", &port.to_string()])
-            .args(["--inMemoryPersistence", "--skipApiVersionCheck", "--silent", "--disableTelemetry"])
-            .current_dir(folder);
-        if let Some(Secure { files, .. }) = &secure {
-            let [certificate, key] = [CERTIFICATE, KEY_FILE].map(|name| files.path().join(name));
-            command.args(["--oauth", "basic", "--cert"]).arg(certificate).arg("--key").arg(key);
-        }
-        let process = Process::spawn(&mut command, &console).map_err(|problem| format!("node: {problem}"))?;
-        let line = tokio::select! {
-            line = console.wait_for(LISTENS) => line,
-            code = process.exited() => return Err(format!("ended with code {code}: {:?}", console.lines())),
-            () = tokio::time::sleep(Duration::from_secs(60)) => {
-                return Err(format!("did not listen within a minute: {:?}", console.lines()));
-            }
-        };
-        let port = line.rsplit(':').next().and_then(|port| port.trim().parse().ok());
-        let port = port.ok_or_else(|| format!("no port in {line:?}"))?;
+        let (process, port) = spawn("blob", port, secure.as_ref()).await?;
         let connections = match &secure {
             None => Connections::to(port),
             Some(Secure { tls, .. }) => Connections::over_tls(port, tls.client()?),
@@ -216,23 +196,70 @@ impl Azurite {
     }
 
     async fn send(&self, method: Method, path: &str, query: &[(&str, &str)], blob: Option<Bytes>) -> Reply {
-        let path = format!("/{ACCOUNT}{path}");
-        let mut request = Request::builder()
-            .method(method)
-            .header("x-ms-date", azure_core::time::to_rfc7231(&now()))
-            .header("x-ms-version", "2021-12-02");
-        if blob.is_some() {
-            request = request.header("x-ms-blob-type", "BlockBlob");
-        }
-        // No query value here needs escaping.
-        let pairs: Vec<_> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let uri = if pairs.is_empty() { path.clone() } else { format!("{path}?{}", pairs.join("&")) };
-        let body = blob.map_or_else(Outgoing::empty, Outgoing::whole);
-        let mut request = request.uri(uri).body(body).expect("test names are fit for a URL");
-        let signed = signature::shared_key(ACCOUNT, KEY, &request, &path, query);
-        request.headers_mut().insert(http::header::AUTHORIZATION, signed.parse().expect("base64 is ASCII"));
+        let kind = blob.is_some().then_some(("x-ms-blob-type", "BlockBlob"));
+        let request = signed(method, path, query, kind.as_slice(), blob);
         self.connections.send(request).await.unwrap_or_else(|problem| panic!("Azurite: {problem}"))
     }
+}
+
+/// Starts one of Azurite's services; its process, and its port.
+async fn spawn(service: &str, port: u16, secure: Option<&Secure>) -> Result<(Process, u16), String> {
+    const LISTENS: &str = "successfully listens on ";
+    let folder = tokio::task::spawn_blocking(|| npm::installed("azurite", "azurite"))
+        .await
+        .map_err(|problem| problem.to_string())??;
+    let console = Console::default();
+    let mut command = Command::new("node");
+    command
+        .arg(format!("node_modules/azurite/dist/src/{service}/main.js"))
+        .args([format!("--{service}Host"), "127.0.0.1".to_owned()])
+        .args([format!("--{service}Port"), port.to_string()])
+        .args(["--inMemoryPersistence", "--skipApiVersionCheck", "--silent", "--disableTelemetry"])
+        .current_dir(folder);
+    if let Some(Secure { files, .. }) = secure {
+        let [certificate, key] = [CERTIFICATE, KEY_FILE].map(|name| files.path().join(name));
+        command.args(["--oauth", "basic", "--cert"]).arg(certificate).arg("--key").arg(key);
+    }
+    let process = Process::spawn(&mut command, &console).map_err(|problem| format!("node: {problem}"))?;
+    let line = tokio::select! {
+        line = console.wait_for(LISTENS) => line,
+        code = process.exited() => return Err(format!("ended with code {code}: {:?}", console.lines())),
+        () = tokio::time::sleep(Duration::from_secs(60)) => {
+            return Err(format!("did not listen within a minute: {:?}", console.lines()));
+        }
+    };
+    let port = line.rsplit(':').next().and_then(|port| port.trim().parse().ok());
+    Ok((process, port.ok_or_else(|| format!("no port in {line:?}"))?))
+}
+
+/// A request for the account, signed with its key.
+fn signed(
+    method: Method,
+    path: &str,
+    query: &[(&str, &str)],
+    headers: &[(&str, &str)],
+    body: Option<Bytes>,
+) -> Request<Outgoing> {
+    let path = format!("/{ACCOUNT}{path}");
+    let mut request = Request::builder()
+        .method(method)
+        .header("x-ms-date", azure_core::time::to_rfc7231(&now()))
+        .header("x-ms-version", "2021-12-02");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let pairs: Vec<_> = query.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
+    let uri = if pairs.is_empty() { path.clone() } else { format!("{path}?{}", pairs.join("&")) };
+    let body = body.map_or_else(Outgoing::empty, Outgoing::whole);
+    let mut request = request.uri(uri).body(body).expect("test names are fit for a URL");
+    let signed = signature::shared_key(ACCOUNT, KEY, &request, &path, query);
+    request.headers_mut().insert(http::header::AUTHORIZATION, signed.parse().expect("base64 is ASCII"));
+    request
+}
+
+/// A value of a query's parameter as it goes over the wire; it is signed as it is.
+fn escaped(value: &str) -> String {
+    utf8_percent_encode(value, NON_ALPHANUMERIC).to_string()
 }
 
 fn account_url(scheme: &str, port: u16) -> String {

@@ -10,6 +10,8 @@ use serde_json::{Map, Value};
 
 use crate::azurite::{self, StorageRejection};
 use crate::counts::Counts;
+use crate::customer::Customer;
+use crate::entra::FederatedCredential;
 use crate::fault::Fault;
 use crate::generate::Volume;
 use crate::journal::{Received, Rejected, Seen};
@@ -21,7 +23,7 @@ use crate::role::Role;
 use crate::rule::{self, LostValue};
 use crate::service::Service;
 use crate::tenant;
-use crate::token::Resource;
+use crate::token::{Principal, Resource, Tokens};
 use crate::world::World;
 
 /// All six services. Clones are handles to the same cloud.
@@ -33,7 +35,20 @@ pub struct Cloud {
 impl Cloud {
     /// An empty cloud; generated data, tokens and correlation ids follow from the seed.
     pub fn new(seed: u64) -> Self {
-        Self { world: Arc::new(Mutex::new(World::new(seed))) }
+        Self::around(World::of_the_app(seed))
+    }
+
+    /// A customer's, with the tokens of the cloud that is the provider's own.
+    pub(crate) fn of(customer: &Customer, home: &Cloud, seed: u64) -> Self {
+        Self::around(World::of(customer, home.tokens(), seed))
+    }
+
+    fn around(world: World) -> Self {
+        Self { world: Arc::new(Mutex::new(world)) }
+    }
+
+    pub(crate) fn tokens(&self) -> Tokens {
+        self.world().tokens.clone()
     }
 
     /// What a service does with a request at this time. Time must not run backwards.
@@ -45,15 +60,14 @@ impl Cloud {
     /// key, which Azurite checks.
     pub(crate) fn reject_for_storage(&self, head: &Parts, now: OffsetDateTime) -> Option<Response> {
         let text = head.headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?;
-        let world = self.world();
-        let Ok(token) = world.tokens.check(Some(text), now) else {
+        let Ok(token) = self.tokens().check(Some(text), now) else {
             return Some(azurite::of_token("Lifetime validation failed. The token is expired."));
         };
-        if token.holder.tenant != tenant::TENANT_ID {
+        if *token.holder.tenant != *tenant::TENANT_ID {
             Some(azurite::of_token("Issuer validation failed. Issuer did not match."))
         } else if token.resource != Resource::Storage {
             Some(azurite::of_token("Audience validation failed. Audience did not match."))
-        } else if !token.holder.is_the_apps_own() {
+        } else if !Principal::the_apps_own().contains(&token.holder) {
             let rejection = StorageRejection::of("", 403, "AuthorizationPermissionMismatch");
             Some(rejection.response())
         } else {
@@ -190,7 +204,7 @@ impl Cloud {
     /// Has Defender belong to [`tenant::OTHER_TENANT_ID`]: from now on it takes that tenant's tokens only, and the
     /// other services those of [`tenant::TENANT_ID`].
     pub fn move_defender(&self) {
-        self.world().defender_tenant = tenant::OTHER_TENANT_ID;
+        self.world().defender_tenant = tenant::OTHER_TENANT_ID.into();
     }
 
     /// Removes a role from the identity. Defender's roles are claims of the tokens: those issued before keep them until
@@ -240,9 +254,22 @@ impl Cloud {
         self.world().streams.insert(name.to_owned(), None);
     }
 
-    /// Revokes all tokens issued so far.
+    /// Takes away the consent for [`tenant::SHARED_CLIENT_ID`]: it has no service principal in this cloud's tenants any
+    /// more. Tokens issued before stay good.
+    pub fn withdraw_consent(&self) {
+        self.world().directory.shared().tenants.clear();
+    }
+
+    /// Replaces the federated credentials of [`tenant::SHARED_CLIENT_ID`] by this one, as this cloud's token endpoint
+    /// sees them.
+    pub fn trust_only(&self, credential: FederatedCredential) {
+        self.world().directory.shared().federated = vec![credential];
+    }
+
+    /// Revokes the tokens issued so far in this cloud's tenants.
     pub fn revoke_tokens(&self) {
-        self.world().tokens.revoke();
+        let world = self.world();
+        world.tokens.revoke(&world.directory.tenants);
     }
 
     /// Sets the clocks of all services ahead, or back, which looks as if this machine's clock were wrong.
@@ -252,7 +279,7 @@ impl Cloud {
 
     /// Sets the lifetime of tokens issued from now on, which is 3,599 seconds at first.
     pub fn token_lifetime(&self, lifetime: Duration) {
-        self.world().tokens.lifetime = lifetime;
+        self.tokens().set_lifetime(lifetime);
     }
 }
 
@@ -306,17 +333,11 @@ impl Cloud {
 
     /// Every secret of this cloud, to search logs and replies for.
     pub fn secrets(&self) -> Vec<String> {
-        let mut secrets: Vec<String> = [
-            tenant::CLIENT_SECRET,
-            tenant::SHARED_CLIENT_SECRET,
-            tenant::OTHER_CLIENT_SECRET,
-            tenant::FEDERATED_ASSERTION,
-            tenant::IDENTITY_HEADER,
-            tenant::WORKSPACE_KEY,
-        ]
-        .map(str::to_owned)
-        .to_vec();
-        secrets.extend(self.world().tokens.texts().map(str::to_owned));
+        let world = self.world();
+        let constants = [tenant::FEDERATED_ASSERTION, tenant::IDENTITY_HEADER, tenant::WORKSPACE_KEY];
+        let registrations = world.directory.registrations.iter().map(|known| known.secret.clone());
+        let mut secrets: Vec<_> = constants.map(str::to_owned).into_iter().chain(registrations).collect();
+        secrets.extend(world.tokens.texts(&world.directory.tenants));
         secrets
     }
 }

@@ -109,7 +109,7 @@ impl Defender<'_> {
             .tokens
             .check(request.bearer(), now)
             .map_err(|message| Rejection::new(401, "Unauthorized", message))?;
-        if token.holder.tenant != self.tenant {
+        if *token.holder.tenant != *self.tenant {
             return Err(Rejection::new(401, "Unauthorized", "The token is of another tenant"));
         }
         let forbidden = |message: String| Err(Rejection::new(403, "Forbidden", message));

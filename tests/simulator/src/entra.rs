@@ -1,5 +1,9 @@
-//! Entra ID's token endpoint for client credentials: a secret, or a federated assertion in its place. It knows two
-//! tenants and the app registrations of [`REGISTRATIONS`].
+//! Entra ID's token endpoint for client credentials: a secret, or a federated assertion in its place.
+
+mod directory;
+
+pub use self::directory::FederatedCredential;
+pub(crate) use self::directory::{Directory, Registration};
 
 use azure_core::time::{Duration, OffsetDateTime, to_rfc3339};
 use fastrand::Rng;
@@ -12,47 +16,6 @@ use crate::response::Response;
 use crate::role::Role;
 use crate::tenant;
 use crate::token::{Principal, Resource, Tokens, exchange_issuer};
-
-/// An app registration.
-struct Registration {
-    client: &'static str,
-    secret: &'static str,
-    /// The tenant it is registered in.
-    home: &'static str,
-    /// The tenants in which it has a service principal: its own, and those that gave it consent.
-    tenants: &'static [&'static str],
-    /// The object ids of the managed identities that its federated credentials name.
-    trusted: &'static [&'static str],
-    /// Whether one of them names the workload identity.
-    trusts_workload: bool,
-}
-
-const REGISTRATIONS: [Registration; 3] = [
-    Registration {
-        client: tenant::CLIENT_ID,
-        secret: tenant::CLIENT_SECRET,
-        home: tenant::TENANT_ID,
-        tenants: &[tenant::TENANT_ID],
-        trusted: &[],
-        trusts_workload: true,
-    },
-    Registration {
-        client: tenant::SHARED_CLIENT_ID,
-        secret: tenant::SHARED_CLIENT_SECRET,
-        home: tenant::TENANT_ID,
-        tenants: &[tenant::TENANT_ID, tenant::OTHER_TENANT_ID],
-        trusted: &[tenant::IDENTITY_OBJECT_ID],
-        trusts_workload: true,
-    },
-    Registration {
-        client: tenant::OTHER_CLIENT_ID,
-        secret: tenant::OTHER_CLIENT_SECRET,
-        home: tenant::OTHER_TENANT_ID,
-        tenants: &[tenant::OTHER_TENANT_ID],
-        trusted: &[tenant::IDENTITY_OBJECT_ID],
-        trusts_workload: false,
-    },
-];
 
 /// Why no token is issued.
 #[derive(Debug, PartialEq, Eq)]
@@ -96,7 +59,8 @@ impl Denial {
 
 /// What the endpoint needs of the cloud's state.
 pub(crate) struct Entra<'a> {
-    pub tokens: &'a mut Tokens,
+    pub directory: &'a Directory,
+    pub tokens: &'a Tokens,
     pub held: &'a [Role],
     pub one_line_errors: bool,
     pub text_expiry: bool,
@@ -144,8 +108,7 @@ impl Entra<'_> {
             let found = form.iter().find(|(key, _)| key == name);
             found.map_or("", |(_, value)| value.as_str())
         };
-        let tenants = [tenant::TENANT_ID, tenant::OTHER_TENANT_ID];
-        let Some(tenant) = tenants.into_iter().find(|known| *known == tenant) else {
+        let Some(tenant) = self.directory.tenants.iter().find(|known| ***known == *tenant) else {
             let message = format!("Tenant '{tenant}' not found.");
             return Err(Denial::new(400, "invalid_request", 90002, message));
         };
@@ -154,8 +117,8 @@ impl Entra<'_> {
             return Err(Denial::new(400, "unsupported_grant_type", 70003, message));
         }
         let client = field("client_id");
-        let known = REGISTRATIONS.iter().find(|known| known.client == client);
-        let Some(registration) = known.filter(|known| known.tenants.contains(&tenant)) else {
+        let known = self.directory.registrations.iter().find(|known| known.client == client);
+        let Some(registration) = known.filter(|known| known.tenants.contains(tenant)) else {
             let message =
                 format!("Application with identifier '{client}' was not found in the directory '{tenant}'.");
             return Err(Denial::new(400, "unauthorized_client", 700_016, message));
@@ -170,7 +133,7 @@ impl Entra<'_> {
             let message = format!("The resource principal named {audience} was not found.");
             Denial::new(400, "invalid_resource", 500_011, message)
         })?;
-        Ok((Principal::of(tenant, registration.client), audience.to_owned(), resource))
+        Ok((Principal::of(tenant, &registration.client), audience.to_owned(), resource))
     }
 
     fn check_credential<'a>(
@@ -212,39 +175,47 @@ impl Entra<'_> {
                 ),
             )
         };
-        if assertion == tenant::FEDERATED_ASSERTION {
-            return match registration.trusts_workload {
-                true => Ok(()),
-                false => no_record(700_211, "issuer 'https://cluster.example/'"),
+        let presented = if assertion == tenant::FEDERATED_ASSERTION {
+            FederatedCredential::of_the_workload()
+        } else {
+            let Some(token) = self.tokens.issued(assertion) else {
+                return denied(50013, "Assertion failed signature validation.".to_owned());
             };
-        }
-        let Some(token) = self.tokens.issued(assertion) else {
-            return denied(50013, "Assertion failed signature validation.".to_owned());
-        };
-        if self.tokens.check(Some(assertion), now).is_err() {
-            let message = "Client assertion is not within its valid time range.";
-            return denied(700_024, message.to_owned());
-        }
-        let Principal { tenant, object, .. } = token.holder;
-        if token.resource != Resource::Exchange {
-            return no_record(7_002_121, "audience");
-        }
-        if tenant != registration.home {
+            if self.tokens.check(Some(assertion), now).is_err() {
+                let message = "Client assertion is not within its valid time range.";
+                return denied(700_024, message.to_owned());
+            }
+            if token.resource != Resource::Exchange {
+                return no_record(7_002_121, "audience");
+            }
+            let Principal { tenant, object, .. } = &token.holder;
             let issuer = exchange_issuer(tenant);
-            return denied(
-                700_236,
-                format!(
-                    "Entra ID tokens issued by issuer '{issuer}' may not be used for federated identity credential flows \
-                     for applications or managed identities registered in this tenant."
-                ),
-            );
-        }
-        if registration.trusted.is_empty() {
-            return no_record(700_211, &format!("issuer '{}'", exchange_issuer(tenant)));
+            if *tenant != registration.home {
+                return denied(
+                    700_236,
+                    format!(
+                        "Entra ID tokens issued by issuer '{issuer}' may not be used for federated identity credential \
+                         flows for applications or managed identities registered in this tenant."
+                    ),
+                );
+            }
+            let (subject, audience) = (object.to_string(), token.audience.clone());
+            FederatedCredential { issuer, subject, audience }
+        };
+        let FederatedCredential { issuer, subject, audience } = &presented;
+        let mut known: Vec<_> = registration.federated.iter().collect();
+        known.retain(|known| known.issuer == *issuer);
+        if known.is_empty() {
+            return no_record(700_211, &format!("issuer '{issuer}'"));
         }
         // The system-assigned identity gets this too: no credential can name it.
-        if !registration.trusted.contains(&object) {
-            return no_record(700_213, &format!("subject '{object}'"));
+        known.retain(|known| known.subject == *subject);
+        if known.is_empty() {
+            return no_record(700_213, &format!("subject '{subject}'"));
+        }
+        known.retain(|known| known.audience == *audience);
+        if known.is_empty() {
+            return no_record(700_212, &format!("audience '{audience}'"));
         }
         Ok(())
     }
@@ -264,7 +235,8 @@ mod tests {
         let target = format!("/{tenant}/oauth2/v2.0/token");
         let request = Request::new(Method::POST, &target).with_body(body);
         let mut entra = Entra {
-            tokens: &mut Tokens::new(1),
+            directory: &Directory::of_the_app(),
+            tokens: &Tokens::new(1),
             held: &[Role::AlertRead],
             one_line_errors: one_line,
             text_expiry: false,
@@ -277,7 +249,7 @@ mod tests {
 
     /// The code of the denial that a managed identity's assertion meets; 0 for a token.
     fn exchange(tenant: &str, client: &str, holder: Principal, resource: (&str, Resource), age: i64) -> u64 {
-        let mut tokens = Tokens::new(1);
+        let tokens = Tokens::new(1);
         let assertion = tokens.issue(holder, resource.0, resource.1, &[], NOW).text.clone();
         let body = form_urlencoded::Serializer::new(String::new())
             .extend_pairs([
@@ -289,9 +261,14 @@ mod tests {
             ])
             .finish();
         let request = Request::new(Method::POST, &format!("/{tenant}/oauth2/v2.0/token")).with_body(body);
-        let rng = &mut Rng::with_seed(1);
-        let mut entra =
-            Entra { tokens: &mut tokens, held: &[], one_line_errors: false, text_expiry: false, rng };
+        let mut entra = Entra {
+            directory: &Directory::of_the_app(),
+            tokens: &tokens,
+            held: &[],
+            one_line_errors: false,
+            text_expiry: false,
+            rng: &mut Rng::with_seed(1),
+        };
         let response = entra.answer(&request, NOW + Duration::seconds(age));
         let body: Value = serde_json::from_slice(&response.body).expect("a JSON body");
         body["error_codes"][0].as_u64().unwrap_or_default()
@@ -302,7 +279,9 @@ mod tests {
         use tenant::{CLIENT_ID, OTHER_CLIENT_ID, OTHER_TENANT_ID, SHARED_CLIENT_ID, TENANT_ID};
         let exchange_token = ("api://AzureADTokenExchange", Resource::Exchange);
         let monitor = ("https://monitor.azure.com", Resource::Monitor);
-        let (user, system) = (Principal::USER_ASSIGNED, Principal::SYSTEM_ASSIGNED);
+        let (user, system) = (Principal::user_assigned, Principal::system_assigned);
+        type Holder = fn() -> Principal;
+        let (user, system): (Holder, Holder) = (user, system);
         for (tenant, client, holder, resource, age, code) in [
             (OTHER_TENANT_ID, SHARED_CLIENT_ID, user, exchange_token, 0, 0),
             (TENANT_ID, SHARED_CLIENT_ID, user, exchange_token, 0, 0),
@@ -314,8 +293,8 @@ mod tests {
             (TENANT_ID, CLIENT_ID, user, exchange_token, 0, 700_211),
             ("nowhere", SHARED_CLIENT_ID, user, exchange_token, 0, 90002),
         ] {
-            let got = exchange(tenant, client, holder, resource, age);
-            assert_eq!(got, code, "{tenant} {client} {holder:?} {resource:?} {age}");
+            let got = exchange(tenant, client, holder(), resource, age);
+            assert_eq!(got, code, "{tenant} {client} {:?} {resource:?} {age}", holder());
         }
     }
 

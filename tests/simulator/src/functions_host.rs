@@ -5,10 +5,13 @@
 //! run for a wrong content type and hang on an empty body. It restarts a handler that ends with an error, twice, and
 //! also when the folders in the app's root change. When it stops, it sends SIGKILL and nothing else.
 //!
+//! Messages of a queue trigger it takes in batches, from queues that several hosts may share.
+//!
 //! What it sends and does was compared with the real host (Azure/azure-functions-host 4.1037), run and recorded;
 //! `tests/fixtures/host` has the bodies. Header names differ in case, which HTTP ignores.
 
 mod app;
+mod binding_data;
 pub mod footprint;
 mod framing;
 mod http_call;
@@ -17,18 +20,21 @@ mod invocation;
 mod job_host;
 mod log;
 mod payload;
+mod queue_output;
+mod queue_trigger;
 mod schedule;
 mod start;
 mod timer;
 mod verdict;
 mod worker;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use azure_core::time::OffsetDateTime;
 use bytes::Bytes;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 pub use self::framing::Framing;
 pub use self::http_call::{HttpCall, KEY};
@@ -39,10 +45,11 @@ pub use self::payload::Payload;
 pub use self::schedule::Schedule;
 pub use self::start::Start;
 
-use self::app::App;
+use self::app::Trigger;
 use self::http_call::HttpFunction;
 use self::job_host::JobHost;
 use self::payload::Tick;
+use self::queue_trigger::{QueueListener, Received};
 use self::worker::Worker;
 use crate::clock::now;
 use crate::console::Origin;
@@ -55,6 +62,16 @@ const HOST_VERSION: &str = "4.1037.0";
 pub struct FunctionsHost {
     job: Arc<JobHost>,
     supervisor: JoinHandle<()>,
+    listeners: JoinSet<()>,
+    triggered: Arc<Mutex<Triggered>>,
+}
+
+/// What queue triggers have come to.
+#[derive(Debug, Default)]
+struct Triggered {
+    /// The ids of the messages that the handler has not yet answered.
+    under_way: BTreeSet<String>,
+    ended: Vec<Invocation>,
 }
 
 impl FunctionsHost {
@@ -64,7 +81,62 @@ impl FunctionsHost {
         let job = Arc::new(JobHost::start(Worker::new(start)?, random).await?);
         let supervised = Arc::clone(&job);
         let supervisor = tokio::spawn(async move { supervised.supervise().await });
-        Ok(Self { job, supervisor })
+        let (listeners, triggered) = Default::default();
+        let mut host = Self { job, supervisor, listeners, triggered };
+        host.listen()?;
+        Ok(host)
+    }
+
+    /// Starts to listen for the queue triggers.
+    fn listen(&mut self) -> Result<(), String> {
+        for function in &self.job.worker.app.functions {
+            let Trigger::Queue(binding) = &function.trigger else { continue };
+            let queues = self.job.worker.start.queues.clone();
+            let queues = queues.ok_or("the app has a queue trigger, and the host no storage account")?;
+            let listener = QueueListener {
+                queues,
+                queue: binding.queue.clone(),
+                settings: self.job.worker.app.queues.clone(),
+                wake: Arc::clone(&self.job.wakes[&binding.queue]),
+            };
+            let (job, triggered) = (Arc::clone(&self.job), Arc::clone(&self.triggered));
+            let (name, binding) = (function.name.clone(), binding.clone());
+            let log = Arc::clone(&self.job);
+            let call = move |received: Received| {
+                let guid = guid(&mut job.random());
+                let body = received.invocation(&name, &binding.name, binding.is_binary, &guid, now());
+                let (job, triggered, name) = (Arc::clone(&job), Arc::clone(&triggered), name.clone());
+                lock(&triggered).under_way.insert(received.message.id.clone());
+                async move {
+                    let invocation = job.invoke(&name, body, Framing::Chunked).await;
+                    let succeeded = invocation.succeeded();
+                    let mut triggered = lock(&triggered);
+                    triggered.under_way.remove(&received.message.id);
+                    triggered.ended.push(invocation);
+                    succeeded
+                }
+            };
+            self.listeners.spawn(listener.listen(call, move |line| log.log(Level::Error, line)));
+        }
+        Ok(())
+    }
+
+    /// The invocations by queue triggers that have ended since the last time.
+    pub fn take_triggered(&self) -> Vec<Invocation> {
+        std::mem::take(&mut lock(&self.triggered).ended)
+    }
+
+    /// The ids of the messages whose invocations have not ended.
+    pub fn under_way(&self) -> BTreeSet<String> {
+        lock(&self.triggered).under_way.clone()
+    }
+
+    /// Dies as a host whose machine goes: nothing is listened for and no invocation is waited for any more, messages stay
+    /// hidden, and the handler is gone when this returns.
+    pub async fn die(mut self) {
+        self.supervisor.abort();
+        self.listeners.shutdown().await;
+        self.job.kill().await;
     }
 
     /// Ends the handler, and starts it anew on the same port, with the same settings.
@@ -109,7 +181,7 @@ impl FunctionsHost {
         every: azure_core::time::Duration,
     ) -> Invocation {
         let guid = guid(&mut self.job.random());
-        let App { function, binding, .. } = &self.job.worker.app;
+        let (function, binding, _) = self.job.worker.app.timer().expect("an app that is fired has a timer");
         let tick = Tick { function, binding, previous, due, every, now: now(), guid: &guid };
         self.job.invoke(function, payload.body(&tick), framing).await
     }
@@ -205,6 +277,10 @@ impl FunctionsHost {
     pub fn cpu_time(&self) -> Option<Duration> {
         footprint::cpu_time(self.pid())
     }
+}
+
+fn lock(triggered: &Mutex<Triggered>) -> MutexGuard<'_, Triggered> {
+    triggered.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for FunctionsHost {

@@ -129,7 +129,7 @@ impl Graph<'_> {
         if token.resource != Resource::Graph {
             return Err(unauthorized("Access token validation failure. Invalid audience."));
         }
-        if token.holder.tenant != self.tenant {
+        if *token.holder.tenant != *self.tenant {
             return Err(unauthorized("The token is of another tenant"));
         }
         if !token.roles.contains(&role) {

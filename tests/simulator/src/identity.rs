@@ -45,7 +45,7 @@ impl Expiry {
 /// Issues a token to the app's identity.
 pub(crate) fn answer(
     request: &Request,
-    tokens: &mut Tokens,
+    tokens: &Tokens,
     held: &[Role],
     expiry: Expiry,
     now: OffsetDateTime,
@@ -55,7 +55,7 @@ pub(crate) fn answer(
             let token = tokens.issue(holder, audience, resource, held, now);
             let body = json!({
                 "access_token": token.text,
-                "client_id": holder.client,
+                "client_id": &*token.holder.client,
                 "expires_on": expiry.tell(token.expires_at),
                 "resource": audience,
                 "token_type": "Bearer",
@@ -81,8 +81,8 @@ fn resource(request: &Request) -> Result<(Principal, &str, Resource), Rejection>
         return reject(400, "api-version is not 2019-08-01");
     }
     let holder = match request.parameter("client_id") {
-        None => Principal::SYSTEM_ASSIGNED,
-        Some(tenant::CLIENT_ID) => Principal::USER_ASSIGNED,
+        None => Principal::system_assigned(),
+        Some(tenant::CLIENT_ID) => Principal::user_assigned(),
         Some(_) => return reject(400, "no identity of this client id is assigned to the app"),
     };
     let audience = request.parameter("resource").unwrap_or_default();
@@ -106,7 +106,7 @@ mod tests {
     fn ask(target: &str, header: &str) -> (u16, Value) {
         let request = Request::new(Method::GET, target).with_header("x-identity-header", header);
         let now = OffsetDateTime::UNIX_EPOCH;
-        let response = answer(&request, &mut Tokens::new(1), &[], Expiry::Seconds, now);
+        let response = answer(&request, &Tokens::new(1), &[], Expiry::Seconds, now);
         let body = serde_json::from_slice(&response.body).expect("a JSON body");
         (response.status, body)
     }

@@ -8,6 +8,8 @@
 //!   [`Served::settings`] are the settings with which the forwarder finds them;
 //! - by hand: `cargo simulator` serves it on fixed ports.
 //!
+//! A [`Fleet`] is many of them behind one set of ports, one for each tenant.
+//!
 //! What the services accept, reject and return follows recordings and documents of the real ones. A failure is a plain
 //! value, a [`Fault`]; where a real service departs from its documents, a [`Quirk`] can be switched on. Afterwards the
 //! cloud reports what it received.
@@ -22,10 +24,12 @@ mod cloud;
 mod connection;
 mod console;
 mod counts;
+mod customer;
 mod data_collector;
 mod defender;
 mod entra;
 mod fault;
+mod fleet;
 pub mod functions_host;
 mod generate;
 mod graph;
@@ -40,6 +44,7 @@ mod odata;
 mod post;
 mod printed_rule;
 mod process;
+pub mod queue;
 mod quirk;
 mod rate_limit;
 mod reaction;
@@ -60,7 +65,10 @@ mod world;
 
 pub use cloud::Cloud;
 pub use counts::Counts;
+pub use customer::Customer;
+pub use entra::FederatedCredential;
 pub use fault::Fault;
+pub use fleet::Fleet;
 pub use generate::Volume;
 pub use graph::in_graph_form;
 pub use journal::{Received, Rejected, Seen};

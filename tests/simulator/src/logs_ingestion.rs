@@ -18,8 +18,7 @@ use crate::request::Request;
 use crate::response::Response;
 use crate::rule::Stream;
 use crate::service::Service;
-use crate::tenant;
-use crate::token::{Resource, Tokens};
+use crate::token::{Principal, Resource, Tokens};
 
 /// The most bytes of one post, compressed and decompressed.
 const MOST_BYTES: usize = 1_048_576;
@@ -37,9 +36,11 @@ pub(crate) type Streams = BTreeMap<String, Option<Arc<Stream>>>;
 
 /// Who may post where.
 pub(crate) struct Endpoint<'a> {
+    /// The immutable id of the rule.
+    pub rule: &'a str,
     pub tokens: &'a Tokens,
-    /// Whether the caller is Monitoring Metrics Publisher on the rule.
-    pub is_publisher: bool,
+    /// Who is Monitoring Metrics Publisher on the rule.
+    pub publishers: &'a [Principal],
     pub streams: &'a Streams,
     /// Whether records that lie far apart are rejected.
     pub limits_time_range: bool,
@@ -97,7 +98,7 @@ impl Endpoint<'_> {
                 return Err(Rejection::new(400, "InvalidApiVersion", message));
             }
         }
-        let known = rule == tenant::DCR_ID && self.streams.contains_key(stream);
+        let known = rule == self.rule && self.streams.contains_key(stream);
         Ok(known.then(|| stream.to_owned()))
     }
 
@@ -109,15 +110,13 @@ impl Endpoint<'_> {
             return Err(unauthorized("the token is for another audience"));
         }
         // A principal of another tenant can have no role on the rule.
-        if !self.is_publisher || !token.holder.is_the_apps_own() {
+        if !self.publishers.contains(&token.holder) {
             let message = format!(
                 "The authentication token provided does not have access to ingest data for the data \
                  collection rule with immutable Id '{}' PipelineAccessResult: AccessGranted: False, \
                  IsRbacPresent: False, IsDcrDceBindingValid: , DcrArmId: , Message: Required \
                  authorization action was not found for tenantId {} objectId {}",
-                tenant::DCR_ID,
-                token.holder.tenant,
-                token.holder.object
+                self.rule, token.holder.tenant, token.holder.object
             );
             return Err(Rejection::new(403, "OperationFailed", message));
         }
@@ -203,7 +202,7 @@ mod tests {
     use flate2::write::GzEncoder;
 
     use super::*;
-    use crate::token::Principal;
+    use crate::tenant;
 
     const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
@@ -217,8 +216,8 @@ mod tests {
     impl Caller {
         fn new(audience: &str) -> Self {
             let resource = Resource::named(audience).expect("a known audience");
-            let mut tokens = Tokens::new(1);
-            let token = tokens.issue(Principal::USER_ASSIGNED, audience, resource, &[], NOW).text.clone();
+            let tokens = Tokens::new(1);
+            let token = tokens.issue(Principal::user_assigned(), audience, resource, &[], NOW).text.clone();
             Self { tokens, token, is_publisher: true, limits_time_range: false }
         }
 
@@ -230,9 +229,11 @@ mod tests {
         }
 
         fn send(&self, request: &Request) -> Result<Received, (u16, String)> {
+            let publishers = if self.is_publisher { &Principal::the_apps_own()[..] } else { &[] };
             let endpoint = Endpoint {
+                rule: tenant::DCR_ID,
                 tokens: &self.tokens,
-                is_publisher: self.is_publisher,
+                publishers,
                 streams: &Streams::from([(tenant::STREAM.to_owned(), None)]),
                 limits_time_range: self.limits_time_range,
             };

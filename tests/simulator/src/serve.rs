@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::cloud::Cloud;
+use crate::fleet::Fleet;
 use crate::request::Request;
 use crate::service::Service;
 use crate::settings::{ASSERTION_FILE, AUTHORITY_FILE, Endpoints, Route, Sink};
@@ -50,9 +51,9 @@ impl From<Ports> for Endpoints {
     }
 }
 
-/// A cloud that listens; it stops when this is dropped.
+/// Clouds that listen; they stop when this is dropped.
 pub struct Served {
-    cloud: Cloud,
+    fleet: Fleet,
     endpoints: Endpoints,
     files: TempDir,
     front_ends: [Arc<FrontEnd>; 6],
@@ -63,24 +64,36 @@ pub struct Served {
 impl Cloud {
     /// Listens on 127.0.0.1.
     pub async fn serve(&self, ports: Ports) -> Result<Served, String> {
-        self.serve_in_steps(ports, &Steps::default()).await
+        Fleet::from(self).serve(ports).await
     }
 
     /// The same, and reports each step of each exchange to `steps`.
     pub async fn serve_in_steps(&self, ports: Ports, steps: &Steps) -> Result<Served, String> {
-        self.listen(ports.into(), steps, None).await
+        Fleet::from(self).listen(ports.into(), steps, None).await
     }
 
-    /// The same for measurements: every response takes `latency`, and every post is accepted unread. The posts of
-    /// [`Served::take_unread`] have to be handed to the cloud afterwards, which is as strict as always.
+    /// The same for measurements: see [`Fleet::serve_timed`].
     pub async fn serve_timed(&self, latency: Duration) -> Result<Served, String> {
-        let timed = Timed::new(self.clone(), latency);
-        self.listen(Ports::Free.into(), &Steps::default(), Some(timed)).await
+        Fleet::from(self).serve_timed(latency).await
     }
 
     /// Listens on free ports, and speaks TLS where Azure does: everywhere but to the managed identity.
     pub async fn serve_over_tls(&self) -> Result<Served, String> {
-        self.listen(Endpoints::over_tls(), &Steps::default(), None).await
+        Fleet::from(self).listen(Endpoints::over_tls(), &Steps::default(), None).await
+    }
+}
+
+impl Fleet {
+    /// Listens on 127.0.0.1.
+    pub async fn serve(&self, ports: Ports) -> Result<Served, String> {
+        self.listen(ports.into(), &Steps::default(), None).await
+    }
+
+    /// The same for measurements: every response takes `latency`, and every post is accepted unread. The posts of
+    /// [`Served::take_unread`] have to be handed to the clouds afterwards, which are as strict as always.
+    pub async fn serve_timed(&self, latency: Duration) -> Result<Served, String> {
+        let timed = Timed::new(self.clone(), latency);
+        self.listen(Ports::Free.into(), &Steps::default(), Some(timed)).await
     }
 
     async fn listen(
@@ -107,11 +120,11 @@ impl Cloud {
                 .port();
             let responder = match &timed {
                 Some(timed) => Responder::Timed(timed.clone(), service),
-                None => Responder::Cloud(self.clone(), service),
+                None => Responder::Fleet(self.clone(), service),
             };
             servers.spawn(run(responder, steps.clone(), listener, front_end.clone()));
         }
-        Ok(Served { cloud: self.clone(), endpoints, files, front_ends, timed, _servers: servers })
+        Ok(Served { fleet: self.clone(), endpoints, files, front_ends, timed, _servers: servers })
     }
 }
 
@@ -129,6 +142,11 @@ impl Served {
     /// The forwarder's settings for a sink and a way to tokens.
     pub fn settings(&self, sink: Sink, route: Route) -> Vec<(String, String)> {
         self.endpoints.settings(sink, route, self.files.path())
+    }
+
+    /// The settings of an app that forwards for the customers of a fleet.
+    pub fn settings_for_tenants(&self) -> Vec<(String, String)> {
+        self.endpoints.settings_for_tenants(self.files.path())
     }
 
     /// The TLS handshakes that a service has completed, in order.
@@ -154,9 +172,9 @@ impl Served {
         self.timed.as_ref().map(Timed::take_posts).unwrap_or_default()
     }
 
-    /// Every secret of this cloud, tokens included, to search logs and replies for.
+    /// Every secret of these clouds, tokens included, to search logs and replies for.
     pub fn secrets(&self) -> Vec<String> {
-        self.cloud.secrets()
+        self.fleet.clouds().flat_map(Cloud::secrets).collect()
     }
 }
 

@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use serde_json::{Value, json};
+
+use crate::customer::Customer;
 use crate::service::Service;
 use crate::tenant;
 
@@ -131,6 +134,41 @@ impl Endpoints {
         });
         let own = |(name, value): (&str, String)| (name.to_owned(), value);
         settings.into_iter().map(own).collect()
+    }
+}
+
+impl Endpoints {
+    /// The settings of an app that forwards for the customers of a fleet: where the services are, the multi-tenant app
+    /// registration, and the managed identity that it trusts. What differs between tenants is in [`Endpoints::entry`].
+    pub fn settings_for_tenants(&self, files: &Path) -> Vec<(String, String)> {
+        let entra = self.settings(Sink::LogsIngestion, Route::WorkloadIdentity, files).into_iter();
+        let mut settings: Vec<_> =
+            entra.filter(|(name, _)| name == "AZURE_AUTHORITY_HOST" || name == "SSL_CERT_FILE").collect();
+        let identity = self.settings(Sink::LogsIngestion, Route::ManagedIdentity, files).into_iter();
+        settings
+            .extend(identity.filter(|(name, _)| name.starts_with("IDENTITY_") || name == "MDATP_API_URL"));
+        let client = [
+            ("MDATP_CLIENT_ID", tenant::SHARED_CLIENT_ID),
+            ("MDATP_MANAGED_IDENTITY_CLIENT_ID", tenant::CLIENT_ID),
+        ];
+        settings.extend(client.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        settings
+    }
+
+    /// A customer's entry in `tenants.json`: federated, with the customer's own rule, by the customer's own token.
+    pub fn entry(&self, customer: &Customer) -> Value {
+        json!({
+            "id": customer.id,
+            "name": format!("Customer {}", &customer.id[..8]),
+            "enabled": true,
+            "credential": "federated",
+            "sink": {
+                "endpoint": self.url(Service::LogsIngestion),
+                "dcr": customer.rule,
+                "stream": tenant::STREAM,
+                "tokenFrom": "tenant",
+            },
+        })
     }
 }
 

@@ -1,6 +1,9 @@
 //! Access tokens: who they are for, what they allow and how long they last. Both token endpoints
 //! issue them, Defender and Logs Ingestion check them.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use azure_core::time::{Duration, OffsetDateTime};
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use fastrand::Rng;
@@ -42,70 +45,81 @@ impl Resource {
 }
 
 /// Whom a token is issued to: a service principal of a tenant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Principal {
-    pub tenant: &'static str,
-    pub client: &'static str,
+    pub tenant: Arc<str>,
+    pub client: Arc<str>,
     /// Its object id; that of an app registration's is its client id here.
-    pub object: &'static str,
+    pub object: Arc<str>,
 }
 
 impl Principal {
     /// The user-assigned identity.
-    pub const USER_ASSIGNED: Self =
-        Self { object: tenant::IDENTITY_OBJECT_ID, ..Self::of(tenant::TENANT_ID, tenant::CLIENT_ID) };
-    /// The system-assigned identity.
-    pub const SYSTEM_ASSIGNED: Self = Self::of(tenant::TENANT_ID, tenant::SYSTEM_OBJECT_ID);
-
-    /// The app registration `client` in `tenant`.
-    pub const fn of(tenant: &'static str, client: &'static str) -> Self {
-        Self { tenant, client, object: client }
+    pub fn user_assigned() -> Self {
+        let object = tenant::IDENTITY_OBJECT_ID.into();
+        Self { object, ..Self::of(tenant::TENANT_ID, tenant::CLIENT_ID) }
     }
 
-    /// True for the identities of the app itself, which hold the roles in Azure: on the data collection rule and on
-    /// the storage account.
-    pub fn is_the_apps_own(self) -> bool {
-        self.tenant == tenant::TENANT_ID && self.client != tenant::SHARED_CLIENT_ID
+    /// The system-assigned identity.
+    pub fn system_assigned() -> Self {
+        Self::of(tenant::TENANT_ID, tenant::SYSTEM_OBJECT_ID)
+    }
+
+    /// The app registration `client` in `tenant`.
+    pub fn of(tenant: &str, client: &str) -> Self {
+        Self { tenant: tenant.into(), client: client.into(), object: client.into() }
+    }
+
+    /// The identities of the app itself, which hold the roles in Azure: on the data collection rule of its own tenant
+    /// and on the storage account.
+    pub fn the_apps_own() -> [Self; 3] {
+        [Self::user_assigned(), Self::system_assigned(), Self::of(tenant::TENANT_ID, tenant::CLIENT_ID)]
     }
 }
 
 /// An issued token.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Token {
     pub text: String,
     pub holder: Principal,
+    pub audience: String,
     pub resource: Resource,
     pub roles: Vec<Role>,
     pub expires_at: OffsetDateTime,
-    revoked: bool,
 }
 
-/// Every token issued so far.
-pub(crate) struct Tokens {
-    pub lifetime: Duration,
-    issued: Vec<Token>,
+/// Every token issued so far. Clones are handles to the same: Entra is one for all tenants.
+#[derive(Clone)]
+pub(crate) struct Tokens(Arc<Mutex<Issued>>);
+
+struct Issued {
+    lifetime: Duration,
+    /// Each token by its text, and whether it is still good.
+    tokens: HashMap<String, (Arc<Token>, bool)>,
     rng: Rng,
 }
 
 impl Tokens {
     pub fn new(seed: u64) -> Self {
-        Self { lifetime: Duration::seconds(3599), issued: Vec::new(), rng: Rng::with_seed(seed) }
+        let (lifetime, tokens, rng) = (Duration::seconds(3599), HashMap::new(), Rng::with_seed(seed));
+        Self(Arc::new(Mutex::new(Issued { lifetime, tokens, rng })))
     }
 
     /// Issues a token for an audience; `held` are the roles of the identity that asks.
     pub fn issue(
-        &mut self,
+        &self,
         holder: Principal,
         audience: &str,
         resource: Resource,
         held: &[Role],
         now: OffsetDateTime,
-    ) -> &Token {
+    ) -> Arc<Token> {
+        let mut issued = self.lock();
         let roles: Vec<Role> =
             held.iter().copied().filter(|role| role.resource() == Some(resource)).collect();
-        let expires_at = now + self.lifetime;
+        let expires_at = now + issued.lifetime;
         let names: Vec<_> = roles.iter().filter_map(|role| role.claim()).collect();
-        let Principal { tenant, client, object } = holder;
+        let Principal { tenant, client, object } = &holder;
         // A token to exchange is of version 2, and names Entra's issuer as federated credentials do (comment in
         // AzureAD/microsoft-identity-web#2551).
         let (issuer, version) = match resource {
@@ -113,53 +127,67 @@ impl Tokens {
             _ => (format!("https://sts.windows.net/{tenant}/"), "1.0"),
         };
         let claims = json!({
-            "appid": client,
+            "appid": &**client,
             "aud": audience,
             "exp": expires_at.unix_timestamp(),
             "iat": now.unix_timestamp(),
             "iss": issuer,
             "nbf": now.unix_timestamp(),
-            "oid": object,
+            "oid": &**object,
             "roles": names,
-            "sub": object,
-            "tid": tenant,
-            "uti": guid(&mut self.rng),
+            "sub": &**object,
+            "tid": &**tenant,
+            "uti": guid(&mut issued.rng),
             "ver": version,
         });
         let encode = |part: &str| BASE64_URL_SAFE_NO_PAD.encode(part);
         let header = encode(r#"{"typ":"JWT","alg":"none"}"#);
-        let signature: String = (0..43).map(|_| self.rng.alphanumeric()).collect();
+        let signature: String = (0..43).map(|_| issued.rng.alphanumeric()).collect();
         let text = format!("{header}.{}.{signature}", encode(&claims.to_string()));
-        self.issued.push(Token { text, holder, resource, roles, expires_at, revoked: false });
-        self.issued.last().expect("a token was just added")
+        let audience = audience.to_owned();
+        let token = Arc::new(Token { text, holder, audience, resource, roles, expires_at });
+        issued.tokens.insert(token.text.clone(), (Arc::clone(&token), true));
+        token
     }
 
     /// The token of a request, or why it is not valid.
-    pub fn check(&self, bearer: Option<&str>, now: OffsetDateTime) -> Result<&Token, &'static str> {
+    pub fn check(&self, bearer: Option<&str>, now: OffsetDateTime) -> Result<Arc<Token>, &'static str> {
         let text = bearer.ok_or("the authorization header carries no bearer token")?;
-        let token = self.issued(text).ok_or("the token was not issued here")?;
-        if token.revoked {
-            return Err("the token was revoked");
+        match self.lock().tokens.get(text) {
+            None => Err("the token was not issued here"),
+            Some((_, false)) => Err("the token was revoked"),
+            Some((token, true)) if token.expires_at <= now => Err("the token has expired"),
+            Some((token, true)) => Ok(Arc::clone(token)),
         }
-        if token.expires_at <= now {
-            return Err("the token has expired");
-        }
-        Ok(token)
     }
 
     /// The token of this text, valid or not.
-    pub fn issued(&self, text: &str) -> Option<&Token> {
-        self.issued.iter().rev().find(|token| token.text == text)
+    pub fn issued(&self, text: &str) -> Option<Arc<Token>> {
+        self.lock().tokens.get(text).map(|(token, _)| Arc::clone(token))
     }
 
-    pub fn revoke(&mut self) {
-        for token in &mut self.issued {
-            token.revoked = true;
+    /// Sets the lifetime of tokens issued from now on.
+    pub fn set_lifetime(&self, lifetime: Duration) {
+        self.lock().lifetime = lifetime;
+    }
+
+    /// Revokes the tokens whose holder's tenant is one of these.
+    pub fn revoke(&self, tenants: &[Arc<str>]) {
+        for (token, is_good) in self.lock().tokens.values_mut() {
+            *is_good &= !tenants.contains(&token.holder.tenant);
         }
     }
 
-    pub fn texts(&self) -> impl Iterator<Item = &str> {
-        self.issued.iter().map(|token| token.text.as_str())
+    /// The texts of the tokens whose holder's tenant is one of these.
+    pub fn texts(&self, tenants: &[Arc<str>]) -> Vec<String> {
+        let issued = self.lock();
+        let tokens = issued.tokens.values().map(|(token, _)| token);
+        let own = tokens.filter(|token| tenants.contains(&token.holder.tenant));
+        own.map(|token| token.text.clone()).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Issued> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -174,27 +202,28 @@ mod tests {
 
     const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
-    fn issue(tokens: &mut Tokens) -> String {
+    fn issue(tokens: &Tokens) -> String {
         let audience = "https://monitor.azure.com";
-        let token = tokens.issue(Principal::SYSTEM_ASSIGNED, audience, Resource::Monitor, &[], NOW);
-        token.text.clone()
+        tokens.issue(Principal::system_assigned(), audience, Resource::Monitor, &[], NOW).text.clone()
     }
 
     #[test]
     fn a_token_is_good_until_its_last_second() {
-        let mut tokens = Tokens::new(1);
-        let text = issue(&mut tokens);
-        let check = |at| tokens.check(Some(&text), NOW + at).map(|t| t.resource);
+        let tokens = Tokens::new(1);
+        let text = issue(&tokens);
+        let check = |at| tokens.check(Some(&text), NOW + at).map(|token| token.resource);
         assert_eq!(check(Duration::seconds(3598)), Ok(Resource::Monitor));
         assert_eq!(check(Duration::seconds(3599)), Err("the token has expired"));
     }
 
     #[test]
-    fn revoking_ends_what_was_issued_before_and_nothing_else() {
-        let mut tokens = Tokens::new(1);
-        let before = issue(&mut tokens);
-        tokens.revoke();
-        let after = issue(&mut tokens);
+    fn revoking_ends_what_a_tenant_was_issued_before_and_nothing_else() {
+        let tokens = Tokens::new(1);
+        let before = issue(&tokens);
+        tokens.revoke(&["another tenant".into()]);
+        assert!(tokens.check(Some(&before), NOW).is_ok());
+        tokens.revoke(&[tenant::TENANT_ID.into()]);
+        let after = issue(&tokens);
         assert_ne!(before, after);
         assert_eq!(tokens.check(Some(&before), NOW).err(), Some("the token was revoked"));
         assert!(tokens.check(Some(&after), NOW).is_ok());
@@ -202,9 +231,8 @@ mod tests {
 
     #[test]
     fn the_claims_can_be_read_from_the_token() {
-        let mut tokens = Tokens::new(1);
-        let token =
-            tokens.issue(Principal::USER_ASSIGNED, "aud", Resource::Defender, &[Role::AlertRead], NOW);
+        let holder = Principal::user_assigned();
+        let token = Tokens::new(1).issue(holder, "aud", Resource::Defender, &[Role::AlertRead], NOW);
         let payload = token.text.split('.').nth(1).expect("three parts");
         let json = BASE64_URL_SAFE_NO_PAD.decode(payload).expect("base64url");
         let claims: serde_json::Value = serde_json::from_slice(&json).expect("JSON");

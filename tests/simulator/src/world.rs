@@ -10,9 +10,10 @@ use http::HeaderValue;
 use http::header::DATE;
 
 use crate::counts::Counts;
+use crate::customer::Customer;
 use crate::data_collector;
 use crate::defender::{Api, Catalogue, Defender};
-use crate::entra::Entra;
+use crate::entra::{Directory, Entra};
 use crate::fault::Faults;
 use crate::generate::Generator;
 use crate::graph::{self, Graph, Operation};
@@ -30,7 +31,7 @@ use crate::role::Role;
 use crate::rule::Tables;
 use crate::service::Service;
 use crate::tenant;
-use crate::token::Tokens;
+use crate::token::{Principal, Tokens};
 
 /// Everything the cloud knows.
 pub(crate) struct World {
@@ -38,8 +39,13 @@ pub(crate) struct World {
     pub generator: Generator,
     pub tokens: Tokens,
     pub held: Vec<Role>,
+    pub directory: Directory,
     /// The tenant whose Defender this is.
-    pub defender_tenant: &'static str,
+    pub defender_tenant: Arc<str>,
+    /// The immutable id of the data collection rule.
+    rule: String,
+    /// The principals that hold the role on the rule.
+    publishers: Vec<Principal>,
     pub streams: Streams,
     pub tables: Tables,
     pub quirks: BTreeSet<Quirk>,
@@ -54,14 +60,40 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub fn new(seed: u64) -> Self {
+    /// The app's own tenant.
+    pub fn of_the_app(seed: u64) -> Self {
+        let tokens = Tokens::new(seed.wrapping_add(1));
+        let publishers = Principal::the_apps_own().into();
+        let (directory, rule) = (Directory::of_the_app(), tenant::DCR_ID.to_owned());
+        Self::new(seed, tokens, directory, tenant::TENANT_ID, rule, publishers)
+    }
+
+    /// A customer's tenant, for whose tokens `tokens` is asked too.
+    pub fn of(customer: &Customer, tokens: Tokens, seed: u64) -> Self {
+        let publishers = [tenant::SHARED_CLIENT_ID, &customer.client];
+        let publishers = publishers.map(|client| Principal::of(&customer.id, client)).into();
+        let (directory, rule) = (Directory::of(customer), customer.rule.clone());
+        Self::new(seed, tokens, directory, &customer.id, rule, publishers)
+    }
+
+    fn new(
+        seed: u64,
+        tokens: Tokens,
+        directory: Directory,
+        defender_tenant: &str,
+        rule: String,
+        publishers: Vec<Principal>,
+    ) -> Self {
         // Each part draws from a source of its own: what is asked for does not change the data.
         Self {
             catalogue: Catalogue::default(),
             generator: Generator::new(seed),
-            tokens: Tokens::new(seed.wrapping_add(1)),
+            tokens,
             held: vec![Role::AlertRead, Role::MachineRead, Role::MetricsPublisher],
-            defender_tenant: tenant::TENANT_ID,
+            directory,
+            defender_tenant: defender_tenant.into(),
+            rule,
+            publishers,
             streams: Streams::from([(tenant::STREAM.to_owned(), None)]),
             tables: Tables::new(),
             quirks: BTreeSet::from([Quirk::DeflateReplies]),
@@ -117,8 +149,12 @@ impl World {
             },
             Service::LogsIngestion => {
                 let endpoint = Endpoint {
+                    rule: &self.rule,
                     tokens: &self.tokens,
-                    is_publisher: self.held.contains(&Role::MetricsPublisher),
+                    publishers: match self.held.contains(&Role::MetricsPublisher) {
+                        true => &self.publishers,
+                        false => &[],
+                    },
                     streams: &self.streams,
                     limits_time_range: self.quirks.contains(&Quirk::LimitTimeRange),
                 };
@@ -138,7 +174,8 @@ impl World {
 
     fn entra(&mut self, request: &Request, now: OffsetDateTime) -> Response {
         let mut entra = Entra {
-            tokens: &mut self.tokens,
+            directory: &self.directory,
+            tokens: &self.tokens,
             held: &self.held,
             one_line_errors: self.quirks.contains(&Quirk::OneLineErrors),
             text_expiry: self.quirks.contains(&Quirk::TextExpiry),
@@ -157,7 +194,7 @@ impl World {
         } else {
             Expiry::Seconds
         };
-        let response = identity::answer(request, &mut self.tokens, &self.held, expiry, now);
+        let response = identity::answer(request, &self.tokens, &self.held, expiry, now);
         self.journal.counts.identity_tokens += u64::from(response.status == 200);
         response
     }
@@ -174,7 +211,7 @@ impl World {
         let mut defender = Defender {
             catalogue: &mut self.catalogue,
             tokens: &self.tokens,
-            tenant: self.defender_tenant,
+            tenant: &self.defender_tenant,
             limits: self.limits.as_mut(),
             quirks: &self.quirks,
             page_cap: self.page_cap,
@@ -196,7 +233,7 @@ impl World {
         let mut graph = Graph {
             catalogue: &self.catalogue,
             tokens: &self.tokens,
-            tenant: self.defender_tenant,
+            tenant: &self.defender_tenant,
             limits: self.graph_limits.as_mut(),
             quirks: &self.quirks,
             page_cap: self.page_cap,

@@ -27,9 +27,9 @@ impl World {
         }
         let text = r#"{"id":"m1","computerDnsName":"Host-1"}"#.to_owned();
         catalogue.add_machine(text);
-        let mut tokens = Tokens::new(1);
+        let tokens = Tokens::new(1);
         let resource = Resource::named(audience).expect("a known audience");
-        let token = tokens.issue(Principal::USER_ASSIGNED, audience, resource, roles, NOW).text.clone();
+        let token = tokens.issue(Principal::user_assigned(), audience, resource, roles, NOW).text.clone();
         Self { catalogue, tokens, token, quirks: BTreeSet::new() }
     }
 
@@ -171,6 +171,6 @@ fn a_token_opens_only_what_it_was_issued_for() {
     assert_eq!(reader.get("/api/alerts").0, 200);
     assert_eq!(reader.get("/api/machines/m1").0, 403);
 
-    reader.tokens.revoke();
+    reader.tokens.revoke(&[tenant::TENANT_ID.into()]);
     assert_eq!(reader.get("/api/alerts").0, 401);
 }

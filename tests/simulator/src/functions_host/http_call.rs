@@ -3,10 +3,12 @@
 //! The host puts the whole request into the invocation, the function's key included, and the body as one string. It leaves
 //! out a body that comes in chunks or is empty. What it sends is held against recordings (`tests/fixtures/host`).
 
-use azure_core::time::{OffsetDateTime, parse_rfc3339, to_rfc3339};
+use azure_core::time::{OffsetDateTime, to_rfc3339};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
+
+use super::binding_data;
 
 /// The function's key.
 pub const KEY: &str = "k3y-of-the-function";
@@ -117,31 +119,14 @@ impl HttpCall {
         })
     }
 
-    /// The members of a JSON object in the body, which the host adds to the metadata: values as JSON in a string, dates
-    /// rewritten, arrays left out, and none that is named as a parameter of the route.
+    /// The members of a JSON object in the body, which the host adds to the metadata, but none that is named as a
+    /// parameter of the route.
     fn metadata(&self, params: &str) -> String {
-        let object = |text: &str| serde_json::from_str::<Map<String, Value>>(text).unwrap_or_default();
-        let (params, body) = (object(params), object(&self.text().unwrap_or_default()));
-        let member = |(name, value): (&String, &Value)| {
-            let text = match value {
-                Value::Object(_) => return format!("{}:{value},", json!(name)),
-                Value::Array(_) => return String::new(),
-                Value::String(text) => rewritten(text).unwrap_or_else(|| text.clone()),
-                other => other.to_string(),
-            };
-            format!("{}:{},", json!(name), json!(json!(text).to_string()))
-        };
-        body.iter().filter(|(name, _)| !params.contains_key(*name)).map(member).collect()
+        let params: Map<String, Value> = serde_json::from_str(params).unwrap_or_default();
+        let body = binding_data::metadata(&self.text().unwrap_or_default()).into_iter();
+        let members = body.filter(|(name, _)| !params.contains_key(name));
+        members.map(|(name, value)| format!("{}:{value},", json!(name))).collect()
     }
-}
-
-/// A time as .NET prints it for the invariant culture; `None` for any other text.
-fn rewritten(text: &str) -> Option<String> {
-    let time = parse_rfc3339(text).ok()?;
-    let (date, clock) = (time.date(), time.time());
-    let (month, day, year) = (u8::from(date.month()), date.day(), date.year());
-    let (hour, minute, second) = clock.as_hms();
-    Some(format!("{month:02}/{day:02}/{year} {hour:02}:{minute:02}:{second:02}"))
 }
 
 /// The identities of a caller with the function's key.
@@ -152,6 +137,8 @@ const ANONYMOUS: &str = r#"[{"AuthenticationType":null,"IsAuthenticated":false,"
 
 #[cfg(test)]
 mod tests {
+    use azure_core::time::parse_rfc3339;
+
     use super::*;
 
     /// Of the recordings only the one of a GET is not here: the host answers that itself for a function that takes POST.

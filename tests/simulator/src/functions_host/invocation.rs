@@ -9,6 +9,7 @@ use http::HeaderMap;
 use serde_json::{Map, Value};
 
 use crate::connection::Reply;
+use crate::members::{Member, members};
 
 /// One invocation, as the host would record it.
 #[derive(Clone, Debug)]
@@ -46,6 +47,15 @@ impl Invocation {
     /// Whether the host would count it as a success.
     pub fn succeeded(&self) -> bool {
         self.outcome == Outcome::Succeeded
+    }
+
+    /// The value of an output in the text of the reply, where its members still have their order.
+    pub(super) fn output(&self, name: &str) -> Option<String> {
+        let is_outputs = |member: &&Member| member.name.eq_ignore_ascii_case("Outputs");
+        let reply = members(&self.body).ok()?;
+        let outputs = members(reply.iter().find(is_outputs)?.value.get()).ok()?;
+        let output = outputs.iter().find(|member| member.name.eq_ignore_ascii_case(name))?;
+        Some(output.value.get().to_owned())
     }
 
     pub(super) fn of(id: String, reply: Result<Reply, String>, took: Duration) -> Self {

@@ -1,15 +1,18 @@
 //! The part of the host that lives as long as the app does: it starts, calls and restarts the handler.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::Request;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
+use super::app::{QueueBinding, Trigger};
 use super::invocation::is_never_taken;
+use super::queue_output::messages;
 use super::verdict::{Crashes, HostVerdict};
 use super::worker::{LaunchError, Running, Worker};
 use super::{Framing, HOST_VERSION, Invocation, Level, Outcome};
@@ -47,6 +50,8 @@ pub(super) struct JobHost {
     under_way: watch::Sender<usize>,
     crashes: Mutex<Crashes>,
     random: Mutex<fastrand::Rng>,
+    /// By queue: ends the pause of the listener here, when an output has gone into its queue.
+    pub(super) wakes: BTreeMap<String, Arc<Notify>>,
 }
 
 impl JobHost {
@@ -56,8 +61,17 @@ impl JobHost {
         let running = bring_up(&worker, &crashes, || guid(&mut random)).await?;
         let state = watch::Sender::new(State::Ready(running.process.pid()));
         let (running, random) = (running.into(), random.into());
-        let (changing, under_way) = Default::default();
-        Ok(Self { worker, running, state, changing, under_way, crashes, random })
+        let (changing, under_way, wakes) = Default::default();
+        let mut job = Self { worker, running, state, changing, under_way, crashes, random, wakes };
+        for line in &job.worker.app.disabled {
+            job.log(Level::Error, line.clone());
+        }
+        for function in &job.worker.app.functions {
+            if let Trigger::Queue(QueueBinding { queue, .. }) = &function.trigger {
+                job.wakes.insert(queue.clone(), Arc::default());
+            }
+        }
+        Ok(job)
     }
 
     pub(super) fn running(&self) -> MutexGuard<'_, Running> {
@@ -73,7 +87,7 @@ impl JobHost {
         let _ = self.state.subscribe().wait_for(|state| *state == State::Stopped).await;
     }
 
-    fn log(&self, level: Level, line: String) {
+    pub(super) fn log(&self, level: Level, line: String) {
         self.worker.console.add(Origin::Host(level), line);
     }
 
@@ -214,17 +228,25 @@ impl JobHost {
             match connections.send(request).await {
                 // Nothing will ever complete the invocation.
                 Ok(reply) if is_never_taken(&reply) => std::future::pending().await,
-                reply => reply,
+                reply => {
+                    let mut invocation = Invocation::of(id.clone(), reply, began.elapsed());
+                    if invocation.succeeded() {
+                        self.write_outputs(function, &mut invocation).await;
+                    }
+                    invocation
+                }
             }
         };
-        let reply = match self.worker.app.function_timeout {
+        let invocation = match self.worker.app.function_timeout {
             None => exchange.await,
             Some(limit) => match tokio::time::timeout(limit, exchange).await {
-                Ok(reply) => reply,
-                Err(_) => self.give_up(&id, pid, limit).await,
+                Ok(invocation) => invocation,
+                Err(_) => {
+                    let given_up = self.give_up(function, &id, pid, limit).await;
+                    Invocation::of(id, given_up, began.elapsed())
+                }
             },
         };
-        let invocation = Invocation::of(id, reply, began.elapsed());
         if invocation.outcome == Outcome::Succeeded {
             for line in &invocation.logs {
                 self.worker.console.add(Origin::Function(invocation.id.clone()), line.clone());
@@ -233,10 +255,39 @@ impl JobHost {
         invocation
     }
 
+    /// Writes the outputs that are bound to queues, message after message. The first that cannot be written fails the
+    /// invocation; those before it stay written.
+    async fn write_outputs(&self, function: &str, invocation: &mut Invocation) {
+        let bindings = self.worker.app.function(function).map_or(&[][..], |function| &function.outputs);
+        for QueueBinding { name, queue, is_binary } in bindings {
+            let Some(raw) = invocation.output(name) else { continue };
+            if let Err(problem) = self.write(queue, messages(&raw, *is_binary)).await {
+                let failed =
+                    format!("Error while handling parameter {name} after function returned: {problem}");
+                invocation.outcome = Outcome::Failed(failed);
+                return;
+            }
+        }
+    }
+
+    async fn write(&self, queue: &str, messages: Vec<Vec<u8>>) -> Result<(), String> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let queues = self.worker.start.queues.as_ref().ok_or("the host has no storage account")?;
+        queues.create(queue).await.map_err(|problem| problem.to_string())?;
+        for message in messages {
+            queues.put(queue, &STANDARD.encode(message)).await.map_err(|problem| problem.to_string())?;
+            if let Some(wake) = self.wakes.get(queue) {
+                wake.notify_one();
+            }
+        }
+        Ok(())
+    }
+
     /// The end of an invocation over its time: the handler is not notified, but killed and started again; other
     /// invocations in progress end with it.
-    async fn give_up(&self, id: &str, pid: u32, limit: Duration) -> Result<Reply, String> {
-        let function = &self.worker.app.function;
+    async fn give_up(&self, function: &str, id: &str, pid: u32, limit: Duration) -> Result<Reply, String> {
         let seconds = limit.as_secs();
         let span = format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
         let exceeded = format!(

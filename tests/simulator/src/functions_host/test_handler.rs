@@ -38,7 +38,19 @@ fn answer(behaviour: &str, mut stream: TcpStream) {
                 _ => {}
             }
         }
-        let answer = reply("200 OK", "application/json", r#"{"Logs":["answered"]}"#);
+        let answer = match behaviour {
+            "fail" => reply("500 Internal Server Error", "application/json", "{}"),
+            "enqueue" if request.starts_with("POST /MdatpForward ") => {
+                let outputs = r#"{"Outputs":{"tenants":["{\"b\":1,  \"a\":2}","test"]}}"#;
+                reply("200 OK", "application/json", outputs)
+            }
+            "enqueue too much" if request.starts_with("POST /MdatpForward ") => {
+                let outputs =
+                    format!(r#"{{"Outputs":{{"tenants":["first","{}","third"]}}}}"#, "x".repeat(49_153));
+                reply("200 OK", "application/json", &outputs)
+            }
+            _ => reply("200 OK", "application/json", r#"{"Logs":["answered"]}"#),
+        };
         if stream.write_all(answer.as_bytes()).is_err() {
             return;
         }

@@ -1,4 +1,9 @@
+use std::sync::Arc;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+
 use super::*;
+use crate::queue::{MemoryQueues, Queues};
 
 /// An app whose handler is a shell script, which answers no request.
 fn script(text: &str) -> (tempfile::TempDir, Start) {
@@ -167,4 +172,93 @@ async fn a_run_over_its_time_costs_the_process() {
     assert!(exception.contains("exceeded by function 'Functions.MdatpForward'"), "{exception}");
     assert_ne!(host.pid(), pid, "killed and started again");
     assert_eq!(host.get("/").await, Ok(200));
+}
+
+/// An app with a timer that puts messages into a queue, and a function that the queue triggers.
+fn with_queue(behaviour: &str) -> (tempfile::TempDir, Start, Arc<MemoryQueues>) {
+    let (root, start) = handler(behaviour);
+    let path = root.path().join("host.json");
+    let mut host: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&path).expect("it is there")).expect("JSON");
+    host["extensionBundle"] =
+        serde_json::json!({"id": "Microsoft.Azure.Functions.ExtensionBundle", "version": "[4.*, 5.0.0)"});
+    host["extensions"] =
+        serde_json::json!({"queues": {"maxDequeueCount": 2, "maxPollingInterval": "00:00:01"}});
+    std::fs::write(path, host.to_string()).expect("the folder is ours");
+    let output = r#"{"type":"queue","direction":"out","name":"tenants","queueName":"inq"}"#;
+    let timer = format!(r#"{{"bindings":[{{"type":"timerTrigger","name":"mdatpTimer"}},{output}]}}"#);
+    std::fs::write(root.path().join("MdatpForward/function.json"), timer).expect("the folder is ours");
+    let queue = r#"{"bindings":[{"type":"queueTrigger","name":"message","queueName":"inq"}]}"#;
+    std::fs::create_dir(root.path().join("MdatpTenant")).expect("the folder is ours");
+    std::fs::write(root.path().join("MdatpTenant/function.json"), queue).expect("the folder is ours");
+    let queues = Arc::new(MemoryQueues::default());
+    (root, start.queues(Arc::<MemoryQueues>::clone(&queues)), queues)
+}
+
+/// Waits until a queue has so many messages.
+async fn until_there_are(queues: &MemoryQueues, queue: &str, messages: usize) {
+    let there_are = async {
+        while queues.length(queue).await != Ok(messages) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), there_are).await.expect("in the end there are");
+}
+
+#[tokio::test]
+async fn an_array_of_strings_arrives_as_it_is_and_each_message_is_an_invocation() {
+    let (_root, start, queues) = with_queue("enqueue");
+    let timer = FunctionsHost::start(start.clone().only("MdatpForward")).await.expect("it answers");
+    assert!(timer.fire(Payload::regular()).await.succeeded());
+    assert_eq!(queues.texts("inq"), [r#"{"b":1,  "a":2}"#, "test"].map(|text| STANDARD.encode(text)));
+    assert!(timer.take_triggered().is_empty(), "it runs the other function only");
+    let other = FunctionsHost::start(start.only("MdatpTenant")).await.expect("it answers");
+    until_there_are(&queues, "inq", 0).await;
+    let triggered = other.take_triggered();
+    assert_eq!(triggered.len(), 2);
+    assert!(triggered.iter().all(|invocation| invocation.logs == ["answered"]), "{triggered:#?}");
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_large_fails_the_invocation_after_those_before_it() {
+    let (_root, start, queues) = with_queue("enqueue too much");
+    let timer = FunctionsHost::start(start.only("MdatpForward")).await.expect("it answers");
+    let Outcome::Failed(text) = timer.fire(Payload::regular()).await.outcome else {
+        panic!("it is too large")
+    };
+    assert!(text.contains("parameter tenants") && text.ends_with("413 RequestBodyTooLarge"), "{text}");
+    assert_eq!(queues.texts("inq"), [STANDARD.encode("first")]);
+}
+
+#[tokio::test]
+async fn a_failure_is_tried_again_and_moved_to_the_poison_queue() {
+    let (_root, start, queues) = with_queue("fail");
+    queues.create("inq").await.expect("made");
+    queues.put("inq", &STANDARD.encode("one")).await.expect("put");
+    let host = FunctionsHost::start(start).await.expect("it answers");
+    until_there_are(&queues, "inq-poison", 1).await;
+    until_there_are(&queues, "inq", 0).await;
+    assert_eq!(host.take_triggered().len(), 2);
+}
+
+#[tokio::test]
+async fn what_a_dying_host_had_taken_stays_hidden() {
+    let (_root, start, queues) = with_queue("hang");
+    queues.create("inq").await.expect("made");
+    queues.put("inq", &STANDARD.encode("one")).await.expect("put");
+    let host = FunctionsHost::start(start).await.expect("it answers");
+    host.line_with("a request came").await;
+    let pid = host.pid();
+    host.die().await;
+    assert_eq!(footprint::cpu_time(pid), None, "the handler is gone");
+    assert_eq!(queues.get("inq", 1, Duration::from_secs(1)).await, Ok(vec![]));
+    assert_eq!(queues.length("inq").await, Ok(1));
+}
+
+#[tokio::test]
+async fn a_queue_trigger_needs_a_storage_account() {
+    let (_root, mut start, _) = with_queue("answer");
+    start.queues = None;
+    let problem = FunctionsHost::start(start).await.expect_err("nothing to listen at");
+    assert!(problem.contains("no storage account"), "{problem}");
 }

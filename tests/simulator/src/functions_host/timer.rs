@@ -6,7 +6,7 @@ use crate::clock::now;
 impl FunctionsHost {
     /// When the timer fires: what function.json says, with `%NAME%` taken from the settings.
     pub fn schedule(&self) -> Result<Schedule, String> {
-        let written = self.job.worker.app.schedule.as_str();
+        let (.., written) = self.job.worker.app.timer().ok_or("no function has a timer")?;
         let name = written.strip_prefix('%').and_then(|rest| rest.strip_suffix('%'));
         let setting = |name| self.job.worker.start.settings.iter().find(|(known, _)| known == name);
         match name.map(|name| (name, setting(name))) {

@@ -45,6 +45,9 @@ impl Worker {
         if let Some(binary) = &start.binary {
             app.executable.clone_from(binary);
         }
+        if let Some(only) = start.only {
+            app.functions.retain(|function| function.name == only);
+        }
         app.function_timeout = start.function_timeout.or(app.function_timeout);
         let connections = Mutex::new(Arc::new(to_free_port()?));
         Ok(Self { app, start, connections, console: Console::default() })

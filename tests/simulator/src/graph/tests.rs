@@ -30,9 +30,9 @@ impl World {
         catalogue.add_machine(
             r#"{"id":"m1","computerDnsName":"host","osBuild":7,"machineTags":["x"]}"#.to_owned(),
         );
-        let mut tokens = Tokens::new(1);
+        let tokens = Tokens::new(1);
         let resource = Resource::named(audience).expect("a known audience");
-        let token = tokens.issue(Principal::USER_ASSIGNED, audience, resource, roles, NOW).text.clone();
+        let token = tokens.issue(Principal::user_assigned(), audience, resource, roles, NOW).text.clone();
         Self { catalogue, tokens, token, quirks: BTreeSet::new(), limits: BTreeMap::new() }
     }
 

@@ -1,4 +1,4 @@
-//! Who answers on a port: a service of the cloud, or the real store behind a relay.
+//! Who answers on a port: a service of the clouds, or the real store behind a relay.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +12,7 @@ use crate::azurite::StorageRejection;
 use crate::clock;
 use crate::cloud::Cloud;
 use crate::connection::{Connections, Outgoing};
+use crate::fleet::Fleet;
 use crate::reaction::{Outcome, Reaction};
 use crate::request::Request;
 use crate::response::Response;
@@ -20,7 +21,7 @@ use crate::steps::Target;
 
 #[derive(Clone)]
 pub(crate) enum Responder {
-    Cloud(Cloud, Service),
+    Fleet(Fleet, Service),
     Timed(Timed, Service),
     /// With the cloud whose tokens it takes; `None` where it is opened with a key.
     Storage(Arc<Connections>, Arc<Mutex<Option<StorageRejection>>>, Option<Cloud>),
@@ -29,14 +30,14 @@ pub(crate) enum Responder {
 impl Responder {
     pub fn target(&self) -> Target {
         match self {
-            Self::Cloud(_, service) | Self::Timed(_, service) => Target::Service(*service),
+            Self::Fleet(_, service) | Self::Timed(_, service) => Target::Service(*service),
             Self::Storage(..) => Target::Storage,
         }
     }
 
     pub async fn react(&self, head: Parts, body: Bytes) -> io::Result<Reaction> {
         match self {
-            Self::Cloud(cloud, service) => Ok(cloud.react(*service, &request(head, body), clock::now())),
+            Self::Fleet(fleet, service) => Ok(fleet.react(*service, &request(head, body), clock::now())),
             Self::Timed(timed, service) => Ok(timed.react(*service, request(head, body))),
             Self::Storage(connections, rejection, cloud) => {
                 let rejection = rejection.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 
 use crate::clock;
-use crate::cloud::Cloud;
 use crate::defender::encode;
+use crate::fleet::Fleet;
 use crate::reaction::{Outcome, Reaction};
 use crate::request::Request;
 use crate::response::Response;
@@ -24,10 +24,10 @@ const LONG: usize = 64 * 1024;
 /// A post that has not been read: its service, the request, and when it had arrived.
 pub(super) type Unread = (Service, Request, OffsetDateTime);
 
-/// A cloud whose services respond at once, or all after the same latency.
+/// Clouds whose services respond at once, or all after the same latency.
 #[derive(Clone)]
 pub(crate) struct Timed {
-    cloud: Cloud,
+    fleet: Fleet,
     latency: Duration,
     posts: Arc<Mutex<Vec<Unread>>>,
     pages: Arc<Mutex<Vec<Page>>>,
@@ -40,8 +40,8 @@ struct Page {
 }
 
 impl Timed {
-    pub fn new(cloud: Cloud, latency: Duration) -> Self {
-        Self { cloud, latency, posts: Arc::default(), pages: Arc::default() }
+    pub fn new(fleet: Fleet, latency: Duration) -> Self {
+        Self { fleet, latency, posts: Arc::default(), pages: Arc::default() }
     }
 
     /// The posts since the last time, in the order in which they came.
@@ -69,7 +69,7 @@ impl Timed {
 
     fn ask(&self, service: Service, mut request: Request, now: OffsetDateTime) -> Reaction {
         let accepted = request.headers.remove(ACCEPT_ENCODING);
-        let mut reaction = self.cloud.react(service, &request, now);
+        let mut reaction = self.fleet.react(service, &request, now);
         if let (Outcome::Response(response), Some(accepted)) = (&mut reaction.outcome, accepted) {
             request.headers.insert(ACCEPT_ENCODING, accepted);
             if service == Service::Defender && !response.headers.contains_key(CONTENT_ENCODING) {
@@ -107,11 +107,12 @@ mod tests {
     use http::Method;
 
     use super::*;
+    use crate::cloud::Cloud;
     use crate::tenant;
 
     #[test]
     fn a_post_is_answered_at_once_and_can_be_looked_at_later() {
-        let timed = Timed::new(Cloud::new(1), Duration::from_millis(7));
+        let timed = Timed::new((&Cloud::new(1)).into(), Duration::from_millis(7));
         let request = Request::new(Method::POST, "/api/logs").with_body("not even JSON");
         let reaction = timed.react(Service::DataCollector, request);
         assert_eq!(
@@ -120,7 +121,7 @@ mod tests {
         );
         let posts = timed.take_posts();
         let [(Service::DataCollector, request, at)] = &posts[..] else { panic!("{posts:?}") };
-        let looked_at = timed.cloud.react(Service::DataCollector, request, *at);
+        let looked_at = timed.fleet.react(Service::DataCollector, request, *at);
         assert_eq!(looked_at.status(), Some(400));
         assert!(timed.take_posts().is_empty());
     }
@@ -128,7 +129,7 @@ mod tests {
     #[test]
     fn a_page_that_is_asked_for_again_is_the_page_that_is_there_now() {
         let cloud = Cloud::new(1);
-        let timed = Timed::new(cloud.clone(), Duration::ZERO);
+        let timed = Timed::new((&cloud).into(), Duration::ZERO);
         let get = |service, target: &str, name, value: &str| {
             let request = Request::new(Method::GET, target);
             let request = request.with_header(name, value).with_header("accept-encoding", "gzip, deflate");
