@@ -27,6 +27,7 @@ use crate::{
     services::Services,
     shutdown::Shutdown,
     state::history::HistoryEntry,
+    tenants::TenantId,
 };
 use nudge::NextRun;
 use tenants::Tenants;
@@ -44,6 +45,8 @@ pub struct App {
     /// The run that nudges wait for; `None` unless one waits.
     next_run: SyncMutex<Option<NextRun>>,
     tenants: Tenants,
+    /// The tenant whose alerts [`Self::run_once`] forwards; `None` unless it is one of many.
+    tenant: Option<TenantId>,
     /// Read by each nudge, and for each message about a tenant, until it is answered.
     requests: RwLock<()>,
     shutdown: Shutdown,
@@ -60,6 +63,7 @@ impl App {
             running: Mutex::new(()),
             next_run: SyncMutex::default(),
             tenants: Tenants::new(Settings::from_iter::<[(String, String); 0]>([]), clock),
+            tenant: None,
             requests: RwLock::new(()),
             shutdown: Shutdown::default(),
         }
@@ -68,6 +72,11 @@ impl App {
     /// Adds the tenants on the list of the store in `settings`.
     pub fn with_tenants(self, settings: Settings) -> Self {
         Self { tenants: Tenants::new(settings, self.clock), ..self }
+    }
+
+    /// Makes [`Self::run_once`] forward the alerts of one tenant of many, whose settings were given.
+    pub fn of_tenant(self, tenant: Option<TenantId>) -> Self {
+        Self { tenant, ..self }
     }
 
     /// Runs once, unless a run is in progress.
@@ -79,8 +88,11 @@ impl App {
     async fn run(&self, purpose: Purpose<'_>, watch: Option<Arc<Watch>>) -> Result<Outcome, RunError> {
         let config = self.config.as_ref().map_err(|error| RunError::Settings(error.clone()))?;
         let build = || async {
-            let services = Services::build(config, self.clock)?;
-            let plan = Plan::timer(config, services.store.clone());
+            let mut services = Services::build(config, self.clock)?;
+            if let Some(tenant) = &self.tenant {
+                services.store = services.store.of_tenant(tenant);
+            }
+            let plan = Plan { tenant: self.tenant.clone(), ..Plan::timer(config, services.store.clone()) };
             Ok::<_, RunError>((services, plan))
         };
         let (services, plan) = self.services.get_or_try_init(build).await?;

@@ -4,6 +4,8 @@ mod backfill;
 mod check;
 mod completions;
 mod document;
+mod failure;
+mod home;
 mod manual;
 mod migrate;
 mod run;
@@ -11,20 +13,24 @@ mod schema;
 mod set_aside;
 mod state;
 mod status;
+mod tenants;
 
 use std::{io::Write, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use tracing::{error, warn};
+use tracing::warn;
 
 use crate::{
     clock::Clock,
     config::{Config, SinkConfig, settings::Settings},
-    pipeline::RunError,
     services::Services,
     sink::data_collector::END_OF_SUPPORT,
+    state::StateStore,
     telemetry::{self, Audience},
+    tenants::TenantId,
 };
+use failure::Failure;
+use home::Home;
 
 pub use backfill::BackfillArgs;
 pub use check::CheckArgs;
@@ -32,9 +38,10 @@ pub use completions::CompletionsArgs;
 pub use migrate::MigrateArgs;
 pub use run::RunArgs;
 pub use schema::SchemaArgs;
-pub use set_aside::SetAsideCommand;
-pub use state::StateCommand;
+pub use set_aside::{SetAsideArgs, SetAsideCommand};
+pub use state::{StateArgs, StateCommand};
 pub use status::StatusArgs;
+pub use tenants::TenantsCommand;
 
 /// The exit code for invalid settings and an invalid command line: `EX_USAGE` of sysexits.h.
 pub const EXIT_USAGE: u8 = 64;
@@ -66,6 +73,12 @@ pub enum Command {
     /// without records, a document in the state store, the clocks, the schedule. The exit code is 0 if all is well, 1 if
     /// there are warnings, and 2 if something does not work.
     Check(CheckArgs),
+    /// List, add, remove and check the tenants of an app that forwards the alerts of many.
+    ///
+    /// They are in the document tenants.json beside the state, and need the state store alone. A change is made over the newest
+    /// list, so nobody else's is lost.
+    #[command(subcommand)]
+    Tenants(TenantsCommand),
     /// Print the table, the data collection rule or the functions for the records, or check existing ones.
     Schema(SchemaArgs),
     /// Plan the migration of a table from the Data Collector API to the Logs Ingestion API.
@@ -93,11 +106,23 @@ pub enum ServiceCommand {
     /// code is 0 if everything is sent, and 1 if not yet.
     Backfill(BackfillArgs),
     /// Begin again at another time.
-    #[command(subcommand)]
-    State(StateCommand),
+    State(StateArgs),
     /// List, show and replay what could not be delivered.
-    #[command(subcommand)]
-    SetAside(SetAsideCommand),
+    SetAside(SetAsideArgs),
+}
+
+impl ServiceCommand {
+    /// Returns the tenant that the command is about; `None` in an app for a single one.
+    fn tenant(&self) -> Option<&TenantId> {
+        let option = match self {
+            Self::Run(args) => &args.tenant,
+            Self::Status(args) => &args.tenant,
+            Self::Backfill(args) => &args.tenant,
+            Self::State(args) => &args.tenant,
+            Self::SetAside(args) => &args.tenant,
+        };
+        option.tenant.as_ref()
+    }
 }
 
 /// Runs the command.
@@ -111,40 +136,68 @@ pub async fn execute(command: &Command, settings: &Settings, clock: Clock) -> Ex
         Command::Migrate(args) => migrate::migrate(args),
         Command::Completions(args) => completions::completions(args),
         Command::Man => manual::manual(),
-        Command::Service(command) => service_command(command, settings, clock).await,
+        Command::Tenants(command) => exit_code(tenants::tenants(command, settings, clock).await),
+        Command::Service(command) => exit_code(Box::pin(service_command(command, settings, clock)).await),
     }
 }
 
-/// Runs a command that needs all settings.
-async fn service_command(command: &ServiceCommand, settings: &Settings, clock: Clock) -> ExitCode {
-    let config = match Config::parse(settings) {
-        Ok(config) => config,
-        Err(error) => {
-            error!("{error}");
-            return ExitCode::from(EXIT_USAGE);
+fn exit_code(result: Result<ExitCode, Failure>) -> ExitCode {
+    result.unwrap_or_else(|failure| failure.report())
+}
+
+/// Runs a command that uses the services, or the state store alone.
+async fn service_command(
+    command: &ServiceCommand,
+    settings: &Settings,
+    clock: Clock,
+) -> Result<ExitCode, Failure> {
+    let tenant = command.tenant();
+    let store = || store(tenant, settings, clock);
+    match command {
+        ServiceCommand::Run(args) => Ok(run::run(args, config(tenant, settings, clock).await?, clock).await),
+        ServiceCommand::Status(args) if args.all => status::all(args, &Home::open(settings, clock)?).await,
+        ServiceCommand::Status(args) => status::status(args, &store().await?, clock).await,
+        ServiceCommand::Backfill(args) => {
+            let config = config(tenant, settings, clock).await?;
+            Ok(backfill::backfill(args, &config, &services(tenant, &config, clock)?).await?)
         }
-    };
-    let open = || Services::build(&config, clock);
-    let result: Result<ExitCode, RunError> = async {
-        match command {
-            ServiceCommand::Run(args) => Ok(run::run(args, config.clone(), clock).await),
-            ServiceCommand::Status(args) => status::status(args, &open()?).await,
-            ServiceCommand::Backfill(args) => backfill::backfill(args, &config, clock).await,
-            ServiceCommand::State(StateCommand::Reset(args)) => state::reset(args, &open()?).await,
-            ServiceCommand::State(StateCommand::Release) => state::release(&open()?).await,
-            ServiceCommand::SetAside(SetAsideCommand::List(args)) => set_aside::list(args, &open()?).await,
-            ServiceCommand::SetAside(SetAsideCommand::Show(args)) => set_aside::show(args, &open()?).await,
-            ServiceCommand::SetAside(SetAsideCommand::Replay(args)) => {
+        ServiceCommand::State(StateArgs { command, .. }) => Ok(match command {
+            StateCommand::Reset(args) => state::reset(args, &store().await?, clock).await?,
+            StateCommand::Release => state::release(&store().await?, clock).await?,
+        }),
+        ServiceCommand::SetAside(SetAsideArgs { command, .. }) => Ok(match command {
+            SetAsideCommand::List(args) => set_aside::list(args, &store().await?).await?,
+            SetAsideCommand::Show(args) => set_aside::show(args, &store().await?).await?,
+            SetAsideCommand::Replay(args) => {
+                let config = config(tenant, settings, clock).await?;
                 warn_of_sink(&config);
-                set_aside::replay(args, &open()?, &config).await
+                set_aside::replay(args, &services(tenant, &config, clock)?, &config).await?
             }
-        }
+        }),
     }
-    .await;
-    result.unwrap_or_else(|error| {
-        error!("{}", error.describe());
-        ExitCode::FAILURE
-    })
+}
+
+/// Reads and checks all settings; those of a tenant with what its entry in the list says.
+async fn config(tenant: Option<&TenantId>, settings: &Settings, clock: Clock) -> Result<Config, Failure> {
+    let Some(tenant) = tenant else { return Ok(Config::parse(settings)?) };
+    let home = Home::open(settings, clock)?;
+    home.config_of(&home.entry(tenant).await?)
+}
+
+/// Builds the services, with a tenant's part of the state store.
+fn services(tenant: Option<&TenantId>, config: &Config, clock: Clock) -> Result<Services, Failure> {
+    let mut services = Services::build(config, clock)?;
+    if let Some(tenant) = tenant {
+        services.store = services.store.of_tenant(tenant);
+    }
+    Ok(services)
+}
+
+/// Opens the state store, or a tenant's part of it. Whether a tenant's runs could work does not matter for its state.
+async fn store(tenant: Option<&TenantId>, settings: &Settings, clock: Clock) -> Result<StateStore, Failure> {
+    let Some(tenant) = tenant else { return Ok(services(None, &Config::parse(settings)?, clock)?.store) };
+    let home = Home::open(settings, clock)?;
+    Ok(home.store.of_tenant(&home.entry(tenant).await?.id))
 }
 
 /// Warns once if support for the sink has ended.

@@ -100,6 +100,7 @@ pub async fn run(
     report.duration_ms = begun.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
     report.lag_seconds = ledger.lag_seconds(&report);
     report.error = result.as_ref().err().map(RunError::describe);
+    report.is_error_transient = result.as_ref().is_err_and(|error| !error.is_lasting());
     if let Purpose::Send(_) = purpose {
         if report.skipped.is_none_or(Skip::is_recorded) {
             ledger.record_run(HistoryEntry::of(start, &report)).await;

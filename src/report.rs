@@ -47,6 +47,9 @@ pub struct RunReport {
     pub skipped: Option<Skip>,
     /// Why the run failed.
     pub error: Option<String>,
+    /// True when the error may go away by itself, so that trying again soon makes sense.
+    #[serde(skip)]
+    pub is_error_transient: bool,
 }
 
 /// Serializes a time in the form that all documents use (RFC 3339).

@@ -7,6 +7,7 @@
 //! hour although there is none.
 
 pub mod page;
+pub mod tenants;
 mod text;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -134,6 +135,13 @@ impl Status {
             set_aside,
             runs,
         }
+    }
+}
+
+impl Status {
+    /// Returns how long ago the newest run began, as text.
+    pub fn last_run_ago(&self) -> Option<String> {
+        self.last_run.zip(self.now).map(|(time, now)| ago(time, now))
     }
 }
 

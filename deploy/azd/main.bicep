@@ -26,6 +26,13 @@ param tenantId string = ''
 @description('With tenantId: the app registration\'s application (client) id.')
 param clientId string = ''
 
+@description('true: the app forwards the alerts of many tenants.')
+@allowed([
+  'true'
+  'false'
+])
+param tenants string = 'false'
+
 @description('The resource id of the action group that the alert rules notify.')
 param actionGroupId string = ''
 
@@ -44,6 +51,7 @@ module forwarder '../azuredeploy.json' = {
     health: health
     tenantId: tenantId
     clientId: clientId
+    tenants: tenants == 'true'
     actionGroupId: actionGroupId
     tags: {
       'azd-service-name': 'mdatp-forward'

@@ -4,6 +4,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
+if [[ ${MDATP_TENANTS-} == true ]]; then
+  echo "Each tenant's app registration reads its Defender: docs/tenants.md#add-a-tenant has the remaining steps."
+  exit
+fi
 if [[ ${MDATP_CLIENT_ID-} ]]; then
   echo "The app registration $MDATP_CLIENT_ID reads Defender: docs/deploy.md#another-tenants-defender has its remaining steps."
   exit

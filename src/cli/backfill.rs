@@ -14,9 +14,8 @@ use azure_core::time::{OffsetDateTime, to_rfc3339};
 use clap::Args;
 use tracing::{error, info, warn};
 
-use super::{EXIT_USAGE, warn_of_sink};
+use super::{EXIT_USAGE, home::TenantOption, warn_of_sink};
 use crate::{
-    clock::Clock,
     config::{Config, SinkConfig},
     error_chain::chain,
     pipeline::RunError,
@@ -42,12 +41,17 @@ pub struct BackfillArgs {
     /// Print the report as JSON on stdout.
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub tenant: TenantOption,
 }
 
 /// Sends older alerts.
-pub async fn backfill(args: &BackfillArgs, config: &Config, clock: Clock) -> Result<ExitCode, RunError> {
-    let services = Services::build(config, clock)?;
-    let plan = match plan(args, &services).await? {
+pub async fn backfill(
+    args: &BackfillArgs,
+    config: &Config,
+    services: &Services,
+) -> Result<ExitCode, RunError> {
+    let plan = match plan(args, services).await? {
         Ok(plan) => plan,
         Err(problem) => {
             error!("{problem}");
@@ -55,8 +59,8 @@ pub async fn backfill(args: &BackfillArgs, config: &Config, clock: Clock) -> Res
         }
     };
     warn_of_sink(config);
-    announce(&plan, config, clock.now());
-    let runner = SliceRunner::new(&services, config, &plan, share(args, config.quota_share));
+    announce(&plan, config, services.clock.now());
+    let runner = SliceRunner::new(services, config, &plan, share(args, config.quota_share));
     let result = runner.run().await;
     Ok(runner.conclude(args.json, result.err().as_ref()))
 }

@@ -5,6 +5,7 @@ mod checks;
 mod credentials;
 mod defender;
 mod finding;
+pub mod last_run;
 mod principal;
 mod proxy;
 mod schedule;
@@ -28,15 +29,20 @@ use std::{
 use clap::Args;
 use tracing::error;
 
-use super::{EXIT_USAGE, print_line};
+use super::{
+    EXIT_USAGE,
+    failure::Failure,
+    home::{Home, TenantOption},
+    print_line,
+};
 use crate::{
-    cli::check::{
-        checks::{check as check_all, compare_sources},
-        finding::{CheckResult, Finding, Findings},
-    },
     clock::Clock,
     config::{local_settings, settings::Settings, time::duration},
 };
+pub use checks::check as check_services;
+use checks::compare_sources;
+pub use finding::{CheckResult, Finding, Findings};
+pub use settings::findings as settings_findings;
 
 /// The options of `check`.
 #[derive(Debug, Args)]
@@ -55,6 +61,8 @@ pub struct CheckArgs {
     /// folder becomes the current one.
     #[arg(long, value_name = "FILE")]
     pub local_settings: Option<PathBuf>,
+    #[command(flatten)]
+    pub tenant: TenantOption,
 }
 
 /// Runs all checks, and prints their findings.
@@ -64,6 +72,10 @@ pub async fn check(args: &CheckArgs, settings: &Settings, clock: Clock) -> ExitC
         error!("{}: {problem}", file.display());
         return ExitCode::from(EXIT_USAGE);
     }
+    let settings = match settings_of(args, settings, clock).await {
+        Ok(settings) => settings,
+        Err(failure) => return failure.report(),
+    };
     let mut findings = Vec::new();
     let mut report = |finding: Finding| {
         if !args.json {
@@ -72,18 +84,23 @@ pub async fn check(args: &CheckArgs, settings: &Settings, clock: Clock) -> ExitC
         findings.push(finding);
     };
     match args.compare_sources {
-        Some(span) => compare_sources(settings, clock, span, &mut report).await,
-        None => check_all(settings, clock, args.send, &mut report).await,
+        Some(span) => compare_sources(&settings, clock, span, &mut report).await,
+        None => {
+            check_services(&settings, clock, args.send, args.tenant.tenant.as_ref(), &mut report).await;
+        }
     }
     let findings = Findings::from(findings);
     if args.json {
         print_line(&serde_json::to_vec(&findings).expect("texts can be written as JSON"));
     }
-    match findings.result {
-        CheckResult::Ok => ExitCode::SUCCESS,
-        CheckResult::Warning => ExitCode::from(1),
-        CheckResult::Failure => ExitCode::from(2),
-    }
+    findings.result.exit_code()
+}
+
+/// Returns the settings to check: the app's own, or those of one of its tenants.
+async fn settings_of(args: &CheckArgs, settings: &Settings, clock: Clock) -> Result<Settings, Failure> {
+    let Some(tenant) = &args.tenant.tenant else { return Ok(settings.clone()) };
+    let home = Home::open(settings, clock)?;
+    home.settings_of(&home.entry(tenant).await?)
 }
 
 /// Replaces this process by one with the values of `file` in its environment: the libraries for identities read the
@@ -104,6 +121,7 @@ fn restart(args: &CheckArgs, file: &Path) -> String {
     command.args(args.send.then_some("--send")).args(args.json.then_some("--json"));
     let compared = args.compare_sources.map(|span| format!("--compare-sources={}s", span.as_secs()));
     command.args(compared);
+    command.args(args.tenant.tenant.iter().map(|tenant| format!("--tenant={tenant}")));
     // Variables of the shell take precedence over the file, as with func start.
     let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
     let values = values.into_iter().filter(|(name, _)| !is_set(name));

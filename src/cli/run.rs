@@ -6,7 +6,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use tracing::{error, info};
 
-use super::{print_line, warn_of_sink};
+use super::{home::TenantOption, print_line, warn_of_sink};
 use crate::{
     app::App,
     clock::Clock,
@@ -29,12 +29,14 @@ pub struct RunArgs {
     /// Print the records as JSON lines, and neither send nor save anything.
     #[arg(long)]
     pub dry_run: bool,
+    #[command(flatten)]
+    pub tenant: TenantOption,
 }
 
-/// Runs once.
+/// Runs once; for a tenant, even if it is not due.
 pub async fn run(args: &RunArgs, config: Config, clock: Clock) -> ExitCode {
     warn_of_sink(&config);
-    let app = App::new(Ok(config), clock);
+    let app = App::new(Ok(config), clock).of_tenant(args.tenant.tenant.clone());
     let bar = progress_bar(args);
     let (report, result) = match args.dry_run {
         true => app.run_once(Purpose::DryRun(&print_line)).await,

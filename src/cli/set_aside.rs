@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use tracing::{error, info};
 
-use super::{EXIT_USAGE, print_line};
+use super::{EXIT_USAGE, home::TenantOption, print_line};
 use crate::{
     config::Config,
     error_chain::{chain, one_line},
@@ -26,6 +26,16 @@ use crate::{
     status::SetAsideRow,
 };
 use replay::Replay;
+
+/// The commands of `set-aside`, and whose documents.
+#[derive(Debug, Args)]
+pub struct SetAsideArgs {
+    #[command(flatten)]
+    pub tenant: TenantOption,
+    /// The command.
+    #[command(subcommand)]
+    pub command: SetAsideCommand,
+}
 
 /// The commands of `set-aside`.
 #[derive(Debug, Subcommand)]
@@ -67,16 +77,16 @@ pub struct ReplayArgs {
 }
 
 /// Lists what is set aside.
-pub async fn list(args: &ListArgs, services: &Services) -> Result<ExitCode, RunError> {
-    let entries = services.store.list_set_aside().await?;
+pub async fn list(args: &ListArgs, store: &StateStore) -> Result<ExitCode, RunError> {
+    let entries = store.list_set_aside().await?;
     if entries.is_empty() {
-        info!("nothing is set aside: {} is empty", services.store.set_aside_place());
+        info!("nothing is set aside: {} is empty", store.set_aside_place());
     }
     let width = entries.iter().map(|entry| entry.name.len()).max();
     if let (Some(width), false) = (width, args.json) {
         print_line(format!("{:width$}  {:20}  {:>9}  reason", "name", "when", "bytes").as_bytes());
     }
-    let mut read = read(&services.store, entries);
+    let mut read = read(store, entries);
     while let Some((entry, text)) = read.try_next().await? {
         let row = row(&entry, &text);
         match width {
@@ -97,8 +107,7 @@ pub async fn list(args: &ListArgs, services: &Services) -> Result<ExitCode, RunE
 }
 
 /// Prints the documents with an id.
-pub async fn show(args: &ShowArgs, services: &Services) -> Result<ExitCode, RunError> {
-    let store = &services.store;
+pub async fn show(args: &ShowArgs, store: &StateStore) -> Result<ExitCode, RunError> {
     let ids = std::slice::from_ref(&args.id);
     let entries = match choose(store, store.list_set_aside().await?, ids).await? {
         Ok(entries) => entries,

@@ -6,13 +6,23 @@ use azure_core::time::{OffsetDateTime, to_rfc3339};
 use clap::{Args, Subcommand};
 use tracing::error;
 
-use super::{EXIT_USAGE, print_line};
+use super::{EXIT_USAGE, home::TenantOption, print_line};
 use crate::{
+    clock::Clock,
     config::Start,
     pipeline::RunError,
-    services::Services,
-    state::{StateErrorKind, checkpoint::Checkpoint},
+    state::{StateErrorKind, StateStore, checkpoint::Checkpoint},
 };
+
+/// The commands of `state`, and whose state.
+#[derive(Debug, Args)]
+pub struct StateArgs {
+    #[command(flatten)]
+    pub tenant: TenantOption,
+    /// The command.
+    #[command(subcommand)]
+    pub command: StateCommand,
+}
 
 /// The commands of `state`.
 #[derive(Debug, Subcommand)]
@@ -39,8 +49,8 @@ pub struct ResetArgs {
 }
 
 /// Replaces the checkpoint by one that begins at another time.
-pub async fn reset(args: &ResetArgs, services: &Services) -> Result<ExitCode, RunError> {
-    let (store, now) = (&services.store, services.clock.now());
+pub async fn reset(args: &ResetArgs, store: &StateStore, clock: Clock) -> Result<ExitCode, RunError> {
+    let now = clock.now();
     let mut fresh = match beginning(args.to, now) {
         Ok(fresh) => fresh,
         Err(problem) => {
@@ -72,8 +82,8 @@ pub async fn reset(args: &ResetArgs, services: &Services) -> Result<ExitCode, Ru
 }
 
 /// Releases the lease on the checkpoint, if there is one.
-pub async fn release(services: &Services) -> Result<ExitCode, RunError> {
-    let (store, now) = (&services.store, services.clock.now());
+pub async fn release(store: &StateStore, clock: Clock) -> Result<ExitCode, RunError> {
+    let now = clock.now();
     let place = store.checkpoint_place();
     let Some((text, version)) = store.load().await? else {
         print_line(format!("there is no checkpoint {place} yet").as_bytes());

@@ -12,13 +12,15 @@ use identity_form::IdentityForm;
 /// The setting, and the prefix of the settings of its identity form.
 const STORAGE: &str = "AzureWebJobsStorage";
 
-/// The blob service of a storage account.
+/// A storage account, with the addresses of its services that are used.
 #[derive(Debug, Clone)]
 pub struct BlobAccount {
     /// The account's name, which a `SharedKey` signature contains.
     pub name: String,
     /// The base URL of the blob service.
     pub endpoint: Endpoint,
+    /// The base URL of the queue service; `None` if it is not known.
+    pub queues: Option<Endpoint>,
     /// How requests are authorized.
     pub access: BlobAccess,
 }
@@ -49,11 +51,18 @@ impl BlobAccount {
         if let Some((setting, name)) = form.get("accountName")? {
             let endpoint = Endpoint::parse(&format!("https://{name}.{}", cloud.blob_suffix))
                 .map_err(|_| SettingProblem::with(setting, "is not an account name"))?;
-            return Ok(Self { name, endpoint, access: form.access()? });
+            return Ok(Self { name, queues: queues_beside(&endpoint), endpoint, access: form.access()? });
         }
         if let Some((setting, uri)) = form.get("blobServiceUri")? {
-            let endpoint = Endpoint::parse(&uri).map_err(|problem| SettingProblem::with(setting, problem))?;
-            return Ok(Self { name: account_in(&endpoint), endpoint, access: form.access()? });
+            let parse = |setting: &str, uri: &str| {
+                Endpoint::parse(uri).map_err(|what| SettingProblem::with(setting, what))
+            };
+            let endpoint = parse(setting, &uri)?;
+            let queues = match form.get("queueServiceUri")? {
+                Some((setting, uri)) => Some(parse(setting, &uri)?),
+                None => queues_beside(&endpoint),
+            };
+            return Ok(Self { name: account_in(&endpoint), endpoint, queues, access: form.access()? });
         }
         form.check_supported()?;
         Err(SettingProblem::with(
@@ -62,6 +71,12 @@ impl BlobAccount {
              UseDevelopmentStorage=true, or the __accountName form), or set MDATP_STATE to file:FOLDER",
         ))
     }
+}
+
+/// Returns the queue service beside a blob service in Azure, where the names of both differ in one label.
+fn queues_beside(blobs: &Endpoint) -> Option<Endpoint> {
+    let (account, suffix) = blobs.as_str().split_once(".blob.")?;
+    Endpoint::parse(&format!("{account}.queue.{suffix}")).ok()
 }
 
 /// Returns the account that a blob endpoint belongs to: the path of an emulator's, the first label of a real one.
@@ -93,7 +108,7 @@ mod tests {
             (key.name.as_str(), key.endpoint.as_str()),
             ("acme", "https://acme.blob.core.windows.net")
         );
-        assert!(matches!(key.access, BlobAccess::Key(key) if key.secret() == "a2V5=="));
+        assert!(matches!(&key.access, BlobAccess::Key(key) if key.secret() == "a2V5=="));
 
         let sas = read(&[(
             "AzureWebJobsStorage",
@@ -101,7 +116,7 @@ mod tests {
         )])
         .expect("sas");
         assert_eq!(sas.name, "acme");
-        assert!(matches!(sas.access, BlobAccess::Sas(sas) if sas.secret() == "sv=2024&sig=a%3D"));
+        assert!(matches!(&sas.access, BlobAccess::Sas(sas) if sas.secret() == "sv=2024&sig=a%3D"));
 
         let emulator = read(&[("AzureWebJobsStorage", "UseDevelopmentStorage=true")]).expect("emulator");
         assert_eq!(emulator.endpoint.as_str(), "http://127.0.0.1:10000/devstoreaccount1");
@@ -116,6 +131,22 @@ mod tests {
         ])
         .expect("identity by uri");
         assert_eq!(by_uri.name, "acme");
+        let addresses = [key, sas, named, by_uri.clone()].map(|account| account.queues.expect("an address"));
+        assert!(addresses.iter().all(|address| address.as_str() == "https://acme.queue.core.windows.net"));
+        let queues = |account: BlobAccount| account.queues.map(|address| address.to_string());
+        assert_eq!(queues(emulator).as_deref(), Some("http://127.0.0.1:10001/devstoreaccount1"));
+        let elsewhere = read(&[
+            ("AzureWebJobsStorage__blobServiceUri", "https://blobs.example"),
+            ("AzureWebJobsStorage__queueServiceUri", "https://queues.example"),
+        ]);
+        assert_eq!(queues(elsewhere.expect("by uri")).as_deref(), Some("https://queues.example"));
+        let unknown = read(&[("AzureWebJobsStorage__blobServiceUri", "https://blobs.example")]);
+        assert_eq!(queues(unknown.expect("by uri")), None);
+        let named = read(&[(
+            "AzureWebJobsStorage",
+            "BlobEndpoint=https://blobs.example;QueueEndpoint=https://queues.example;AccountName=a;AccountKey=a2V5",
+        )]);
+        assert_eq!(queues(named.expect("a connection string")).as_deref(), Some("https://queues.example"));
         assert!(matches!(by_uri.access,
             BlobAccess::Identity(Some(Identity::ManagedIdentity { client: Some(id) })) if id == "c1"));
     }

@@ -9,6 +9,7 @@ use crate::{report::Skip, state::history::History, tenants::backoff::next_try};
 /// history in the store, and `unsaved` what this process has yet to add.
 ///
 /// Only saved failures count: one that could not be saved is the store's, and the host sends the message again for that.
+/// And only lasting ones: after an outage, and while an alert waits for its machine, each tick counts.
 pub(super) fn reason_to_skip(
     tick: OffsetDateTime,
     saved: &History,
@@ -19,7 +20,7 @@ pub(super) fn reason_to_skip(
     if last_success > Some(tick) {
         return Some(Skip::StaleMessage);
     }
-    let (failures, last_failure) = saved.failures()?;
+    let (failures, last_failure) = saved.lasting_failures()?;
     let fails = last_success < Some(last_failure);
     (fails && now < next_try(failures, last_failure)).then_some(Skip::BackingOff)
 }
@@ -68,6 +69,11 @@ mod tests {
         let twice = history([(10, true), (15, true)]);
         assert_eq!(reason_to_skip(at(25), &twice, &none, at(25)), Some(Skip::BackingOff));
         assert_eq!(reason_to_skip(at(30), &twice, &none, at(30)), None);
+        let outage =
+            RunReport { error: Some("503".to_owned()), is_error_transient: true, ..RunReport::default() };
+        let mut passing = history([]);
+        passing.add(HistoryEntry::of(at(10), &outage));
+        assert_eq!(reason_to_skip(at(11), &passing, &none, at(11)), None, "what may go away by itself");
         // A success that is not saved yet ends it.
         assert_eq!(reason_to_skip(at(25), &twice, &history([(20, false)]), at(25)), None);
     }

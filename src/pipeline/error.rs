@@ -52,6 +52,15 @@ impl RunError {
         }
     }
 
+    /// True for a failure that most likely lasts until somebody acts, such as a missing role.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::Call(CallError::Token(error)) => !error.is_transient(),
+            Self::Call(CallError::OutOfTime) => false,
+            error => !error.is_transient(),
+        }
+    }
+
     /// True for a failure of one tenant among many, which a run for another does not meet: its settings, its tokens, what
     /// its services reject, its checkpoint. False for one of the process or its state store.
     pub fn is_tenants_own(&self) -> bool {

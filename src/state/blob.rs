@@ -10,14 +10,17 @@ use http::{Method, header::CONTENT_LENGTH};
 use object_store::{
     BackoffConfig, Error, ObjectStore, Result, RetryConfig,
     azure::{AzureAuthorizer, MicrosoftAzure, MicrosoftAzureBuilder, split_sas},
-    client::{HttpClient, HttpRequestBody},
+    client::{HttpClient, HttpRequestBody, HttpResponse},
     path::Path,
 };
 use reqwest::Url;
 
 use super::blob_error::{BlobError, BlobErrorKind};
 use crate::{
-    config::storage::{BlobAccess, BlobAccount},
+    config::{
+        endpoint::Endpoint,
+        storage::{BlobAccess, BlobAccount},
+    },
     error_chain::find_cause,
     http::{
         ExchangeError, Http,
@@ -39,6 +42,8 @@ pub struct BlobContainer {
     account: String,
     /// `{endpoint}/{container}`
     url: String,
+    /// The base URL of the account's queues, if it is known.
+    queues: Option<Endpoint>,
     client: HttpClient,
 }
 
@@ -84,6 +89,7 @@ impl BlobContainer {
             azure: Arc::new(builder.build()?),
             account: account.name.clone(),
             url: account.endpoint.join(&format!("/{name}")),
+            queues: account.queues.clone(),
             client: HttpClient::new(transport),
         })
     }
@@ -96,8 +102,8 @@ impl BlobContainer {
     /// Creates the container, if it does not exist. The library has no call for that.
     pub async fn create(&self) -> Result<()> {
         match self.request(Method::PUT, &format!("{}?restype=container", self.url)).await {
-            Ok(201) => Ok(()),
-            Ok(status) => Err(unexpected(status, "creating the container")),
+            Ok(response) if response.status() == 201 => Ok(()),
+            Ok(response) => Err(unexpected(&response, "creating the container")),
             Err(error) => match find_cause(&error).map(BlobError::kind) {
                 Some(BlobErrorKind::ContainerExists) => Ok(()),
                 _ => Err(error),
@@ -115,9 +121,11 @@ impl BlobContainer {
         let mut backoff = Backoff::new(ATTEMPTS);
         loop {
             let failure = match self.request(Method::DELETE, url.as_str()).await {
-                Ok(202) => return Ok(()),
-                Ok(status) if is_transient(status) => unexpected(status, "removing a blob"),
-                Ok(status) => return Err(unexpected(status, "removing a blob")),
+                Ok(response) if response.status() == 202 => return Ok(()),
+                Ok(response) if is_transient(response.status().as_u16()) => {
+                    unexpected(&response, "removing a blob")
+                }
+                Ok(response) => return Err(unexpected(&response, "removing a blob")),
                 Err(error) => match find_cause(&error).map(BlobError::kind) {
                     Some(BlobErrorKind::NoBlob | BlobErrorKind::NoContainer) => return Ok(()),
                     Some(_) => return Err(error),
@@ -133,8 +141,25 @@ impl BlobContainer {
         }
     }
 
-    /// Sends a request without a body, and returns the status of its response.
-    async fn request(&self, method: Method, url: &str) -> Result<u16> {
+    /// Returns the approximate number of messages in a queue of the account, those in work included; 0 if there is no such
+    /// queue, and `None` if the address of the queues is not known ("Get Queue Metadata", REST API of Azure Storage).
+    pub async fn queue_length(&self, queue: &str) -> Result<Option<u64>> {
+        let Some(endpoint) = &self.queues else { return Ok(None) };
+        let url = endpoint.join(&format!("/{queue}?comp=metadata"));
+        let response = match self.request(Method::GET, &url).await {
+            Ok(response) => response,
+            Err(error) => match find_cause(&error).map(BlobError::kind) {
+                Some(BlobErrorKind::NoQueue) => return Ok(Some(0)),
+                _ => return Err(error),
+            },
+        };
+        let count = response.headers().get("x-ms-approximate-messages-count");
+        let count = count.and_then(|count| count.to_str().ok()?.parse().ok());
+        count.map(Some).ok_or_else(|| unexpected(&response, "counting the messages of a queue"))
+    }
+
+    /// Sends a request without a body.
+    async fn request(&self, method: Method, url: &str) -> Result<HttpResponse> {
         let credential = self.azure.credentials().get_credential().await?;
         let mut request = http::Request::builder()
             .method(method)
@@ -143,8 +168,7 @@ impl BlobContainer {
             .body(HttpRequestBody::empty())
             .map_err(|error| failed(error.into()))?;
         AzureAuthorizer::new(&credential, &self.account).try_authorize(&mut request)?;
-        let response = self.client.execute(request).await.map_err(|error| failed(error.into()))?;
-        Ok(response.status().as_u16())
+        self.client.execute(request).await.map_err(|error| failed(error.into()))
     }
 }
 
@@ -152,6 +176,96 @@ fn failed(source: Box<dyn StdError + Send + Sync>) -> Error {
     Error::Generic { store: "MicrosoftAzure", source }
 }
 
-fn unexpected(status: u16, operation: &str) -> Error {
-    failed(format!("the storage account answered {status} to {operation}").into())
+fn unexpected(response: &HttpResponse, operation: &str) -> Error {
+    failed(format!("the storage account answered {} to {operation}", response.status().as_u16()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use azure_core::credentials::Secret;
+    use bytes::Bytes;
+    use futures::future::BoxFuture;
+    use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::AUTHORIZATION};
+
+    use super::*;
+    use crate::{
+        clock::Clock,
+        config::{Identity, Owner},
+        http::{Exchange, Request, Response},
+    };
+
+    /// A storage account that answers everything alike.
+    #[derive(Debug)]
+    struct Account {
+        status: u16,
+        headers: &'static [(&'static str, &'static str)],
+        seen: Mutex<Vec<Request>>,
+    }
+
+    impl Exchange for Account {
+        fn exchange(&self, request: Request) -> BoxFuture<'_, Result<Response, ExchangeError>> {
+            self.seen.lock().expect("the log").push(request);
+            let headers = self
+                .headers
+                .iter()
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+            let (status, headers) = (StatusCode::from_u16(self.status).expect("a status"), headers.collect());
+            Box::pin(async move { Ok(Response { status, headers, body: Bytes::new() }) })
+        }
+    }
+
+    /// The length of a queue by an account that answers so, and the requests that it got.
+    async fn length(
+        status: u16,
+        headers: &'static [(&'static str, &'static str)],
+        queues: Option<&str>,
+    ) -> (Result<Option<u64>>, Vec<Request>) {
+        let service = Arc::new(Account { status, headers, seen: Mutex::default() });
+        let http = Http::InProcess(service.clone());
+        let endpoint = |text: &str| Endpoint::parse(text).expect("an address");
+        let account = BlobAccount {
+            name: "acme".to_owned(),
+            endpoint: endpoint("https://acme.blob.core.windows.net"),
+            queues: queues.map(endpoint),
+            access: BlobAccess::Key(Secret::new("a2V5")),
+        };
+        let (identity, authority) = (Identity::AzureCli { tenant: None }, endpoint("https://login.example"));
+        let credential = Credential::new(identity, Owner::App, authority, http.clone(), Clock::System);
+        let container =
+            BlobContainer::new(&account, "state", &http, &Arc::new(credential)).expect("a container");
+        let length = container.queue_length("mdatp-tenants-poison").await;
+        let seen = service.seen.lock().expect("the log").clone();
+        (length, seen)
+    }
+
+    #[tokio::test]
+    async fn the_length_of_a_queue_is_asked_of_the_queue_service_with_a_signature() {
+        const QUEUES: Option<&str> = Some("https://acme.queue.core.windows.net");
+        let (length, seen) = length(200, &[("x-ms-approximate-messages-count", "7")], QUEUES).await;
+        assert_eq!(length.expect("a number"), Some(7));
+        let [Request { method, url, headers, .. }] = &seen[..] else { panic!("{seen:?}") };
+        let wanted = "https://acme.queue.core.windows.net/mdatp-tenants-poison?comp=metadata";
+        assert_eq!((method, url.as_str()), (&Method::GET, wanted));
+        let has = |headers: &HeaderMap, name: &str| headers.contains_key(name);
+        assert!(has(headers, "date") && has(headers, "x-ms-version"), "{headers:?}");
+        let authorization = headers[AUTHORIZATION].to_str().expect("text");
+        assert!(authorization.starts_with("SharedKey acme:"), "{authorization}");
+
+        let absent = self::length(404, &[("x-ms-error-code", "QueueNotFound")], QUEUES).await.0;
+        assert_eq!(absent.expect("no queue, so no messages"), Some(0));
+        let (unknown, seen) = self::length(200, &[], None).await;
+        assert!(unknown.expect("no address").is_none() && seen.is_empty());
+        for (status, headers) in [
+            (403, &[("x-ms-error-code", "AuthorizationPermissionMismatch")][..]),
+            (404, &[]),
+            (200, &[]),
+            (200, &[("x-ms-approximate-messages-count", "many")]),
+            (503, &[]),
+        ] {
+            let (length, _) = self::length(status, headers, QUEUES).await;
+            assert!(length.is_err(), "{status} {headers:?}: {length:?}");
+        }
+    }
 }

@@ -127,6 +127,7 @@ mod tests {
             (403, "UnauthorizedBlobOverwrite", BlobErrorKind::Permission),
             (404, "BlobNotFound", BlobErrorKind::NoBlob),
             (404, "ContainerNotFound", BlobErrorKind::NoContainer),
+            (404, "QueueNotFound", BlobErrorKind::NoQueue),
             (404, "ResourceNotFound", BlobErrorKind::Name),
             (418, "Unheard", BlobErrorKind::Other),
         ] {

@@ -76,8 +76,18 @@ impl History {
     /// Returns how many runs have failed since the newest one without an error, and when the last of them started; `None`
     /// when none has.
     pub fn failures(&self) -> Option<(u64, OffsetDateTime)> {
+        self.failures_that(|_| true)
+    }
+
+    /// Returns the same of the runs whose errors do not go away by themselves.
+    pub fn lasting_failures(&self) -> Option<(u64, OffsetDateTime)> {
+        self.failures_that(|entry| !entry.transient)
+    }
+
+    fn failures_that(&self, count: impl Fn(&HistoryEntry) -> bool) -> Option<(u64, OffsetDateTime)> {
         let since_success = self.0.iter().rev().take_while(|entry| !entry.is_success());
-        let mut failed = since_success.filter(|entry| entry.result == RunResult::Failed).peekable();
+        let failed = since_success.filter(|entry| entry.result == RunResult::Failed && count(entry));
+        let mut failed = failed.peekable();
         let last = failed.peek()?.last_start();
         Some((failed.map(|entry| entry.runs).sum(), last))
     }

@@ -125,6 +125,21 @@ impl StateStore {
         format!("{} in {}", self.path(name), self.place)
     }
 
+    /// Returns the approximate number of messages in a queue of the storage account, those in work included; `None` for a
+    /// store in a folder.
+    pub async fn queue_length(&self, queue: &str) -> Result<Option<u64>, StateError> {
+        let Backend::Blob(container) = &self.backend else { return Ok(None) };
+        let fail =
+            |kind| StateError { operation: format!("counting the messages of the queue {queue}"), kind };
+        match container.queue_length(queue).await {
+            Ok(Some(length)) => Ok(Some(length)),
+            Ok(None) => Err(fail(StateErrorKind::Unsuitable(
+                "the address of the account's queues is not known: set AzureWebJobsStorage__queueServiceUri",
+            ))),
+            Err(error) => Err(fail(StateErrorKind::of(error))),
+        }
+    }
+
     fn checkpoint_name(&self) -> String {
         format!("{}.json", self.checkpoint)
     }

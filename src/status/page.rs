@@ -4,17 +4,18 @@
 mod axis;
 mod charts;
 mod escaped;
+mod frame;
 mod plot;
 mod tables;
+mod tenants;
 
 use std::fmt;
 
 use azure_core::time::{OffsetDateTime, to_rfc3339};
 
 use super::{Status, ago, span};
-use escaped::Escaped;
-
-const STYLE: &str = include_str!("page/style.css");
+use frame::Frame;
+pub use tenants::TenantsPage;
 
 /// The status as a page.
 pub struct StatusPage<'a>(pub &'a Status);
@@ -24,59 +25,19 @@ impl fmt::Display for StatusPage<'_> {
         let Self(status) = self;
         let now = status.now.unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let runs = status.runs.entries();
-        let title = if status.problems.is_empty() { "all is well" } else { "needs attention" };
-        writeln!(
-            f,
-            r#"<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>mdatp-forward: {title}</title>
-<style>
-{STYLE}</style>
-</head>
-<body>
-<main>"#
-        )?;
-        self.write_head(f, now)?;
+        let as_of = status.last_run.map(|time| format!("The newest run began {}.", ago(time, now)));
+        let frame = Frame { problems: &status.problems, as_of: as_of.as_deref(), now };
+        frame.open(f)?;
         self.write_facts(f, now)?;
         f.write_str(&charts::charts(runs, now))?;
         f.write_str(&tables::runs(runs))?;
         f.write_str(&tables::set_aside(&status.set_aside))?;
         f.write_str(&tables::state(status))?;
-        writeln!(
-            f,
-            "<footer>Written by mdatp-forward {} on {}. All times are UTC.</footer>\n</main>\n</body>\n</html>",
-            env!("CARGO_PKG_VERSION"),
-            element(now)
-        )
+        frame.close(f)
     }
 }
 
 impl StatusPage<'_> {
-    fn write_head(&self, f: &mut fmt::Formatter<'_>, now: OffsetDateTime) -> fmt::Result {
-        let Self(status) = self;
-        writeln!(f, "<header>\n<p class=\"name\">mdatp-forward</p>")?;
-        match &status.problems[..] {
-            [] => writeln!(f, "<h1>All is well</h1>")?,
-            problems => {
-                writeln!(f, "<h1 class=\"bad\">Needs attention</h1>\n<ul class=\"problems\">")?;
-                for problem in problems {
-                    writeln!(f, "<li>{}</li>", Escaped(sentence(problem)))?;
-                }
-                writeln!(f, "</ul>")?;
-            }
-        }
-        write!(f, "<p class=\"as-of\">As of {} UTC, by the state store.", moment(now))?;
-        if let Some(time) = status.last_run {
-            write!(f, " The newest run began {}.", ago(time, now))?;
-        }
-        writeln!(f, "</p>\n</header>")
-    }
-
     /// Writes the four most important figures.
     fn write_facts(&self, f: &mut fmt::Formatter<'_>, now: OffsetDateTime) -> fmt::Result {
         let Self(status) = self;
@@ -86,20 +47,19 @@ impl StatusPage<'_> {
         let unknown = || "unknown".to_owned();
         let success = status.last_success.map_or_else(unknown, |time| ago(time, now));
         let lag = status.lag_seconds.map_or_else(unknown, span);
-        writeln!(f, "<dl class=\"facts\">")?;
-        for (name, value, note) in [
-            ("Lag", lag, "everything older is delivered or set aside"),
-            ("Last success", success, "the newest run without an error"),
-            ("Sent", grouped(sent), &format!("alerts in the {} below", runs_in_words(count))),
-            (
-                "Set aside",
-                status.set_aside.count.to_string(),
-                "records kept whole, for an operator to look at",
-            ),
-        ] {
-            writeln!(f, "<div><dt>{name}</dt><dd>{value}<small>{note}</small></dd></div>")?;
-        }
-        writeln!(f, "</dl>")
+        frame::write_facts(
+            f,
+            &[
+                ("Lag", lag, "everything older is delivered or set aside"),
+                ("Last success", success, "the newest run without an error"),
+                ("Sent", grouped(sent), &format!("alerts in the {} below", runs_in_words(count))),
+                (
+                    "Set aside",
+                    status.set_aside.count.to_string(),
+                    "records kept whole, for an operator to look at",
+                ),
+            ],
+        )
     }
 }
 
@@ -130,10 +90,4 @@ fn runs_in_words(count: u64) -> String {
 /// Returns a time that programs can read too.
 fn element(time: OffsetDateTime) -> String {
     format!("<time datetime=\"{}\">{}</time>", to_rfc3339(&time), moment(time))
-}
-
-/// Returns the text with its first letter in upper case.
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

@@ -6,6 +6,7 @@ mod azd;
 mod deployment;
 mod expression;
 mod logic_app;
+mod onboard;
 mod reader;
 mod scripts;
 mod template;
@@ -21,7 +22,10 @@ use simulator::Sink;
 use crate::stage::Stage;
 use deployment::{COLUMNS, Deployment, STREAMS, file, settings};
 use template::Template;
-use way::{ENDPOINT, EXISTING, IDENTITY_TENANT, RULE_ID, SETTINGS, Way, deployed};
+use way::{
+    ENDPOINT, EXISTING, IDENTITY_CLIENT, IDENTITY_PRINCIPAL, IDENTITY_TENANT, RULE_ID, SETTINGS, Way,
+    deployed,
+};
 
 #[test]
 fn the_template_agrees_with_itself_with_the_documents_and_with_what_the_binary_prints() {
@@ -217,6 +221,19 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "the outputs are",
     ),
     ("\"tags\": \"[parameters('tags')]\",", "", "the app's tags are"),
+    // Many tenants: the app has no tenant of its own, and who counts the messages that failed.
+    (
+        "if(parameters('tenants'), variables('tenantsSettings'), variables('sourceSettings'))",
+        "variables('sourceSettings')",
+        "Tenants: the settings",
+    ),
+    ("\"condition\": \"[parameters('tenants')]\",", "", "[\"tenants\"] is not used"),
+    (
+        "\"tenants\": {\"value\": \"[parameters('tenants')]\"}",
+        "\"tenants\": {\"value\": true}",
+        "Secret: the roles",
+    ),
+    ("19e7f393-937e-4f77-808e-94535e297925", "19e7f393-937e-4f77-808e-94535e297926", "Tenants: the roles"),
     // Regions: of the app's parts, of the workspace's, and of a metric alert.
     ("\"kind\": \"functionapp\",", "\"location\": \"[parameters('location')]\",", "is not in northeurope"),
     (
@@ -329,6 +346,21 @@ fn a_nested_deployment_is_evaluated_in_the_scope_that_it_names() {
     let mut hasty = nested(Some("inner"), "[parameters('who')]");
     hasty["resources"][1]["dependsOn"] = json!([]);
     assert!(resources(&hasty, "outer").expect_err("does not wait").contains("does not depend on"));
+}
+
+/// Of many tenants each may name its own app registration, all of which trust the one identity.
+#[test]
+fn many_tenants_share_the_identity_also_without_a_shared_app_registration() {
+    let document: Value = serde_json::from_str(&file("deploy/azuredeploy.json")).expect("JSON");
+    let parameters = [("workspaceName", json!("sentinel")), ("tenants", json!(true))];
+    let template =
+        Template::new(&document, &parameters, &EXISTING, deployed(RULE_ID, ENDPOINT)).expect("a template");
+    let resources = template.resources().expect("resources");
+    let settings = settings(&resources).expect("settings");
+    assert_eq!(settings["MDATP_MANAGED_IDENTITY_CLIENT_ID"], IDENTITY_CLIENT);
+    assert!(!settings.keys().any(|name| ["MDATP_CLIENT_ID", "MDATP_TENANT_ID"].contains(&name.as_str())));
+    let outputs = template.outputs(&resources).expect("outputs");
+    assert_eq!(outputs["federatedCredential"]["value"]["subject"], IDENTITY_PRINCIPAL);
 }
 
 /// The registration trusts the identity's tenant in the cloud that the program signs in to.

@@ -16,7 +16,7 @@ use crate::{
 use document::{Document, commands, documents};
 use session::{Done, Replaced, STAND_INS, Session};
 
-const REPLACED: [Replaced; 6] = [
+const REPLACED: [Replaced; 11] = [
     ("tests/run", "grep -qx tests/run .ci/run", "runs this too: .ci/run runs it"),
     (".ci/run", "test -x .ci/run", "runs this too: the workflow runs it"),
     (
@@ -31,6 +31,28 @@ const REPLACED: [Replaced; 6] = [
          >dist/app/mdatp-forward && cp host.json dist/mdatp-forward.zip",
         "builds for minutes: tests/package runs it",
     ),
+    (
+        "deploy/package.sh --tenants",
+        "rm -rf dist && mkdir -p dist/app && cp -r deploy/tenants/host.json deploy/tenants/MdatpForward \
+         deploy/tenants/MdatpTenant dist/app && : >dist/app/mdatp-forward && cp host.json dist/mdatp-forward.zip",
+        "builds for minutes: tests/package runs it",
+    ),
+    (
+        "deploy/onboard-tenant.sh \"$CLIENT_ID\" \"$TENANT\" Contoso",
+        "test -x deploy/onboard-tenant.sh",
+        "waits for the first run of an app in Azure: tests/e2e/deploy runs it",
+    ),
+    (
+        "mdatp-forward tenants check \"$TENANT\" --wait 30m",
+        "mdatp-forward tenants check \"$TENANT\" --wait 1s || test $? = 2",
+        "no app runs here, and the simulated Entra ID has no such tenant: tests/e2e/tenants_commands.rs waits for a run",
+    ),
+    (
+        "mdatp-forward tenants check",
+        "mdatp-forward tenants check || test $? = 1",
+        "the tenant has had no run",
+    ),
+    ("mdatp-forward status --all", "mdatp-forward status --all || test $? = 1", "the tenant has had no run"),
     ("mdatp-forward set-aside show ID", "mdatp-forward set-aside show kept", "ID is one that list shows"),
     ("mdatp-forward set-aside replay ID", "mdatp-forward set-aside replay kept", "ID is one that list shows"),
 ];

@@ -218,3 +218,43 @@ async fn the_browser_tells_of_what_a_page_must_not_do() {
         assert_eq!(seen.console.len(), 1, "{:?}", seen.console);
     }
 }
+
+#[tokio::test]
+#[cfg_attr(not(feature = "external-tools"), ignore = "needs Chromium: left to tests/run")]
+async fn the_page_about_many_tenants_is_readable_on_any_screen_too() {
+    let mut stage = Stage::new(Sink::LogsIngestion).await;
+    stage.set("MDATP_CLIENT_ID", "84c0e7d5-1b69-4f32-9d8a-b5f6a2c3e417");
+    for (id, name, more) in [
+        ("11111111-2222-3333-4444-555555555555", HOSTILE, &[][..]),
+        ("22222222-2222-3333-4444-555555555555", "Contoso", &["--disabled"]),
+    ] {
+        let output = stage.command(&[&["tenants", "add", id, "--name", name], more].concat()).await;
+        assert!(output.status.success(), "{output:?}");
+    }
+    let file = stage.folder.path().join("all.html");
+    let output = stage.command(&["status", "--all", "--html", file.to_str().expect("text")]).await;
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    for (scheme, width) in [(Scheme::Light, 1_280), (Scheme::Dark, 360)] {
+        let found = ask(&stage, &file, scheme, width).await;
+        for (name, value) in [
+            ("width", json!(width)),
+            ("beyond", json!(0)),
+            ("heading", json!(["Needs attention"])),
+            ("headings", json!(["Tenants"])),
+            ("problems", json!(["1 of 2 tenants needs attention"])),
+            ("results", json!(["no run yet", "disabled"])),
+            ("foreign", json!(0)),
+            ("words", json!(1)),
+            ("cutOff", json!(0)),
+            ("unscoped", json!(0)),
+            ("unreachable", json!(0)),
+        ] {
+            assert_eq!(found[name], value, "{name}, {scheme:?}, {width}: {found:#}");
+        }
+        assert_eq!(
+            (&found["facts"]["Tenants"], &found["facts"]["With problems"]),
+            (&json!("2"), &json!("1"))
+        );
+        assert!(found["contrast"].as_f64().is_some_and(|contrast| contrast >= 4.5), "{found:#}");
+    }
+}

@@ -13,7 +13,7 @@ use simulator::{
 };
 use tempfile::TempDir;
 
-use crate::stage::{fail, now, succeed};
+use crate::stage::{alert, fail, minutes_ago, now, succeed};
 
 const QUEUE: &str = "mdatp-tenants";
 
@@ -302,6 +302,31 @@ impl Provider {
         }
         self.write(&format!("tenants/{}/checkpoint.json", self.customer(place).id), &checkpoint.to_string());
     }
+}
+
+/// What may go away by itself: an outage, and an alert that waits for its machine while others arrive.
+#[tokio::test]
+async fn a_tenant_whose_services_are_down_is_tried_at_each_tick() {
+    let provider = Provider::new(1).await;
+    let host = provider.host().await;
+    provider.cloud(0).add_machine(r#"{"id":"bad","osPlatform":"Linux"}"#);
+    provider.cloud(0).add_alert(&alert("young", Some("bad"), &minutes_ago(1)));
+    provider.cloud(0).fault(Fault::status(400).on(Service::Defender).matching("bad").always());
+    let waits = succeed(&provider.run(&host, 0).await)["error"].as_str().expect("an error").to_owned();
+    assert!(waits.contains("1 alert waits for its machine"), "{waits}");
+    provider.cloud(0).add_alert(&alert("next", None, &minutes_ago(1)));
+    assert_eq!(succeed(&provider.run(&host, 0).await)["alertsSent"], 1);
+
+    provider.cloud(0).revoke_tokens();
+    for service in [Service::Entra, Service::LogsIngestion] {
+        provider.cloud(0).clear_faults();
+        provider.cloud(0).fault(Fault::reset().on(service).times(20));
+        provider.cloud(0).add_alert(&alert(&format!("{service:?}"), None, &minutes_ago(1)));
+        let error = succeed(&provider.run(&host, 0).await)["error"].as_str().expect("an error").to_owned();
+        assert!(error.contains("did not return a complete response"), "{error}");
+    }
+    provider.cloud(0).clear_faults();
+    assert_eq!(succeed(&provider.run(&host, 0).await)["alertsSent"], 3);
 }
 
 #[tokio::test]

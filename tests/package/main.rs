@@ -3,12 +3,13 @@
 //!
 //! Zig links it, which pip installs: `tests/run --test package` runs this, for minutes.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command, sync::Arc, time::Duration};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use simulator::{
-    Cloud, Ports, Route, Sink, Volume, clock,
+    Cloud, Fleet, Ports, Route, Sink, Volume, clock,
     functions_host::{FunctionsHost, Payload, Start},
+    queue::MemoryQueues,
 };
 
 /// The glibc of 2012, which every image of the platform is newer than.
@@ -89,6 +90,7 @@ async fn the_package_is_all_that_a_function_app_needs() {
         }
         let read = |folder: &Path| fs::read(folder.join("mdatp-forward")).expect("the binary");
         assert!(read(many.path()) == read(app.path()), "another binary");
+        one_tick_for_tenants(many.path()).await;
     }
 
     output(&mut Command::new(root.join("deploy/package.sh")));
@@ -99,7 +101,7 @@ async fn the_package_is_all_that_a_function_app_needs() {
 async fn one_tick(app: &Path) {
     let cloud = Cloud::new(5);
     let until = clock::now();
-    let since = until - std::time::Duration::from_secs(3000);
+    let since = until - Duration::from_secs(3000);
     cloud.generate(&Volume { alerts: 200, machines: 20, since, until });
     let served = cloud.serve(Ports::Free).await.expect("the cloud listens");
     let state = tempfile::tempdir().expect("a folder");
@@ -117,6 +119,38 @@ async fn one_tick(app: &Path) {
         .map(|record| serde_json::from_str(record).expect("a record"))
         .collect();
     assert_eq!(sent.len(), 200);
+}
+
+/// From the folder alone, by the queue, to the alerts of two tenants that have arrived.
+async fn one_tick_for_tenants(app: &Path) {
+    let fleet = Fleet::new(5, 2);
+    let until = clock::now();
+    let since = until - Duration::from_secs(3000);
+    for customer in fleet.customers() {
+        fleet.cloud(&customer.id).generate(&Volume { alerts: 100, machines: 10, since, until });
+    }
+    let served = fleet.serve(Ports::Free).await.expect("the clouds listen");
+    let state = tempfile::tempdir().expect("a folder");
+    let entries: Vec<Value> =
+        fleet.customers().iter().map(|customer| served.endpoints().entry(customer)).collect();
+    let list = json!({"version": 1, "tenants": entries}).to_string();
+    fs::write(state.path().join("tenants.json"), list).expect("written");
+    let mut settings = served.settings_for_tenants();
+    settings.push(("MDATP_STATE".to_owned(), format!("file:{}", state.path().display())));
+    settings.push(("MDATP_SCHEDULE".to_owned(), "0 */5 * * * *".to_owned()));
+
+    let start = Start::new(app, settings).queues(Arc::new(MemoryQueues::default()));
+    let host = FunctionsHost::start(start).await.expect("the handler starts");
+    let invocation = host.fire(Payload::FirstRun).await;
+    assert!(invocation.succeeded(), "{invocation:#?}");
+    let records = || fleet.customers().iter().map(|customer| fleet.cloud(&customer.id).counts().records);
+    let arrived = async {
+        while records().any(|records| records < 100) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), arrived).await.expect("the alerts of both tenants");
+    assert_eq!(records().collect::<Vec<_>>(), [100, 100]);
 }
 
 #[test]

@@ -31,6 +31,7 @@ use crate::{
     shutdown::Shutdown,
     sink::Sink,
     state::StateStore,
+    tenants::TenantId,
 };
 
 /// The time that one service has to answer, retries included.
@@ -41,8 +42,14 @@ const INVALID_SETTINGS: &str = "invalid settings";
 const NO_TOKEN: &str = "no token";
 
 /// Checks everything, and reports each finding as soon as it is made. With `send`, one test record is sent to the sink. No
-/// other trace is left.
-pub async fn check(settings: &Settings, clock: Clock, send: bool, report: &mut dyn FnMut(Finding)) {
+/// other trace is left. The settings are those of `tenant`, if it is one of many.
+pub async fn check(
+    settings: &Settings,
+    clock: Clock,
+    send: bool,
+    tenant: Option<&TenantId>,
+    report: &mut dyn FnMut(Finding),
+) {
     settings::findings(Config::parse(settings)).into_iter().for_each(&mut *report);
     let parts = PartialConfig::read(settings);
     match (&parts.source, &parts.identity) {
@@ -56,7 +63,7 @@ pub async fn check(settings: &Settings, clock: Clock, send: bool, report: &mut d
     let app = settings.get("WEBSITE_SITE_NAME");
     let is_azure = app.is_some();
     match Http::new() {
-        Ok(http) => ServiceChecks::new(&parts, clock, http, app.as_deref(), report).run(send).await,
+        Ok(http) => ServiceChecks::new(&parts, clock, http, app.as_deref(), report).run(send, tenant).await,
         Err(error) => report(no_client(&error)),
     }
     report(match &parts.sink {
@@ -94,7 +101,8 @@ fn no_client(error: &reqwest::Error) -> Finding {
 
 /// Returns false if it is certain that neither sink nor state need a token of the app's own identity.
 fn needs_own_identity(parts: &PartialConfig) -> bool {
-    let by_sink = !matches!(parts.sink, Some(SinkConfig::DataCollector { .. }));
+    let by_sink = !matches!(parts.sink, Some(SinkConfig::DataCollector { .. }))
+        && parts.sink_identity != Some(Owner::Source);
     by_sink || parts.state.as_ref().is_none_or(uses_own_identity)
 }
 
@@ -155,16 +163,24 @@ impl<'a> ServiceChecks<'a> {
         Self { parts, clock, skew: SkewProbe::new(http.clone(), clock), http, app, source, is_azure, report }
     }
 
-    async fn run(&mut self, send: bool) {
+    async fn run(&mut self, send: bool, tenant: Option<&TenantId>) {
         self.alerts().await;
         self.sink(send).await;
-        self.state().await;
+        self.state(tenant).await;
         (self.report)(skew::finding(self.skew.ahead()));
     }
 
     /// Returns the identity that calls Defender.
     fn source(&self) -> &TokenSource {
         self.source.as_ref().unwrap_or(&self.app)
+    }
+
+    /// Returns the identity whose token the sink gets.
+    fn sink_source(&self) -> &TokenSource {
+        match self.parts.sink_identity {
+            Some(Owner::Source) => self.source(),
+            _ => &self.app,
+        }
     }
 
     fn not_checked(&mut self, checks: &[&'static str], why: &str) {
@@ -183,7 +199,10 @@ impl<'a> ServiceChecks<'a> {
     async fn token(&mut self, check: TokenCheck, scope: &str) -> bool {
         let source = match check {
             TokenCheck::Defender | TokenCheck::Graph { .. } => self.source.as_mut().unwrap_or(&mut self.app),
-            TokenCheck::LogsIngestion => &mut self.app,
+            TokenCheck::LogsIngestion => match (&mut self.source, self.parts.sink_identity) {
+                (Some(source), Some(Owner::Source)) => source,
+                _ => &mut self.app,
+            },
         };
         if !source.is_known || self.parts.authority.is_none() {
             self.not_checked(&[check.name()], INVALID_SETTINGS);
@@ -221,12 +240,14 @@ impl<'a> ServiceChecks<'a> {
             .as_ref()
             .map_or(Bytes::from_static(sink::EMPTY), |test_record| test_record.body.clone());
         // The mode does not matter: the test record has the same time of creation and change.
-        let posted = Sink::new(config, Mode::Created, &self.app.credential).send(body, &self.caller()).await;
-        (self.report)(sink::finding(config, &self.app.principal, test_record.as_ref(), &posted));
+        let TokenSource { credential, principal, .. } = self.sink_source();
+        let posted = Sink::new(config, Mode::Created, credential).send(body, &self.caller()).await;
+        let finding = sink::finding(config, principal, test_record.as_ref(), &posted);
+        (self.report)(finding);
     }
 
     /// Writes a document of its own, and loads the checkpoint.
-    async fn state(&mut self) {
+    async fn state(&mut self, tenant: Option<&TenantId>) {
         let checks = [state::CHECK, state::CHECKPOINT];
         let Some(config) = &self.parts.state else {
             return self.not_checked(&checks, INVALID_SETTINGS);
@@ -235,7 +256,9 @@ impl<'a> ServiceChecks<'a> {
             return self.not_checked(&checks, NO_TOKEN);
         }
         let now = self.clock.now();
-        let (place, probed, store) = match StateStore::open(config, &self.http, &self.app.credential) {
+        let opened = StateStore::open(config, &self.http, &self.app.credential);
+        let opened = opened.map(|store| tenant.map_or_else(|| store.clone(), |id| store.of_tenant(id)));
+        let (place, probed, store) = match opened {
             Ok(store) => (store.place().to_owned(), store.probe(now).await, Some(store)),
             Err(error) => (String::new(), Err(error), None),
         };

@@ -1,6 +1,6 @@
 //! The finding of a check, as a line and as JSON. Pure.
 
-use std::fmt;
+use std::{fmt, process::ExitCode};
 
 use serde::Serialize;
 
@@ -73,6 +73,17 @@ impl From<Vec<Finding>> for Findings {
     fn from(findings: Vec<Finding>) -> Self {
         let result = findings.iter().map(|finding| finding.result).max().unwrap_or(CheckResult::Ok);
         Self { findings, result }
+    }
+}
+
+impl CheckResult {
+    /// Returns the exit code of a command that checks.
+    pub fn exit_code(self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Ok => 0,
+            Self::Warning => 1,
+            Self::Failure => 2,
+        })
     }
 }
 

@@ -265,7 +265,7 @@ mod tests {
         );
         let access = BlobAccess::Identity(None);
         let endpoint = Endpoint::parse("https://acme.blob.core.windows.net").expect("a URL");
-        let mut account = BlobAccount { name: "acme".to_owned(), endpoint, access };
+        let mut account = BlobAccount { name: "acme".to_owned(), endpoint, queues: None, access };
         assert_eq!(
             app().grant_blobs(&account),
             "az role assignment create --role \"Storage Blob Data Owner\" --assignee c1 --scope \"$(az storage \

@@ -2,7 +2,7 @@
 
 use azure_core::credentials::Secret;
 
-use super::{BlobAccess, BlobAccount, account_in};
+use super::{BlobAccess, BlobAccount, account_in, queues_beside};
 use crate::config::{cloud::Cloud, endpoint::Endpoint};
 
 /// The name and key of every Azure storage emulator. Published in its documentation ("Use the Azurite emulator for local
@@ -11,6 +11,7 @@ const EMULATOR_ACCOUNT: &str = "devstoreaccount1";
 const EMULATOR_KEY: &str =
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 const EMULATOR_ENDPOINT: &str = "http://127.0.0.1:10000/devstoreaccount1";
+const EMULATOR_QUEUES: &str = "http://127.0.0.1:10001/devstoreaccount1";
 
 /// Parses a connection string of the host's storage.
 ///
@@ -28,6 +29,7 @@ pub(super) fn parse(text: &str, cloud: &Cloud) -> Result<BlobAccount, &'static s
         return Ok(BlobAccount {
             name: EMULATOR_ACCOUNT.to_owned(),
             endpoint: Endpoint::parse(EMULATOR_ENDPOINT)?,
+            queues: Some(Endpoint::parse(EMULATOR_QUEUES)?),
             access: BlobAccess::Key(Secret::new(EMULATOR_KEY)),
         });
     }
@@ -48,5 +50,9 @@ pub(super) fn parse(text: &str, cloud: &Cloud) -> Result<BlobAccount, &'static s
         (None, None) => return Err("has neither AccountKey nor SharedAccessSignature"),
     };
     let name = field("AccountName").map_or_else(|| account_in(&endpoint), str::to_owned);
-    Ok(BlobAccount { name, endpoint, access })
+    let queues = match field("QueueEndpoint") {
+        Some(queues) => Some(Endpoint::parse(queues).map_err(|_| "has a bad QueueEndpoint")?),
+        None => queues_beside(&endpoint),
+    };
+    Ok(BlobAccount { name, endpoint, queues, access })
 }

@@ -5,12 +5,12 @@ use std::{error::Error, fmt};
 use super::{
     TOKEN_TIMEOUT,
     sign_in::{SignIn, code_in},
-    sign_in_error::SignInError,
+    sign_in_error::{SignInError, SignInFailure},
 };
 use crate::{
     config::Owner,
     error_chain::{chain, find_cause},
-    http::ExchangeError,
+    http::{ExchangeError, retry::is_transient},
 };
 
 /// Why there is no token.
@@ -54,6 +54,19 @@ impl TokenError {
             Some(error) => error.fix(sign_in),
             // The Azure CLI passes on what Entra ID said.
             None => sign_in.fix(code_in(&chain(error))?),
+        }
+    }
+
+    /// Returns true when the same request may succeed later without a change: the issuer was not reached, or had a failure
+    /// of its own.
+    pub fn is_transient(&self) -> bool {
+        let TokenFailure::Failed(error) = &self.cause else { return true };
+        match self.sign_in_error().map(|error| &error.cause) {
+            Some(SignInFailure::Rejected { status, .. }) => is_transient(status.as_u16()),
+            Some(SignInFailure::Unreadable { .. }) => true,
+            Some(SignInFailure::Unreachable(_)) | None => {
+                find_cause(error).is_some_and(|error| !matches!(error, ExchangeError::Untrusted(_)))
+            }
         }
     }
 

@@ -11,6 +11,8 @@ pub enum BlobErrorKind {
     NoContainer,
     /// The container exists already.
     ContainerExists,
+    /// The queue does not exist.
+    NoQueue,
     /// The container or the account is being created or deleted.
     NotReady,
     /// The account's network rules block the caller.
@@ -44,8 +46,8 @@ pub enum BlobErrorKind {
 }
 
 impl BlobErrorKind {
-    /// Classifies an error by its code ("Common REST API error codes", "Blob service error codes", "Error codes for
-    /// shared access signatures" of the REST API of Azure Storage), and by its message where Azurite uses the code
+    /// Classifies an error by its code ("Common REST API error codes", "Blob service error codes", "Queue service
+    /// error codes", "Error codes for shared access signatures" of the REST API of Azure Storage), and by its message where Azurite uses the code
     /// differently.
     pub(super) fn of(code: &str, message: &str) -> Self {
         match code {
@@ -53,6 +55,7 @@ impl BlobErrorKind {
             "BlobNotFound" => Self::NoBlob,
             "ContainerNotFound" => Self::NoContainer,
             "ContainerAlreadyExists" => Self::ContainerExists,
+            "QueueNotFound" => Self::NoQueue,
             "ContainerBeingDeleted" | "AccountBeingCreated" => Self::NotReady,
             // Azurite's code for what Azure calls AuthenticationFailed, with the same message.
             "AuthorizationFailure" if message.starts_with("Server failed to authenticate") => Self::Credential,
@@ -79,7 +82,12 @@ impl BlobErrorKind {
     /// Returns the fix, or `None` where there is none to give.
     pub fn fix(self) -> Option<&'static str> {
         Some(match self {
-            Self::Changed | Self::NoBlob | Self::NoContainer | Self::ContainerExists | Self::Other => {
+            Self::Changed
+            | Self::NoBlob
+            | Self::NoContainer
+            | Self::ContainerExists
+            | Self::NoQueue
+            | Self::Other => {
                 return None;
             }
             Self::NotReady => "none needed: it is being created or deleted, and a later run succeeds",

@@ -48,6 +48,9 @@ pub struct HistoryEntry {
     /// Why it failed, on one line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// True when the error may go away by itself.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub transient: bool,
 }
 
 impl HistoryEntry {
@@ -65,6 +68,7 @@ impl HistoryEntry {
             machines: report.machines_read,
             lag_seconds: report.lag_seconds,
             error: report.error.as_deref().map(|error| one_line(error, MAX_ERROR)),
+            transient: report.is_error_transient,
         }
     }
 
@@ -128,4 +132,9 @@ fn is_one(number: &u64) -> bool {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a field by reference")]
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a field by reference")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }

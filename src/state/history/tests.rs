@@ -80,6 +80,12 @@ fn failures_count_since_the_newest_success_and_skipped_runs_are_none() {
         skipped(30),
     ]);
     assert_eq!((runs.failures(), runs.last_success()), (Some((2, at(25))), Some(at(10))));
+    let transient = |minute| HistoryEntry { transient: true, ..failed(minute, "busy") };
+    let runs = history([quiet(0), transient(5), failed(10, "no"), transient(15)]);
+    assert_eq!((runs.failures(), runs.lasting_failures()), (Some((3, at(15))), Some((1, at(10)))));
+    let text = serde_json::to_string(&runs).expect("JSON");
+    assert_eq!(text.matches(r#""error":"busy","transient":true"#).count(), 2, "{text}");
+    assert_eq!(serde_json::from_str::<History>(&text).expect("a history"), runs);
     let incomplete = HistoryEntry::of(at(35), &RunReport::default());
     let runs = history([failed(30, "no"), incomplete]);
     assert_eq!((runs.failures(), runs.last_success()), (None, Some(at(35))));

@@ -10,7 +10,7 @@ use crate::{
 use azure_core::time::to_rfc3339;
 
 /// Returns a table with a caption and named columns. A name that begins with `#` is that of a column of numbers.
-fn table(caption: &str, columns: &[&str], rows: &[String]) -> String {
+pub fn table(caption: &str, columns: &[&str], rows: &[String]) -> String {
     let name = caption.to_lowercase().replace(' ', "-");
     let head = columns.iter().map(|column| match column.strip_prefix('#') {
         Some(number) => format!("<th scope=\"col\" class=\"number\">{number}</th>"),
@@ -51,12 +51,7 @@ fn run(entry: &HistoryEntry) -> String {
             element(entry.start)
         ),
     };
-    let (class, result) = match entry.result {
-        RunResult::Failed => ("bad", "failed"),
-        RunResult::Ok => ("good", "ok"),
-        RunResult::Incomplete => ("other", "incomplete"),
-        RunResult::Skipped => ("other", "skipped"),
-    };
+    let (class, result) = result(entry.result);
     let took = match entry.ms {
         ms @ 0..1_000 => format!("{ms} ms"),
         ms => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
@@ -73,13 +68,23 @@ fn run(entry: &HistoryEntry) -> String {
     )
 }
 
+/// Returns the class of a result's cell, and its text.
+pub fn result(result: RunResult) -> (&'static str, &'static str) {
+    match result {
+        RunResult::Failed => ("bad", "failed"),
+        RunResult::Ok => ("good", "ok"),
+        RunResult::Incomplete => ("other", "incomplete"),
+        RunResult::Skipped => ("other", "skipped"),
+    }
+}
+
 /// Returns a row of text below another row, across all columns.
-fn words(text: &str, columns: usize) -> String {
+pub fn words(text: &str, columns: usize) -> String {
     format!("<tr class=\"words\"><td colspan=\"{columns}\"><p>{}</p></td></tr>\n", Escaped(text))
 }
 
 /// Returns a cell with a count. Zero has a look of its own.
-fn number(count: u64) -> String {
+pub fn number(count: u64) -> String {
     let class = if count == 0 { "number none" } else { "number" };
     format!("<td class=\"{class}\">{}</td>", grouped(count))
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Stands in for the Azure CLI before deploy/grant-roles.sh and deploy/publish.sh: one app, one Defender, and what was
-# assigned, a line each in $ASSIGNED. $TROUBLE names what is wrong, in words; each is told $TIMES times, without it for ever.
+# Stands in for the Azure CLI before deploy/grant-roles.sh, deploy/publish.sh and deploy/onboard-tenant.sh: one app, one
+# Defender, one more tenant with a data collection rule, and what was assigned, a line each in $ASSIGNED. $TROUBLE names what is wrong, in words; each is told $TIMES times, without it for ever.
 # Which subscription each command is for goes to $SUBSCRIPTIONS.
 set -euo pipefail
 . "${BASH_SOURCE%/*}/../../fixtures/az/parse.sh"
@@ -53,6 +53,26 @@ not_uploaded() {
 Failed to upload blob to storage account: Response status code does not indicate success: 403 ($1).\"}]"
 }
 
+# What the other tenant answers: about the service principal that a consent makes in it, and about its rule.
+in_the_tenant() {
+  trouble signed-out && fail "Please run 'az login' to setup account."
+  case "$url $query" in
+    "https://graph.microsoft.us/v1.0/servicePrincipals(appId='client-1') id")
+      trouble no-consent && graph "Not Found" Request_ResourceNotFound "Resource 'client-1' does not exist."
+      printf 'principal-2%s\n' "${RETURN-}"
+      ;;
+    "https://graph.microsoft.us/v1.0/servicePrincipals/principal-2/appRoleAssignments length("*)
+      # Somebody who only signs in to the app makes the service principal too, without a role.
+      if trouble no-role; then echo 0; else printf '2%s\n' "${RETURN-}"; fi
+      ;;
+    "$TENANT_RULE?api-version=2023-03-11 properties.immutableId") printf 'dcr-2%s\n' "${RETURN-}" ;;
+    "$TENANT_RULE?api-version=2023-03-11 properties.endpoints.logsIngestion")
+      trouble no-endpoint || printf 'https://rule-2.ingest.monitor.azure.com%s\n' "${RETURN-}"
+      ;;
+    *) refuse "$url $query" ;;
+  esac
+}
+
 parse "$@"
 query=${given[--query]-}
 url=${given[--uri]-}
@@ -63,7 +83,13 @@ if [[ ${WARN-} ]]; then
   echo "WARNING: You have 2 update(s) available. Consider updating your CLI installation with 'az upgrade'" >&2
 fi
 case "$command ${given[--method]-}" in
-  "cloud show ") echo https://graph.microsoft.us/ ;;
+  "cloud show ")
+    case $query in
+      endpoints.activeDirectory) echo https://login.microsoftonline.us ;;
+      endpoints.microsoftGraphResourceId) printf 'https://graph.microsoft.us/%s\n' "${RETURN-}" ;;
+      *) refuse "$query" ;;
+    esac
+    ;;
   "functionapp identity show ")
     trouble signed-out && fail "Please run 'az login' to setup account."
     [[ ${given[--resource-group]} == security && ${given[--name]} == forwarder ]] ||
@@ -73,6 +99,10 @@ case "$command ${given[--method]-}" in
     ;;
   "rest get")
     busy
+    if [[ ${given[--subscription]-} == tenant-* ]]; then
+      in_the_tenant
+      exit
+    fi
     trouble no-defender && graph "Not Found" Request_ResourceNotFound "Resource 'fc780465' does not exist."
     case $url in
       "https://graph.microsoft.us/v1.0/servicePrincipals(appId='fc780465-2017-40d4-a0c5-307022471b92')") ;;
@@ -112,6 +142,17 @@ case "$command ${given[--method]-}" in
     # The answer is lost, the role is granted.
     trouble lost && graph "Gateway Timeout" UnknownError ""
     echo '{"principalDisplayName": "forwarder"}'
+    ;;
+  "role assignment create ")
+    trouble no-principal && fail "(PrincipalNotFound) Principal principal-2 does not exist in the directory tenant-1."
+    trouble denied && fail "(AuthorizationFailed) The client does not have authorization to perform action 'Microsoft.Authorization/roleAssignments/write'"
+    [[ ${given[--assignee-principal-type]} == ServicePrincipal && ${given[--subscription]} == tenant-* ]] || refuse "az $*"
+    line="${given[--role]} ${given[--scope]} ${given[--assignee-object-id]}"
+    if grep -qxF "$line" "$ASSIGNED"; then
+      fail "(RoleAssignmentExists) The role assignment already exists."
+    fi
+    echo "$line" >>"$ASSIGNED"
+    echo assignment-1
     ;;
   "functionapp deployment source config-zip ")
     [[ -s ${given[--src]} ]] || refuse "no file ${given[--src]}"

@@ -194,8 +194,9 @@ impl Project {
         let dist = service["dist"].as_str().unwrap_or_default();
         let hook = &service["hooks"]["prepackage"]["posix"]["run"];
         let package = file("deploy/package.sh");
+        let prepackage = hook.as_str().and_then(|hook| self.hooks.get(hook));
         ensure(
-            hook == "deploy/package.sh"
+            prepackage.is_some_and(|text| text.contains("\nexec deploy/package.sh\n"))
                 && Path::new(dist).extension().is_some_and(|extension| extension == "zip")
                 && package.contains(&format!("/{dist}\n")),
             || format!("{hook} does not make {dist}"),
@@ -289,7 +290,12 @@ fn a_mistake_in_what_azd_is_told_is_found() {
         ("      prepackage:", "      preprovision:", "null does not make"),
         ("  predown:", "  predelete:", "azd has no hook predelete"),
         ("          shell: sh", "          shell: bash", "no shell sh"),
-        ("          run: deploy/package.sh", "          runs: deploy/package.sh", "does not make"),
+        (
+            "          run: deploy/azd/prepackage.sh",
+            "          runs: deploy/azd/prepackage.sh",
+            "does not make",
+        ),
+        ("          run: deploy/azd/prepackage.sh", "          run: deploy/publish.sh", "does not make"),
         ("run: deploy/azd/predown.sh", "run: deploy/azd/down.sh", "deploy/azd/down.sh is no program"),
         (
             "run: deploy/azd/predown.sh",
@@ -328,6 +334,7 @@ fn a_mistake_in_what_azd_is_told_is_found() {
     for (from, to, part) in [
         ("\"tenantId\"", "\"tenant\"", "main.bicep has no parameter tenant"),
         ("${MDATP_CLIENT_ID}", "${MDATP_CLIENT}", "wants MDATP_CLIENT_ID"),
+        ("${MDATP_TENANTS}", "${MDATP_TENANT}", "wants MDATP_TENANTS"),
         (
             "\"workspaceName\": {\"value\": \"${MDATP_WORKSPACE_NAME}\"},",
             "",
@@ -388,6 +395,30 @@ fn an_app_registration_of_ones_own_is_granted_nothing_here() {
         "{output:?}"
     );
     assert_eq!(tenant.assigned(), "");
+}
+
+#[test]
+fn for_many_tenants_nothing_is_granted_here_and_their_package_is_made() {
+    let tenant = Tenant::new();
+    let mut environment = PROVISIONED.to_vec();
+    environment
+        .extend([("MDATP_TENANTS", "true"), ("MDATP_CLIENT_ID", "a1b2c3d4-0000-4e60-9a4b-1c8d7e6f5a41")]);
+    let output = tenant.run("deploy/azd/postprovision.sh", &[], &environment);
+    assert!(output.status.success() && text(&output.stdout).contains("docs/tenants.md"), "{output:?}");
+    assert_eq!(tenant.assigned(), "");
+
+    // Where no program is installed, the package's script names what it was asked for.
+    for (tenants, asked) in [("true", " --tenants\""), ("false", "package.sh\""), ("", "package.sh\"")] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let uname = folder.path().join("uname");
+        fs::write(&uname, "#!/bin/sh\necho Darwin arm64\n").expect("written");
+        fs::set_permissions(&uname, fs::Permissions::from_mode(0o755)).expect("a program");
+        let path = format!("{}:{}", folder.path().display(), std::env!("PATH"));
+        let mut script = std::process::Command::new(root().join("deploy/azd/prepackage.sh"));
+        let output = script.env("PATH", path).env("MDATP_TENANTS", tenants).output().expect("bash");
+        let told = text(&output.stderr);
+        assert!(output.status.code() == Some(1) && told.contains(asked), "{tenants:?}: {told}");
+    }
 }
 
 /// For a deployment to a resource group azd deletes the group

@@ -185,7 +185,11 @@ impl Deployment {
             Some(_) => (name, "secret".to_owned()),
             None => (name, value),
         };
-        let given: Settings = settings.clone().into_iter().map(resolved).chain(platform).collect();
+        // Of many tenants each has its own, in the list of tenants.
+        let tenant =
+            (way == Way::Tenants).then(|| ("MDATP_TENANT_ID".to_owned(), DEFENDER_TENANT.to_owned()));
+        let given: Settings =
+            settings.clone().into_iter().map(resolved).chain(platform).chain(tenant).collect();
         let config = Config::parse(&given).map_err(|error| format!("{way:?}: {error}"))?;
         let own = matches!(config.identity, Identity::ManagedIdentity { client: None });
         ensure(own, || format!("{way:?}: signs in as {:?}", config.identity))?;
@@ -196,7 +200,7 @@ impl Deployment {
             }
             (
                 SourceIdentity::Separate(Identity::TrustsManagedIdentity { tenant, client, managed, .. }),
-                Way::Federated,
+                Way::Federated | Way::Tenants,
             ) => {
                 (&**tenant, &**client, managed.as_deref()) == (DEFENDER_TENANT, CLIENT, Some(IDENTITY_CLIENT))
             }
@@ -414,12 +418,12 @@ fn check_plan(way: Way, resources: &[Resource]) -> Result<(), String> {
 
     // Its own identity sends, and has the app registration's beside it where that one has no secret.
     let identity = one(resources, IDENTITY)?;
-    let identities = if way == Way::Federated {
+    let identities = if way.is_federated() {
         json!({"type": "SystemAssigned, UserAssigned", "userAssignedIdentities": {identity.id.as_str(): {}}})
     } else {
         json!({"type": "SystemAssigned"})
     };
-    ensure(app.body["identity"] == identities && identity.deployed == (way == Way::Federated), || {
+    ensure(app.body["identity"] == identities && identity.deployed == way.is_federated(), || {
         format!("{way:?}: the app's identity is {}", app.body["identity"])
     })?;
     let tagged = way.parameters().into_iter().find(|(name, _)| *name == "tags");
@@ -431,7 +435,7 @@ fn check_plan(way: Way, resources: &[Resource]) -> Result<(), String> {
 /// complaint, and fails when it is used (Microsoft Entra's documentation, "Configure an application to trust a managed
 /// identity").
 fn check_outputs(way: Way, outputs: &Value) -> Result<(), String> {
-    let credential = if way == Way::Federated {
+    let credential = if way.is_federated() {
         json!({
             "name": "mdatp-forward-k3v7q2m5x4b6a-defender",
             "issuer": format!("https://login.microsoftonline.com/{IDENTITY_TENANT}/v2.0"),

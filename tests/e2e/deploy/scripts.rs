@@ -50,12 +50,17 @@ impl Tenant {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let az = format!("exec {}/tests/e2e/deploy/az.sh \"$@\"", root().display());
-        for (name, command) in [("az", az.as_str()), ("sleep", "echo \"$1\" >>\"$SLEPT\"")] {
+        let programs = [
+            ("az", az.as_str()),
+            ("sleep", "echo \"$1\" >>\"$SLEPT\""),
+            ("mdatp-forward", "echo \"$*\" >>\"$ASSIGNED.ran\""),
+        ];
+        for (name, command) in programs {
             let program = folder.path().join(name);
             fs::write(&program, format!("#!/usr/bin/env bash\n{command}\n")).expect("written");
             fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("a program");
         }
-        for name in ["assigned", "slept", "assigned.published"] {
+        for name in ["assigned", "slept", "assigned.published", "assigned.ran"] {
             fs::write(folder.path().join(name), "").expect("written");
         }
         Self { folder }
@@ -81,7 +86,7 @@ impl Tenant {
     }
 
     /// How long the scripts would have slept, in seconds.
-    fn slept(&self) -> u32 {
+    pub fn slept(&self) -> u32 {
         self.read("slept").lines().map(|line| line.parse::<u32>().expect("seconds")).sum()
     }
 
@@ -90,6 +95,11 @@ impl Tenant {
         let package = self.folder.path().join("package.zip");
         fs::write(&package, "a zip").expect("written");
         package.to_str().expect("text").to_owned()
+    }
+
+    /// The commands that mdatp-forward was started with.
+    pub fn ran(&self) -> String {
+        self.read("assigned.ran")
     }
 
     fn read(&self, name: &str) -> String {

@@ -406,6 +406,7 @@ impl<'a> Template<'a> {
         let fits = match declared["type"].as_str().map(str::to_lowercase).as_deref() {
             Some("string" | "securestring") => value.is_string(),
             Some("int") => value.is_i64(),
+            Some("bool") => value.is_boolean(),
             Some("object") => value.is_object(),
             _ => false,
         };

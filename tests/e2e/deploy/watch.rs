@@ -47,8 +47,9 @@ const DCR_LOG_ERRORS: [(&str, &str); 5] = [
 ];
 
 /// The names in the line that a run ends with.
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "result",
+    "tenant",
     "read",
     "sent",
     "before",
@@ -255,7 +256,7 @@ fn a_rule_uses_columns_of_its_query_and_looks_back_as_far_as_it_says() {
     let [(_, native), ..] = workspaces();
     let rules = rules();
     let names: BTreeSet<_> = rules.iter().map(|rule| &rule.name).collect();
-    assert_eq!((rules.len(), names.len()), (4, 4));
+    assert_eq!((rules.len(), names.len()), (5, 5));
     let text = |rule: &Rule| rule.properties["query"].as_str().expect("a query").to_owned();
     let queries: Vec<_> =
         rules.iter().map(|rule| QueryText { file: rule.file.clone(), text: text(rule) }).collect();

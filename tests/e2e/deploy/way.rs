@@ -44,6 +44,13 @@ pub const ROLES_WITH_VAULT_AND_GROUP: [(&str, &str, &str); 3] = [
     (GROUP, "b7e6dc6d-f1e8-4753-8033-0f276bb0955b", "Microsoft.Storage/storageAccounts"),
 ];
 
+/// The same where a group runs commands for many tenants from a shell, and counts the messages that none could handle.
+pub const ROLES_WITH_QUEUE_AND_GROUP: [(&str, &str, &str); 3] = [
+    (GROUP, "3913510d-42f4-4e42-8a64-420c390055eb", "Microsoft.Insights/dataCollectionRules"),
+    (GROUP, "b7e6dc6d-f1e8-4753-8033-0f276bb0955b", "Microsoft.Storage/storageAccounts"),
+    (GROUP, "19e7f393-937e-4f77-808e-94535e297925", "Microsoft.Storage/storageAccounts"),
+];
+
 /// The app's own, system-assigned identity.
 pub const PRINCIPAL: &str = "app-principal";
 
@@ -75,10 +82,12 @@ pub enum Way {
     Secret,
     /// Another tenant's Defender without a secret; from another region, and with rows that are kept for long.
     Federated,
+    /// The Defender of many tenants without a secret, and a group that runs commands from a shell.
+    Tenants,
 }
 
 impl Way {
-    pub const ALL: [Way; 4] = [Way::Flex, Way::Consumption, Way::Secret, Way::Federated];
+    pub const ALL: [Way; 5] = [Way::Flex, Way::Consumption, Way::Secret, Way::Federated, Way::Tenants];
 
     pub fn parameters(self) -> Vec<(&'static str, Value)> {
         let mut parameters = vec![("workspaceName", json!("sentinel"))];
@@ -104,6 +113,12 @@ impl Way {
                 ("retentionInDays", json!(730)),
                 ("totalRetentionInDays", json!(4383)),
             ]),
+            Way::Tenants => parameters.extend([
+                ("tenants", json!(true)),
+                ("clientId", json!(CLIENT)),
+                ("principalId", json!(GROUP)),
+                ("principalType", json!("Group")),
+            ]),
         }
         parameters
     }
@@ -113,6 +128,11 @@ impl Way {
         self == Way::Secret
     }
 
+    /// Whether an app registration reads Defender that trusts an identity of the template.
+    pub fn is_federated(self) -> bool {
+        [Way::Federated, Way::Tenants].contains(&self)
+    }
+
     pub fn app_region(self) -> &'static str {
         if self == Way::Federated { APP_REGION } else { REGION }
     }
@@ -120,7 +140,7 @@ impl Way {
     /// How long the tables keep their rows for queries, and in all.
     pub fn retention(self) -> [Value; 2] {
         match self {
-            Way::Flex | Way::Consumption => [Value::Null, Value::Null],
+            Way::Flex | Way::Consumption | Way::Tenants => [Value::Null, Value::Null],
             Way::Secret => [json!(4), Value::Null],
             Way::Federated => [json!(730), json!(4383)],
         }
@@ -132,12 +152,18 @@ impl Way {
             Way::Consumption => &["FUNCTIONS_WORKER_RUNTIME", "WEBSITE_RUN_FROM_PACKAGE"],
             Way::Secret => &["MDATP_CLIENT_ID", "MDATP_CLIENT_SECRET", "MDATP_TENANT_ID"],
             Way::Federated => &["MDATP_CLIENT_ID", "MDATP_MANAGED_IDENTITY_CLIENT_ID", "MDATP_TENANT_ID"],
+            // Each tenant has its own MDATP_TENANT_ID, in the list of tenants.
+            Way::Tenants => &["MDATP_CLIENT_ID", "MDATP_MANAGED_IDENTITY_CLIENT_ID"],
         };
         SETTINGS.iter().chain(more).chain(&["MDATP_START"]).copied().collect()
     }
 
     pub fn roles(self) -> BTreeSet<(&'static str, &'static str, &'static str)> {
-        let more = if self == Way::Secret { &ROLES_WITH_VAULT_AND_GROUP[..] } else { &[] };
+        let more = match self {
+            Way::Secret => &ROLES_WITH_VAULT_AND_GROUP[..],
+            Way::Tenants => &ROLES_WITH_QUEUE_AND_GROUP,
+            Way::Flex | Way::Consumption | Way::Federated => &[],
+        };
         ROLES.iter().map(|(role, on)| (PRINCIPAL, *role, *on)).chain(more.iter().copied()).collect()
     }
 }

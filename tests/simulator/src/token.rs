@@ -114,10 +114,10 @@ impl Tokens {
         held: &[Role],
         now: OffsetDateTime,
     ) -> Arc<Token> {
-        let mut issued = self.lock();
+        let mut book = self.lock();
         let roles: Vec<Role> =
             held.iter().copied().filter(|role| role.resource() == Some(resource)).collect();
-        let expires_at = now + issued.lifetime;
+        let expires_at = now + book.lifetime;
         let names: Vec<_> = roles.iter().filter_map(|role| role.claim()).collect();
         let Principal { tenant, client, object } = &holder;
         // A token to exchange is of version 2, and names Entra's issuer as federated credentials do (comment in
@@ -137,16 +137,16 @@ impl Tokens {
             "roles": names,
             "sub": &**object,
             "tid": &**tenant,
-            "uti": guid(&mut issued.rng),
+            "uti": guid(&mut book.rng),
             "ver": version,
         });
         let encode = |part: &str| BASE64_URL_SAFE_NO_PAD.encode(part);
         let header = encode(r#"{"typ":"JWT","alg":"none"}"#);
-        let signature: String = (0..43).map(|_| issued.rng.alphanumeric()).collect();
+        let signature: String = (0..43).map(|_| book.rng.alphanumeric()).collect();
         let text = format!("{header}.{}.{signature}", encode(&claims.to_string()));
         let audience = audience.to_owned();
         let token = Arc::new(Token { text, holder, audience, resource, roles, expires_at });
-        issued.tokens.insert(token.text.clone(), (Arc::clone(&token), true));
+        book.tokens.insert(token.text.clone(), (Arc::clone(&token), true));
         token
     }
 
