@@ -138,13 +138,6 @@ impl Status {
     }
 }
 
-impl Status {
-    /// Returns how long ago the newest run began, as text.
-    pub fn last_run_ago(&self) -> Option<String> {
-        self.last_run.zip(self.now).map(|(time, now)| ago(time, now))
-    }
-}
-
 /// Returns the time before which everything was delivered or set aside when a complete run ended. Its lag is cut to whole
 /// seconds, so one second is added: an earlier time is still correct.
 fn delivered_until(entry: &HistoryEntry) -> Option<OffsetDateTime> {
@@ -185,7 +178,7 @@ fn span(seconds: u64) -> String {
 }
 
 /// Returns how long ago `time` is as text.
-fn ago(time: OffsetDateTime, now: OffsetDateTime) -> String {
+pub fn ago(time: OffsetDateTime, now: OffsetDateTime) -> String {
     format!("{} ago", span((now - time).whole_seconds().max(0).unsigned_abs()))
 }
 
