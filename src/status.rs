@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::{
     error_chain::chain,
-    http::quota::DefenderApi,
+    http::quota::Api,
     report::{RunResult, rfc3339},
     state::{
         checkpoint::{Checkpoint, Damage},
@@ -63,7 +63,7 @@ pub struct Status {
     /// The process at work on the checkpoint, whose lease may have ended.
     pub lease: Option<Lease>,
     /// The calls that count against Defender's quotas.
-    pub quota: BTreeMap<DefenderApi, CallCounts>,
+    pub quota: BTreeMap<Api, CallCounts>,
     /// What is set aside.
     pub set_aside: SetAsideSummary,
     /// The last runs, oldest first.
@@ -138,13 +138,6 @@ impl Status {
     }
 }
 
-impl Status {
-    /// Returns how long ago the newest run began, as text.
-    pub fn last_run_ago(&self) -> Option<String> {
-        self.last_run.zip(self.now).map(|(time, now)| ago(time, now))
-    }
-}
-
 /// Returns the time before which everything was delivered or set aside when a complete run ended. Its lag is cut to whole
 /// seconds, so one second is added: an earlier time is still correct.
 fn delivered_until(entry: &HistoryEntry) -> Option<OffsetDateTime> {
@@ -185,7 +178,7 @@ fn span(seconds: u64) -> String {
 }
 
 /// Returns how long ago `time` is as text.
-fn ago(time: OffsetDateTime, now: OffsetDateTime) -> String {
+pub fn ago(time: OffsetDateTime, now: OffsetDateTime) -> String {
     format!("{} ago", span((now - time).whole_seconds().max(0).unsigned_abs()))
 }
 

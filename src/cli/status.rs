@@ -16,13 +16,10 @@ use crate::{
     state::{StateError, StateStore},
     status::{SetAsideSummary, Status, page::StatusPage},
 };
-pub use all::all;
+pub use all::{all, of_tenants};
 
 /// The number of documents that are set aside and read, the newest ones. `set-aside list` reads all.
 const MAX_DOCUMENTS: usize = 100;
-
-/// The number of tenants whose state is read at once.
-pub(super) const CALLS_AT_ONCE: usize = 32;
 
 /// The options of `status`.
 #[derive(Debug, Args)]
@@ -51,11 +48,7 @@ pub async fn status(args: &StatusArgs, store: &StateStore, clock: Clock) -> Resu
 }
 
 /// Reads the status from a store, with at most so many of the documents that are set aside.
-pub(super) async fn of(
-    store: &StateStore,
-    now: OffsetDateTime,
-    documents: usize,
-) -> Result<Status, StateError> {
+async fn of(store: &StateStore, now: OffsetDateTime, documents: usize) -> Result<Status, StateError> {
     let loaded = store.load().await?;
     let set_aside = set_aside_summary(store, documents).await?;
     Ok(Status::new(store.checkpoint_place(), loaded.as_ref().map(|(text, _)| &text[..]), set_aside, now))

@@ -121,12 +121,12 @@ pub async fn tenants(
     let home = Home::open(settings, clock)?;
     match command {
         TenantsCommand::Add(args) => add(args, &home, settings).await,
-        TenantsCommand::Remove(TenantArgs { id }) => update(&home, |list| change::remove(list, id)).await,
+        TenantsCommand::Remove(TenantArgs { id }) => update(&home, &|list| change::remove(list, id)).await,
         TenantsCommand::Enable(TenantArgs { id }) => {
-            update(&home, |list| change::set_enabled(list, id, true)).await
+            update(&home, &|list| change::set_enabled(list, id, true)).await
         }
         TenantsCommand::Disable(TenantArgs { id }) => {
-            update(&home, |list| change::set_enabled(list, id, false)).await
+            update(&home, &|list| change::set_enabled(list, id, false)).await
         }
         TenantsCommand::List(args) => {
             row::print(&home.list().await?, args.json);
@@ -139,7 +139,7 @@ pub async fn tenants(
 async fn add(args: &AddArgs, home: &Home<'_>, settings: &Settings) -> Result<ExitCode, Failure> {
     let entry = entry(args, settings)?;
     Config::parse(&home.settings_in_the_app(&entry)?)?;
-    update(home, |list| change::add(list, &entry, args.replace)).await
+    update(home, &|list| change::add(list, &entry, args.replace)).await
 }
 
 /// Makes the entry that the options ask for.
@@ -177,7 +177,7 @@ fn entry(args: &AddArgs, settings: &Settings) -> Result<TenantEntry, Failure> {
 /// Changes the list, over the newest one, and prints what has changed.
 async fn update(
     home: &Home<'_>,
-    change: impl Fn(&mut TenantList) -> Result<Change, String>,
+    change: &dyn Fn(&mut TenantList) -> Result<Change, String>,
 ) -> Result<ExitCode, Failure> {
     let store = &home.store;
     for _ in 0..TRIES {

@@ -48,6 +48,8 @@ pub struct TenantStatus {
     pub enabled: bool,
     /// What needs attention; empty if all is well, or the tenant is disabled.
     pub problems: Vec<String>,
+    /// Why the checkpoint cannot be used.
+    pub damage: Option<String>,
     /// The age of the time before which everything is delivered or set aside.
     pub lag_seconds: Option<u64>,
     /// The start of the newest run.
@@ -84,6 +86,7 @@ impl TenantStatus {
             name,
             enabled,
             problems: if enabled { status.problems } else { Vec::new() },
+            damage: status.damage,
             lag_seconds: status.lag_seconds,
             last_run: status.last_run,
             last_success: status.last_success,

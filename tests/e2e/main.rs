@@ -14,6 +14,7 @@ mod connections;
 mod deploy;
 mod fault;
 mod golden;
+mod graph;
 mod happy_path;
 mod health;
 mod host_contract;

@@ -1,25 +1,25 @@
 //! The finding about the last run of a tenant, by its state. Pure.
 
+use azure_core::time::OffsetDateTime;
+
 use super::finding::Finding;
-use crate::{status::Status, tenants::TenantId};
+use crate::status::{ago, tenants::TenantStatus};
 
 /// The name of the check.
 pub const CHECK: &str = "last-run";
 
 /// Returns the finding about the runs of a tenant.
-pub fn finding(status: &Status, id: &TenantId) -> Finding {
+pub fn finding(status: &TenantStatus, now: OffsetDateTime) -> Finding {
+    let id = &status.id;
     let lag = status.lag_seconds.map(|lag| format!(", and everything older than {lag} s is delivered"));
     let lag = lag.unwrap_or_default();
-    match (&status.problems[..], status.last_run.zip(status.now)) {
+    match (&status.problems[..], status.last_run) {
         (_, None) if status.damage.is_none() => Finding::warning(
             CHECK,
             "there has been no run yet",
             "none needed: the next tick of the timer asks for one; if none comes, see the app's log",
         ),
-        ([], _) => {
-            let ago = status.last_run_ago().unwrap_or_default();
-            Finding::ok(CHECK, format!("the last run, {ago}, succeeded{lag}"))
-        }
+        ([], Some(run)) => Finding::ok(CHECK, format!("the last run, {}, succeeded{lag}", ago(run, now))),
         (problems, _) => Finding::failure(
             CHECK,
             problems.join("; "),
@@ -30,19 +30,19 @@ pub fn finding(status: &Status, id: &TenantId) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use azure_core::time::{Duration, OffsetDateTime, parse_rfc3339};
+    use azure_core::time::{Duration, parse_rfc3339};
 
     use super::*;
     use crate::{
         cli::check::finding::CheckResult,
         report::RunReport,
         state::{checkpoint::Checkpoint, history::HistoryEntry},
-        status::SetAsideSummary,
+        status::{SetAsideSummary, Status},
     };
 
     fn of(text: Option<&[u8]>, now: OffsetDateTime) -> Finding {
         let status = Status::new("here".to_owned(), text, SetAsideSummary::default(), now);
-        finding(&status, &TenantId::parse("11111111-2222-3333-4444-555555555555").expect("an id"))
+        finding(&TenantStatus::new("t".to_owned(), "Contoso".to_owned(), true, status), now)
     }
 
     #[test]

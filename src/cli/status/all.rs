@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
+use azure_core::time::OffsetDateTime;
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::{CALLS_AT_ONCE, StatusArgs, print};
+use super::{StatusArgs, print};
 use crate::{
     cli::{failure::Failure, home::Home},
     error_chain::{chain, with_fix},
@@ -16,20 +17,32 @@ use crate::{
     tenants::TenantEntry,
 };
 
+/// The number of tenants whose state is read at once.
+const CALLS_AT_ONCE: usize = 32;
+
 /// Prints the status of all tenants.
 pub async fn all(args: &StatusArgs, home: &Home<'_>) -> Result<ExitCode, Failure> {
     let (list, now) = (home.list().await?, home.clock.now());
-    let of = |entry: &TenantEntry| {
-        let (store, entry) = (home.store.of_tenant(&entry.id), entry.clone());
-        async move {
-            let status = super::of(&store, now, 0).await?;
-            Ok::<_, StateError>(TenantStatus::new(entry.id.to_string(), entry.name, entry.enabled, status))
-        }
-    };
-    let tenants = stream::iter(list.entries().iter().map(of)).buffered(CALLS_AT_ONCE).try_collect().await?;
+    let tenants = of_tenants(&list.entries().iter().collect::<Vec<_>>(), &home.store, now).await?;
     let status = TenantsStatus::new(home.store.tenants_place(), tenants, &poison(&home.store).await, now);
     let is_well = status.problems.is_empty();
     Ok(print(args, is_well, &status, &TenantsPage(&status)))
+}
+
+/// Reads the status of these tenants, in order.
+pub async fn of_tenants(
+    entries: &[&TenantEntry],
+    store: &StateStore,
+    now: OffsetDateTime,
+) -> Result<Vec<TenantStatus>, StateError> {
+    let of = |entry: &&TenantEntry| {
+        let (store, entry) = (store.of_tenant(&entry.id), (*entry).clone());
+        async move {
+            let status = super::of(&store, now, 0).await?;
+            Ok(TenantStatus::new(entry.id.to_string(), entry.name, entry.enabled, status))
+        }
+    };
+    stream::iter(entries.iter().map(of)).buffered(CALLS_AT_ONCE).try_collect().await
 }
 
 /// Counts the messages that could not be handled. That it cannot is no reason to show nothing.

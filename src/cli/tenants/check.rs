@@ -2,7 +2,6 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use tokio::time::Instant;
 use tracing::info;
@@ -10,18 +9,16 @@ use tracing::info;
 use super::CheckArgs;
 use crate::{
     cli::{
-        check::{
-            self, CheckResult, Finding, Findings,
-            last_run::{self, CHECK as LAST_RUN},
-        },
+        check::{self, CheckResult, Finding, Findings, last_run},
         failure::Failure,
         home::{self, Home},
         print_line,
-        status::{self, CALLS_AT_ONCE},
+        status::of_tenants,
     },
     config::Config,
     error_chain::chain,
     state::StateErrorKind,
+    status::tenants::TenantStatus,
     tenants::TenantEntry,
 };
 
@@ -65,24 +62,46 @@ pub(super) async fn check(args: &CheckArgs, home: &Home<'_>) -> Result<ExitCode,
         print_line(finding.to_string().as_bytes());
         return Ok(CheckResult::Warning.exit_code());
     }
-    if let Some(wait) = args.wait {
-        wait_for_runs(&chosen, home, wait).await?;
+    let read = async || of_tenants(&chosen, &home.store, home.clock.now()).await;
+    let mut states = read().await?;
+    let until = Instant::now() + args.wait.unwrap_or_default();
+    let mut said = String::new();
+    while let Some(waiting) = states.iter().map(|state| (state, last_run(state, home))).find(is_waited_for)
+        && Instant::now() < until
+    {
+        let line = format!("{}: {}; waiting for a run that succeeds", waiting.0.name, waiting.1.message);
+        if line != said {
+            info!("{line}");
+            said = line;
+        }
+        tokio::time::sleep(POLL_INTERVAL.min(until - Instant::now())).await;
+        states = read().await?;
     }
-    // Those that are named are checked as a whole; to call the services of all would take long.
-    let is_whole = !args.ids.is_empty();
-    let checks = stream::iter(chosen)
-        .map(|entry| async move { Ok::<_, Failure>((entry, findings(entry, home, is_whole).await?)) });
     let mut worst = CheckResult::Ok;
-    let mut checks = checks.buffered(CALLS_AT_ONCE);
-    while let Some((entry, findings)) = checks.try_next().await? {
+    for (entry, state) in chosen.iter().zip(&states) {
+        // Those that are named are checked as a whole; to call the services of all would take long.
+        let findings = findings(entry, last_run(state, home), home, !args.ids.is_empty()).await?;
         worst = worst.max(findings.result);
         print(entry, findings, args.json);
     }
     Ok(worst.exit_code())
 }
 
-async fn findings(entry: &TenantEntry, home: &Home<'_>, is_whole: bool) -> Result<Findings, Failure> {
-    let (mut findings, last) = (Vec::new(), last_run(entry, home).await?);
+fn last_run(state: &TenantStatus, home: &Home<'_>) -> Finding {
+    last_run::finding(state, home.clock.now())
+}
+
+fn is_waited_for((_, last_run): &(&TenantStatus, Finding)) -> bool {
+    last_run.result != CheckResult::Ok
+}
+
+async fn findings(
+    entry: &TenantEntry,
+    last_run: Finding,
+    home: &Home<'_>,
+    is_whole: bool,
+) -> Result<Findings, Failure> {
+    let mut findings = Vec::new();
     match is_whole && home.can_sign_in(entry) {
         true => {
             let (settings, mut report) = (home.settings_of(entry)?, |finding| findings.push(finding));
@@ -92,45 +111,15 @@ async fn findings(entry: &TenantEntry, home: &Home<'_>, is_whole: bool) -> Resul
             let config = Config::parse(&home.settings_in_the_app(entry)?);
             findings.extend(check::settings_findings(config));
             // A run that has succeeded has used them all.
-            if is_whole && last.result != CheckResult::Ok {
+            if is_whole && last_run.result != CheckResult::Ok {
                 let why =
                     "the app registration cannot sign in here: set MDATP_CLIENT_SECRET to one of its secrets";
                 findings.push(Finding::not_checked("services", why));
             }
         }
     }
-    findings.push(last);
+    findings.push(last_run);
     Ok(Findings::from(findings))
-}
-
-async fn last_run(entry: &TenantEntry, home: &Home<'_>) -> Result<Finding, Failure> {
-    let store = home.store.of_tenant(&entry.id);
-    Ok(last_run::finding(&status::of(&store, home.clock.now(), 0).await?, &entry.id))
-}
-
-/// Waits until the last run of each tenant has succeeded, for at most `wait`.
-async fn wait_for_runs(chosen: &[&TenantEntry], home: &Home<'_>, wait: Duration) -> Result<(), Failure> {
-    let until = Instant::now() + wait;
-    for entry in chosen {
-        let mut said = String::new();
-        loop {
-            let finding = last_run(entry, home).await?;
-            if finding.result == CheckResult::Ok || Instant::now() >= until {
-                break;
-            }
-            if finding.message != said {
-                info!(
-                    "{}: {}: {}; waiting for a run that succeeds",
-                    entry.label(),
-                    LAST_RUN,
-                    finding.message
-                );
-                said = finding.message;
-            }
-            tokio::time::sleep(POLL_INTERVAL.min(until - Instant::now())).await;
-        }
-    }
-    Ok(())
 }
 
 fn print(entry: &TenantEntry, findings: Findings, as_json: bool) {

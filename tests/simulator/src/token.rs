@@ -20,6 +20,8 @@ pub(crate) enum Resource {
     /// The XDR resource beside it: tokens are issued, but Defender's alert API rejects them.
     Xdr,
     Monitor,
+    /// Microsoft Graph.
+    Graph,
     /// The host's storage account, which a managed identity may be asked for too.
     Storage,
     /// Entra itself: a managed identity's token that is to be an app registration's assertion.
@@ -34,6 +36,7 @@ impl Resource {
             | "https://securitycenter.onmicrosoft.com/windowsatpservice" => Self::Defender,
             "https://api.security.microsoft.com" => Self::Xdr,
             "https://monitor.azure.com" => Self::Monitor,
+            "https://graph.microsoft.com" => Self::Graph,
             "https://storage.azure.com" => Self::Storage,
             "api://AzureADTokenExchange" => Self::Exchange,
             _ => return None,
@@ -112,10 +115,8 @@ impl Tokens {
         now: OffsetDateTime,
     ) -> Arc<Token> {
         let mut book = self.lock();
-        let roles = match resource {
-            Resource::Defender => held.to_vec(),
-            Resource::Xdr | Resource::Monitor | Resource::Storage | Resource::Exchange => Vec::new(),
-        };
+        let roles: Vec<Role> =
+            held.iter().copied().filter(|role| role.resource() == Some(resource)).collect();
         let expires_at = now + book.lifetime;
         let names: Vec<_> = roles.iter().filter_map(|role| role.claim()).collect();
         let Principal { tenant, client, object } = &holder;
