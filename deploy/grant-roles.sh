@@ -1,23 +1,52 @@
 #!/usr/bin/env bash
-# Grants a Function App's own identity the application roles Alert.Read.All and Machine.Read.All, with which it reads
-# Defender's alerts and machines. A role that is granted already is left as it is.
+# Grants a Function App's own identity the application roles with which it reads alerts and machines: Alert.Read.All and
+# Machine.Read.All of Defender, or with --source graph SecurityAlert.Read.All of Microsoft Graph, and with --hunting also
+# ThreatHunting.Read.All. A role that is granted already is left as it is.
 #
-#   deploy/grant-roles.sh RESOURCE_GROUP APP [SUBSCRIPTION]
+#   deploy/grant-roles.sh [--source defender|graph] [--hunting] RESOURCE_GROUP APP [SUBSCRIPTION]
 #
 # Needs the Azure CLI, signed in as a user who may grant application roles (Privileged Role Administrator). Run it before
 # the app's first start: a token keeps the roles it was issued with for up to a day. SUBSCRIPTION defaults to the one that
 # the Azure CLI has selected. Exit codes: 0 granted, 77 the signed-in user may not grant the roles, 1 any other failure.
 set -euo pipefail
 
-if (($# < 2 || $# > 3)); then
-  echo "usage: $0 RESOURCE_GROUP APP [SUBSCRIPTION]" >&2
+usage() {
+  echo "usage: $0 [--source defender|graph] [--hunting] RESOURCE_GROUP APP [SUBSCRIPTION]" >&2
   exit 64
-fi
+}
+
+source=defender
+hunting=""
+while [[ ${1-} == --* ]]; do
+  case $1 in
+    --source)
+      source=${2-}
+      shift
+      ;;
+    --hunting) hunting=yes ;;
+    *) usage ;;
+  esac
+  shift || usage
+done
+(($# == 2 || $# == 3)) || usage
 group=$1
 app=$2
 subscription=${3-}
-# The client id of WindowsDefenderATP, the same in every tenant.
-defender=fc780465-2017-40d4-a0c5-307022471b92
+# Client ids are the same in every tenant. The ids of roles are not the same in every cloud, so they are looked up by name.
+case $source in
+  defender)
+    api=fc780465-2017-40d4-a0c5-307022471b92
+    api_name=WindowsDefenderATP
+    roles=(Alert.Read.All Machine.Read.All)
+    ;;
+  graph)
+    api=00000003-0000-0000-c000-000000000000
+    api_name="Microsoft Graph"
+    roles=(SecurityAlert.Read.All)
+    ;;
+  *) usage ;;
+esac
+[[ ! $hunting ]] || { [[ $source == graph ]] && roles+=(ThreatHunting.Read.All) || usage; }
 # A new object is not in every replica of the directory at once. The seconds to wait for it, and between two tries
 # (github.com/microsoftgraph/msgraph-bicep-types/issues/193).
 timeout=120
@@ -65,25 +94,25 @@ graph=$(az cloud show --query endpoints.microsoftGraphResourceId --output tsv --
 graph=${graph%$'\r'}
 graph=${graph%/}/v1.0/servicePrincipals
 
-# Reads one value of Defender's service principal.
-ask_defender() {
-  ask rest --method get --url "$graph(appId='$defender')" --query "$1" --output tsv
+# Reads one value of the service principal of the API.
+ask_api() {
+  ask rest --method get --url "$graph(appId='$api')" --query "$1" --output tsv
 }
 
-waits_for="this tenant has no WindowsDefenderATP yet (if it never had: set up Defender for Endpoint, or az ad sp create --id $defender)"
+waits_for="this tenant has no $api_name yet (if it never had: set up Defender for Endpoint, or az ad sp create --id $api)"
 transient_errors="Request_ResourceNotFound"
-ask_defender id || {
-  [[ $problem == *Request_ResourceNotFound* ]] || fail "cannot read WindowsDefenderATP: $problem"
-  fail "this tenant has no WindowsDefenderATP. Fix: set up Defender for Endpoint, or create it with az ad sp create --id $defender"
+ask_api id || {
+  [[ $problem == *Request_ResourceNotFound* ]] || fail "cannot read $api_name: $problem"
+  fail "this tenant has no $api_name. Fix: set up Defender for Endpoint, or create it with az ad sp create --id $api"
 }
 resource=$answer
 
-for role in Alert.Read.All Machine.Read.All; do
-  waits_for="WindowsDefenderATP has no application role $role yet"
+for role in "${roles[@]}"; do
+  waits_for="$api_name has no application role $role yet"
   transient_errors="Request_ResourceNotFound"
-  ask_defender "appRoles[?value=='$role' && contains(allowedMemberTypes, 'Application')].id | [0]" || {
-    [[ ! $problem ]] || fail "cannot read WindowsDefenderATP: $problem"
-    fail "WindowsDefenderATP has no application role $role"
+  ask_api "appRoles[?value=='$role' && contains(allowedMemberTypes, 'Application')].id | [0]" || {
+    [[ ! $problem ]] || fail "cannot read $api_name: $problem"
+    fail "$api_name has no application role $role"
   }
   body="{\"principalId\":\"$principal\",\"resourceId\":\"$resource\",\"appRoleId\":\"$answer\"}"
   waits_for="$role: the identity of $app is not in every replica of the directory yet, or the directory is busy"

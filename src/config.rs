@@ -12,6 +12,7 @@ pub mod reference;
 pub mod settings;
 mod shared;
 mod sink;
+mod source;
 mod state;
 pub mod storage;
 pub mod time;
@@ -27,6 +28,7 @@ use reader::SettingsReader;
 use settings::Settings;
 pub use shared::SharedConfig;
 pub use sink::{SinkConfig, log_name};
+pub use source::{AlertSource, MachineSource};
 pub use state::StateConfig;
 pub use time::Start;
 use time::duration;
@@ -45,6 +47,14 @@ pub struct Config {
     pub source: SourceIdentity,
     /// Entra ID's host, `AZURE_AUTHORITY_HOST` (default by cloud).
     pub authority: Endpoint,
+    /// `MDATP_SOURCE` (default `defender`): where alerts are read.
+    pub alert_source: AlertSource,
+    /// `MDATP_MACHINES` (default `api` with Defender, `evidence` with Graph): where machines are read.
+    pub machine_source: MachineSource,
+    /// `MDATP_GRAPH_URL` (default by cloud).
+    pub graph_url: Endpoint,
+    /// `MDATP_GRAPH_SCOPE` (default by cloud).
+    pub graph_scope: String,
     /// `MDATP_API_URL` (default by cloud).
     pub api_url: Endpoint,
     /// `MDATP_API_SCOPE` (default by cloud).
@@ -102,8 +112,11 @@ impl Config {
             identity,
             source,
             authority,
+            alerts_and_machines,
             api_url,
             api_scope,
+            graph_url,
+            graph_scope,
             sink,
             sink_identity,
             shape,
@@ -141,7 +154,12 @@ impl Config {
 
         let problems = reader.problems;
         let config = || {
+            let (alert_source, machine_source) = alerts_and_machines?;
             Some(Self {
+                alert_source,
+                machine_source,
+                graph_url: graph_url?,
+                graph_scope,
                 identity: identity?,
                 source: source?,
                 authority: authority?,

@@ -22,6 +22,7 @@ pub mod service;
 use std::time::Duration;
 
 pub use client::Http;
+pub use encoding::ACCEPTED;
 pub use exchange::{Exchange, Request, Response};
 pub use exchange_error::ExchangeError;
 

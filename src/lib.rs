@@ -56,7 +56,8 @@ pub mod testing {
         app::Outcome,
         clock::Clock,
         config::{
-            AlertFetch, Config, Identity, SinkConfig, SourceIdentity, StateConfig,
+            AlertFetch, AlertSource, Config, Identity, MachineSource, SinkConfig, SourceIdentity,
+            StateConfig,
             cloud::Cloud,
             endpoint::Endpoint,
             reference::ReferenceTarget,
@@ -86,6 +87,7 @@ pub mod testing {
         services::Services,
         shutdown::{Shutdown, ShutdownMode},
         sink::shared_key::SigningKey,
+        source::graph,
         state::{StateStore, checkpoint::Checkpoint, holder::Holder},
         tenants::{
             TenantCredential, TenantEntry, TenantId, TenantList, TenantMessage, TenantSink, TokenFrom,

@@ -10,7 +10,7 @@ pub mod fingerprints;
 pub mod json;
 pub mod machine;
 pub mod merge;
-mod odata;
+pub mod odata;
 pub mod page;
 pub mod shape;
 pub mod timestamp;

@@ -17,7 +17,7 @@ use crate::{
     record::{alert::Mode, batch::Packer, writer::RecordWriter},
     schema::Shape,
     sink::{Sink, logs_ingestion::LONGEST_SPAN},
-    source::{defender::Defender, machines::Machines},
+    source::{Source, machines::Machines},
     state::{StateError, StateStore, history::History, holder::Holder},
 };
 
@@ -40,7 +40,7 @@ pub struct Services {
     /// The name of this process, for its leases.
     pub holder: Holder,
     /// The source of alerts and machines.
-    pub defender: Defender,
+    pub source: Source,
     /// The sink of the records.
     pub sink: Sink,
     /// The sink of the rows about runs; `None` with `MDATP_HEALTH` off.
@@ -92,7 +92,7 @@ impl Services {
         };
         let sink = |to: &SinkConfig| Sink::new(to, config.mode, credential);
         Self {
-            defender: Defender::new(config, credentials.source.clone()),
+            source: Source::new(config, &credentials.source),
             sink: sink(&config.sink),
             health: config.health.then(|| sink(&config.sink.for_health())),
             store,

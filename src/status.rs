@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::{
     error_chain::chain,
-    http::quota::DefenderApi,
+    http::quota::Api,
     report::{RunResult, rfc3339},
     state::{
         checkpoint::{Checkpoint, Damage},
@@ -63,7 +63,7 @@ pub struct Status {
     /// The process at work on the checkpoint, whose lease may have ended.
     pub lease: Option<Lease>,
     /// The calls that count against Defender's quotas.
-    pub quota: BTreeMap<DefenderApi, CallCounts>,
+    pub quota: BTreeMap<Api, CallCounts>,
     /// What is set aside.
     pub set_aside: SetAsideSummary,
     /// The last runs, oldest first.

@@ -31,6 +31,12 @@ fn page_union() {
 }
 
 #[test]
+fn graph_alert() {
+    each_in("fuzz/seeds/graph_alert", properties::graph_alert::holds);
+    each_in("tests/fixtures/defender", properties::graph_alert::holds);
+}
+
+#[test]
 fn truncate() {
     each_in("fuzz/seeds/truncate", properties::truncate::holds);
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::Method;
 use mdatp_forward::testing::Machine;
 use serde_json::Value;
-use simulator::{Cloud, Outcome, Request, Service, Volume, tenant};
+use simulator::{Cloud, Outcome, Request, Role, Service, Volume, tenant};
 
 const ALERTS: usize = 1_000;
 const MACHINES: usize = 500;
@@ -16,6 +16,8 @@ const MACHINES: usize = 500;
 pub struct Input {
     /// A page of alerts with their evidence.
     pub page: Bytes,
+    /// The same alerts as Microsoft Graph returns them, with their machines as evidence.
+    pub graph: Bytes,
     /// The machines, by id, as the program keeps them.
     pub machines: HashMap<String, Machine>,
     /// The same machines as values of `serde_json`.
@@ -31,19 +33,23 @@ pub static INPUT: LazyLock<Input> = LazyLock::new(|| {
         Outcome::Response(response) if response.status == 200 => response.body,
         _ => panic!("{} is rejected", request.path),
     };
-    let target = "/msi/token?resource=https://api.securitycenter.microsoft.com&api-version=2019-08-01";
-    let request = Request::new(Method::GET, target).with_header("x-identity-header", tenant::IDENTITY_HEADER);
-    let token: Value = serde_json::from_slice(&answer(Service::Identity, &request)).expect("JSON");
-    let token = format!("Bearer {}", token["access_token"].as_str().expect("a text"));
-    let list = |target| {
-        answer(Service::Defender, &Request::new(Method::GET, target).with_header("authorization", &token))
+    cloud.grant_role(Role::SecurityAlertRead);
+    let list = |service, resource: &str, target: &str| {
+        let token = format!("/msi/token?resource={resource}&api-version=2019-08-01");
+        let request =
+            Request::new(Method::GET, &token).with_header("x-identity-header", tenant::IDENTITY_HEADER);
+        let token: Value = serde_json::from_slice(&answer(Service::Identity, &request)).expect("JSON");
+        let token = format!("Bearer {}", token["access_token"].as_str().expect("a text"));
+        answer(service, &Request::new(Method::GET, target).with_header("authorization", &token))
     };
+    let of_defender = |target| list(Service::Defender, "https://api.securitycenter.microsoft.com", target);
 
-    let page = list("/api/alerts?$top=1000&$expand=evidence");
-    let fleet = list("/api/machines?$top=1000");
+    let page = of_defender("/api/alerts?$top=1000&$expand=evidence");
+    let fleet = of_defender("/api/machines?$top=1000");
+    let graph = list(Service::Graph, "https://graph.microsoft.com", "/v1.0/security/alerts_v2?$top=1000");
     let machines = Machine::parse_list(&fleet).expect("a list").into_iter().collect();
     let fleet: Value = serde_json::from_slice(&fleet).expect("JSON");
     let id = |machine: &Value| machine["id"].as_str().expect("an id").to_owned();
     let values = fleet["value"].as_array().expect("a list").iter().map(|m| (id(m), m.clone())).collect();
-    Input { page, machines, values }
+    Input { page, graph, machines, values }
 });

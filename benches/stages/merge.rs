@@ -1,7 +1,11 @@
 //! From the bytes of a page to the bytes of its records.
 
 use divan::{Bencher, counter::BytesCount};
-use mdatp_forward::testing::{Page, Shape, merge};
+use mdatp_forward::testing::{
+    Page, Shape,
+    graph::{DevicePlace, translated_page},
+    merge,
+};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
@@ -85,6 +89,28 @@ fn page_to_shape(bencher: Bencher<'_, '_>, shape: Shape) {
         let page = Page::parse(&input.page, None).expect("a page");
         let mut length = 0;
         write_records(input, &page, |record| length += black_box(shape.write(&record)).text.len());
+        length
+    });
+}
+
+/// The same alerts in Graph's form, which is longer: to be compared by the time, not by the bytes a second.
+#[divan::bench]
+fn graph_page_split(bencher: Bencher<'_, '_>) {
+    bench(bencher, |input| {
+        translated_page(Page::parse(&input.graph, None).expect("a page"), DevicePlace::Machine)
+    });
+}
+
+#[divan::bench(args = [Shape::Union, Shape::Native, Shape::Classic])]
+fn graph_page_to_shape(bencher: Bencher<'_, '_>, shape: Shape) {
+    bench(bencher, |input| {
+        let page = Page::parse(&input.graph, None).expect("a page");
+        let page = translated_page(page, DevicePlace::Machine);
+        let mut length = 0;
+        for alert in page.elements.iter().flatten() {
+            let record = merge(alert.object().expect("an object"), alert.machine.as_deref(), None);
+            length += black_box(shape.write(&record)).text.len();
+        }
         length
     });
 }

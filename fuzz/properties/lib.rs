@@ -3,6 +3,7 @@
 
 pub mod checkpoint;
 pub mod connection_string;
+pub mod graph_alert;
 pub mod invocation;
 mod json;
 pub mod page_union;

@@ -13,6 +13,7 @@ mod settings;
 mod show;
 mod sink;
 mod skew;
+mod sources;
 mod state;
 mod support;
 mod token;
@@ -22,6 +23,7 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{self, ExitCode},
+    time::Duration,
 };
 
 use clap::Args;
@@ -35,9 +37,10 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    config::{local_settings, settings::Settings},
+    config::{local_settings, settings::Settings, time::duration},
 };
 pub use checks::check as check_services;
+use checks::compare_sources;
 pub use finding::{CheckResult, Finding, Findings};
 pub use settings::findings as settings_findings;
 
@@ -50,6 +53,10 @@ pub struct CheckArgs {
     /// Print the findings as JSON.
     #[arg(long)]
     pub json: bool,
+    /// Compare the alerts of Defender's own API with those of Microsoft Graph, of this long until ten minutes ago, and check
+    /// nothing else.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub compare_sources: Option<Duration>,
     /// Add the settings of this `local.settings.json`, as func start does: those of the shell take precedence, and the file's
     /// folder becomes the current one.
     #[arg(long, value_name = "FILE")]
@@ -76,7 +83,12 @@ pub async fn check(args: &CheckArgs, settings: &Settings, clock: Clock) -> ExitC
         }
         findings.push(finding);
     };
-    check_services(&settings, clock, args.send, args.tenant.tenant.as_ref(), &mut report).await;
+    match args.compare_sources {
+        Some(span) => compare_sources(&settings, clock, span, &mut report).await,
+        None => {
+            check_services(&settings, clock, args.send, args.tenant.tenant.as_ref(), &mut report).await;
+        }
+    }
     let findings = Findings::from(findings);
     if args.json {
         print_line(&serde_json::to_vec(&findings).expect("texts can be written as JSON"));
@@ -107,6 +119,8 @@ fn restart(args: &CheckArgs, file: &Path) -> String {
     let mut command = process::Command::new(program);
     command.arg("check");
     command.args(args.send.then_some("--send")).args(args.json.then_some("--json"));
+    let compared = args.compare_sources.map(|span| format!("--compare-sources={}s", span.as_secs()));
+    command.args(compared);
     command.args(args.tenant.tenant.iter().map(|tenant| format!("--tenant={tenant}")));
     // Variables of the shell take precedence over the file, as with func start.
     let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());

@@ -16,6 +16,10 @@ pub struct Cloud {
     /// Token scope for Defender. In the public cloud the audience is the older host name, whichever host is called. For
     /// the government clouds no page states it; shipped clients use the API host.
     pub api_scope: &'static str,
+    /// Microsoft Graph's host (page "Microsoft Graph national cloud deployments"). GCC uses the commercial one.
+    pub graph_url: &'static str,
+    /// Token scope for Microsoft Graph.
+    pub graph_scope: &'static str,
     /// Token scope of the Logs Ingestion API.
     pub ingestion_scope: &'static str,
     /// Host suffix of the Data Collector API, after the workspace id and a dot.
@@ -30,6 +34,8 @@ const PUBLIC: Cloud = Cloud {
     assertion_audience: "api://AzureADTokenExchange",
     api_url: "https://api.security.microsoft.com",
     api_scope: "https://api.securitycenter.microsoft.com/.default",
+    graph_url: "https://graph.microsoft.com",
+    graph_scope: "https://graph.microsoft.com/.default",
     ingestion_scope: "https://monitor.azure.com/.default",
     collector_suffix: "ods.opinsights.azure.com",
     blob_suffix: "blob.core.windows.net",
@@ -48,14 +54,21 @@ const GCC_HIGH: Cloud = Cloud {
     assertion_audience: "api://AzureADTokenExchangeUSGov",
     api_url: "https://api-gov.securitycenter.microsoft.us",
     api_scope: "https://api-gov.securitycenter.microsoft.us/.default",
+    graph_url: "https://graph.microsoft.us",
+    graph_scope: "https://graph.microsoft.us/.default",
     ingestion_scope: "https://monitor.azure.us/.default",
     collector_suffix: "ods.opinsights.azure.us",
     blob_suffix: "blob.core.usgovcloudapi.net",
 };
 
-/// GCC High and `DoD` share one API host (documentation page "Microsoft Defender for Endpoint for US Government
-/// customers").
-const DOD: Cloud = Cloud { name: "dod", ..GCC_HIGH };
+/// GCC High and `DoD` share one host of Defender's API (documentation page "Microsoft Defender for Endpoint for US
+/// Government customers"), and not of Graph's.
+const DOD: Cloud = Cloud {
+    name: "dod",
+    graph_url: "https://dod-graph.microsoft.us",
+    graph_scope: "https://dod-graph.microsoft.us/.default",
+    ..GCC_HIGH
+};
 
 impl Cloud {
     /// All clouds, starting with the default.

@@ -1,8 +1,8 @@
 //! The settings of each part of the program by itself: a problem with one part leaves the others readable. Pure.
 
 use super::{
-    Endpoint, Identity, Owner, Settings, SettingsReader, Shape, SinkConfig, SourceIdentity, StateConfig,
-    cloud::Cloud,
+    AlertSource, Endpoint, Identity, MachineSource, Owner, Settings, SettingsReader, Shape, SinkConfig,
+    SourceIdentity, StateConfig, cloud::Cloud,
 };
 
 /// The settings of the parts that could be read; `None` for a part with a problem.
@@ -16,10 +16,16 @@ pub struct PartialConfig {
     pub source: Option<SourceIdentity>,
     /// `AZURE_AUTHORITY_HOST`
     pub authority: Option<Endpoint>,
+    /// `MDATP_SOURCE` and `MDATP_MACHINES`
+    pub alerts_and_machines: Option<(AlertSource, MachineSource)>,
     /// `MDATP_API_URL`
     pub api_url: Option<Endpoint>,
     /// `MDATP_API_SCOPE`
     pub api_scope: String,
+    /// `MDATP_GRAPH_URL`
+    pub graph_url: Option<Endpoint>,
+    /// `MDATP_GRAPH_SCOPE`
+    pub graph_scope: String,
     /// `MDATP_SINK` and the settings of the chosen sink.
     pub sink: Option<SinkConfig>,
     /// `MDATP_SINK_IDENTITY`
@@ -39,7 +45,7 @@ impl PartialConfig {
             return parts;
         }
         let state = parts.state.filter(|state| matches!(state, StateConfig::Folder(_)));
-        Self { authority: None, api_url: None, sink: None, state, ..parts }
+        Self { authority: None, api_url: None, graph_url: None, sink: None, state, ..parts }
     }
 
     /// Reads the parts and leaves the problems with `reader`.
@@ -51,6 +57,9 @@ impl PartialConfig {
         let source = reader.source(identity.as_ref(), authority.as_ref(), &cloud);
         let api_url = reader.endpoint("MDATP_API_URL", cloud.api_url);
         let api_scope = reader.text("MDATP_API_SCOPE", cloud.api_scope);
+        let alerts_and_machines = reader.alert_and_machine_source();
+        let graph_url = reader.endpoint("MDATP_GRAPH_URL", cloud.graph_url);
+        let graph_scope = reader.text("MDATP_GRAPH_SCOPE", cloud.graph_scope);
         let sink = reader.sink(&cloud);
         let sink_identity =
             reader.one_of("MDATP_SINK_IDENTITY", "app", &[("app", Owner::App), ("source", Owner::Source)]);
@@ -61,8 +70,11 @@ impl PartialConfig {
             identity,
             source,
             authority,
+            alerts_and_machines,
             api_url,
             api_scope,
+            graph_url,
+            graph_scope,
             sink,
             sink_identity,
             shape,

@@ -28,8 +28,16 @@ pub enum Advice {
     GrantDefenderRoles,
     /// Look for another cause than roles, which the token holds.
     DefenderOtherThanRoles,
-    /// Correct Defender's address.
+    /// Correct Defender's address, or use the other source.
     DefenderAddress,
+    /// Correct what Graph's token is for.
+    GraphToken,
+    /// Grant Graph's application roles.
+    GrantGraphRoles,
+    /// Look for another cause than roles, which the token holds.
+    GraphOtherThanRoles,
+    /// Correct Graph's address.
+    GraphAddress,
     /// Get the licence for a feature, or turn it on.
     DefenderFeature,
     /// Get the licence for Defender.
@@ -117,13 +125,17 @@ impl Advice {
     }
 
     fn of_status(service: Service, status: u16, roles: Roles) -> Option<Self> {
-        use Service::{DataCollector, Defender, LogsIngestion};
+        use Service::{DataCollector, Defender, Graph, LogsIngestion};
         Some(match (service, status) {
-            (Defender, 400) => Self::AlertQuery,
+            (Defender | Graph, 400) => Self::AlertQuery,
             (Defender, 401) => Self::DefenderToken,
             (Defender, 403) if roles == Roles::Held => Self::DefenderOtherThanRoles,
             (Defender, 403) => Self::GrantDefenderRoles,
-            (Defender, 404) => Self::DefenderAddress,
+            (Defender, 404 | 410) => Self::DefenderAddress,
+            (Graph, 401) => Self::GraphToken,
+            (Graph, 403) if roles == Roles::Held => Self::GraphOtherThanRoles,
+            (Graph, 403) => Self::GrantGraphRoles,
+            (Graph, 404 | 410) => Self::GraphAddress,
             (DataCollector, 400) => Self::LogOrWorkspace,
             (DataCollector, 403) => Self::WorkspaceKey,
             (DataCollector, 404) => Self::WorkspaceAddress,
@@ -142,24 +154,13 @@ impl Advice {
 
     /// Returns true for a role that is to be granted.
     pub fn is_role(self) -> bool {
-        matches!(self, Self::GrantDefenderRoles | Self::GrantPublisherRole)
+        matches!(self, Self::GrantDefenderRoles | Self::GrantGraphRoles | Self::GrantPublisherRole)
     }
 
     /// Returns the fix in words.
     pub fn text(self) -> &'static str {
         match self {
-            Self::AllowInGateway(Service::Defender) => {
-                "a web page, so not Defender's own answer: have the firewall, gateway or proxy in between let this \
-                 call through, and check MDATP_API_URL"
-            }
-            Self::AllowInGateway(Service::DataCollector) => {
-                "a web page, so not the service's own answer: have the firewall, gateway or proxy in between let \
-                 this call through, and check MDATP_COLLECTOR_URL"
-            }
-            Self::AllowInGateway(Service::LogsIngestion) => {
-                "a web page, so not the service's own answer: have the firewall, gateway or proxy in between let \
-                 this call through, and check MDATP_INGESTION_ENDPOINT"
-            }
+            Self::AllowInGateway(service) => in_gateway(service),
             Self::ProxySignIn => {
                 "a proxy requires a sign-in: check HTTPS_PROXY, or exempt the service's address from the proxy"
             }
@@ -179,7 +180,23 @@ impl Advice {
                 "the token holds the roles, so check that the tenant has a licence for Defender for Endpoint, that \
                  MDATP_API_URL and MDATP_API_SCOPE belong to the same cloud, and the network in between"
             }
-            Self::DefenderAddress => "check MDATP_API_URL",
+            Self::DefenderAddress => {
+                "check MDATP_API_URL; should Microsoft have ended Defender's own API, run deploy/grant-roles.sh --source \
+                 graph and set MDATP_SOURCE=graph"
+            }
+            Self::GraphToken => {
+                "the token is not accepted: check MDATP_GRAPH_SCOPE, MDATP_CLOUD and the clock"
+            }
+            Self::GrantGraphRoles => {
+                "grant the application role SecurityAlert.Read.All of Microsoft Graph, and with \
+                 MDATP_MACHINES=hunting also ThreatHunting.Read.All, with admin consent (a managed identity's token \
+                 keeps its old roles for up to a day), and check MDATP_GRAPH_SCOPE"
+            }
+            Self::GraphOtherThanRoles => {
+                "the token holds the role, so check that the tenant has a licence for Defender for Endpoint, that \
+                 MDATP_GRAPH_URL and MDATP_GRAPH_SCOPE belong to the same cloud, and the network in between"
+            }
+            Self::GraphAddress => "check MDATP_GRAPH_URL",
             Self::DefenderFeature => {
                 "the tenant has no licence for this part of Defender for Endpoint, or has not turned it on: check the \
                  licence, and Settings > Endpoints in the Defender portal"
@@ -230,6 +247,28 @@ impl Advice {
             Self::IngestionApi => {
                 "check MDATP_INGESTION_ENDPOINT: what answers there is another API or version"
             }
+        }
+    }
+}
+
+/// Returns the fix for a gateway that answers in place of `service`.
+fn in_gateway(service: Service) -> &'static str {
+    match service {
+        Service::Defender => {
+            "a web page, so not Defender's own answer: have the firewall, gateway or proxy in between let this \
+             call through, and check MDATP_API_URL"
+        }
+        Service::Graph => {
+            "a web page, so not Graph's own answer: have the firewall, gateway or proxy in between let this call \
+             through, and check MDATP_GRAPH_URL"
+        }
+        Service::DataCollector => {
+            "a web page, so not the service's own answer: have the firewall, gateway or proxy in between let \
+             this call through, and check MDATP_COLLECTOR_URL"
+        }
+        Service::LogsIngestion => {
+            "a web page, so not the service's own answer: have the firewall, gateway or proxy in between let \
+             this call through, and check MDATP_INGESTION_ENDPOINT"
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::{
         credential::{Credential, Token},
         deadline::Deadline,
         error_detail::ErrorDetail,
-        quota::{DefenderApi, Quota},
+        quota::{Api, Quota},
         retry::{self, Backoff, RetryAction},
         service::Service,
     },
@@ -43,7 +43,7 @@ pub struct Target<'a> {
     /// The credential and scope of the bearer token; `None` for a call that is signed.
     pub token: Option<(&'a Credential, &'a str)>,
     /// The API whose quota the call uses; `None` for a service without such a quota.
-    pub api: Option<DefenderApi>,
+    pub api: Option<Api>,
     /// How often the call is attempted, and for how long.
     pub retries: RetryPolicy,
 }
@@ -65,12 +65,12 @@ impl Target<'_> {
 
     fn rejected(&self, response: &Response, token: Option<&Token>) -> CallError {
         let mut detail = ErrorDetail::read(self.service, &response.body);
-        // What Defender forbids depends on the roles in the token.
-        if self.service == Service::Defender
+        // What Defender and Graph forbid depends on the roles in the token.
+        if let Some(api) = self.api
             && response.status == StatusCode::FORBIDDEN
             && let Some(claims) = token.and_then(|token| Claims::of(token.secret.secret()))
         {
-            detail = detail.with_claims(&claims);
+            detail = detail.with_claims(&claims, api.roles());
         }
         CallError::Rejected(ErrorResponse {
             operation: self.operation.to_owned(),

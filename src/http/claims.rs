@@ -8,6 +8,12 @@ use serde::Deserialize;
 /// machine by ID API", section "Permissions").
 pub const READ_ROLES: [&str; 2] = ["Alert.Read.All", "Machine.Read.All"];
 
+/// Microsoft Graph's application role to read alerts (page "List `alerts_v2`", section "Permissions").
+pub const SECURITY_ALERT_ROLE: &str = "SecurityAlert.Read.All";
+
+/// Microsoft Graph's application role to run hunting queries (page "security: runHuntingQuery", section "Permissions").
+pub const THREAT_HUNTING_ROLE: &str = "ThreatHunting.Read.All";
+
 /// The claims that can explain why a call is forbidden.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Claims {
@@ -35,11 +41,11 @@ impl Claims {
         serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?).ok()
     }
 
-    /// Returns the application roles of [`READ_ROLES`] that it does not hold. A role to write includes reading.
-    pub fn missing_roles(&self) -> Vec<&'static str> {
+    /// Returns the application roles of `needed` that it does not hold. A role to write includes reading.
+    pub fn missing_roles(&self, needed: &[&'static str]) -> Vec<&'static str> {
         let holds = |role: &str| self.roles.iter().any(|held| held == role);
         let lacks = |role: &&str| !holds(role) && !holds(&role.replace(".Read.", ".ReadWrite."));
-        READ_ROLES.into_iter().filter(lacks).collect()
+        needed.iter().copied().filter(lacks).collect()
     }
 
     /// Returns true for a user's token, which has no application roles.

@@ -119,10 +119,10 @@ impl ErrorDetail {
         Self { form, message, roles: Roles::Unknown }
     }
 
-    /// Adds what the token of a forbidden call to Defender says about its roles.
+    /// Adds what the token of a forbidden call says about the roles that the call needs.
     #[must_use]
-    pub fn with_claims(self, claims: &Claims) -> Self {
-        let roles = match claims.missing_roles().as_slice() {
+    pub fn with_claims(self, claims: &Claims, needed: &[&'static str]) -> Self {
+        let roles = match claims.missing_roles(needed).as_slice() {
             // A user's permissions are not in the token.
             _ if claims.is_of_user() => Roles::Unknown,
             [] => Roles::Held,

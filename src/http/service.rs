@@ -5,6 +5,8 @@
 pub enum Service {
     /// Defender for Endpoint.
     Defender,
+    /// Microsoft Graph.
+    Graph,
     /// The HTTP Data Collector API.
     DataCollector,
     /// The Logs Ingestion API.
@@ -16,6 +18,7 @@ impl Service {
     pub fn name(self) -> &'static str {
         match self {
             Self::Defender => "Defender",
+            Self::Graph => "Microsoft Graph",
             Self::DataCollector => "the Data Collector API",
             Self::LogsIngestion => "the Logs Ingestion API",
         }
@@ -25,6 +28,7 @@ impl Service {
     pub fn address_setting(self) -> &'static str {
         match self {
             Self::Defender => "MDATP_API_URL",
+            Self::Graph => "MDATP_GRAPH_URL",
             Self::DataCollector => "MDATP_COLLECTOR_URL",
             Self::LogsIngestion => "MDATP_INGESTION_ENDPOINT",
         }

@@ -9,14 +9,17 @@ use tokio::sync::MutexGuard;
 use tracing::warn;
 
 use crate::{
-    config::AlertFetch,
+    config::{AlertFetch, MachineSource},
     http::call::{CallError, Caller},
     record::{
         alert::{Alert, Fingerprint, InvalidAlert},
         batch::Ack,
     },
     services::Services,
-    source::machines::{CALLS_AT_ONCE, LookupSummary, MachineLookup, Machines},
+    source::{
+        Source,
+        machines::{CALLS_AT_ONCE, LookupSummary, MachineLookup, Machines},
+    },
 };
 
 /// When this many alerts of a group cannot be fetched by their ids and no alert ever could, the fault is the call's (a
@@ -98,10 +101,18 @@ impl<'a> Enricher<'a> {
         };
         let newer = group.iter().filter_map(|candidate: &Candidate| candidate.ack.newer).collect();
         let ids = group.iter().filter_map(|candidate: &Candidate| candidate.alert.machine_id.as_deref());
-        chunk.looked_up = self.machines.look_up(ids, &self.services.defender, self.caller).await?;
+        let Source { machines: from, defender, graph, .. } = &self.services.source;
+        chunk.looked_up = match from {
+            MachineSource::Api => self.machines.look_up(ids, defender, self.caller).await?,
+            MachineSource::Hunting => self.machines.hunt(ids, graph, self.caller).await?,
+            MachineSource::Evidence | MachineSource::None => LookupSummary::default(),
+        };
+        let is_looked_up = matches!(from, MachineSource::Api | MachineSource::Hunting);
         chunk.looked_up.failure = chunk.looked_up.failure.take().or(failure);
         chunk.elements.extend(group.into_iter().map(|Candidate { alert, ack, is_fetched }| {
-            let machine = alert.machine_id.as_deref().map_or(MachineLookup::None, |id| self.machines.get(id));
+            let id = alert.machine_id.as_deref().filter(|_| is_looked_up);
+            let machine =
+                id.map_or(MachineLookup::None, |id| self.machines.get(id)).with(alert.machine.as_ref());
             Element::Alert(Box::new(Enriched { alert, is_fetched, machine, ack }))
         }));
         Ok(newer)
@@ -121,9 +132,9 @@ impl<'a> Enricher<'a> {
         &self,
         group: Vec<(Alert, Ack)>,
     ) -> Result<(Vec<Candidate>, Option<CallError>), CallError> {
-        let Services { mode, defender, alerts_come_by_id, .. } = self.services;
+        let Services { mode, source, alerts_come_by_id, .. } = self.services;
         let fetches = group.into_iter().map(|listed| async move {
-            let answer = defender.alert(&listed.0.id, self.caller).await;
+            let answer = source.alert(&listed.0.id, self.caller).await;
             (listed, answer)
         });
         let mut fetches = stream::iter(fetches.collect::<Vec<_>>()).buffered(CALLS_AT_ONCE);
@@ -159,7 +170,7 @@ impl<'a> Enricher<'a> {
                 Err(error)
             }
             Some(error) => {
-                defender.probe(self.caller).await?;
+                source.probe(self.caller).await?;
                 Ok((candidates, Some(error)))
             }
             None => Ok((candidates, None)),

@@ -106,7 +106,13 @@ impl<'a> FetchStage<'a> {
             window,
             lookback: plan.lookback,
             delivered,
-            pagination: Pagination::new(window, services.page_size, past, checkpoint.pages),
+            pagination: Pagination::new(
+                window,
+                services.page_size,
+                services.source.page_limits(),
+                past,
+                checkpoint.pages,
+            ),
             enricher: Enricher::new(services, caller, checkpoint.until).await,
             watch: plan.watch.clone(),
             unreadable: Unreadable::default(),
@@ -135,8 +141,9 @@ impl<'a> FetchStage<'a> {
                 Some(Next::End) => return Ok(true),
                 Some(Next::Stalled) => {
                     warn!(
-                        "Defender answered with a full page of alerts that this run has seen already; the rest \
-                         of the list is left for the next run"
+                        "{} answered with a full page of alerts that this run has seen already; the rest of the \
+                         list is left for the next run",
+                        self.services.source.service().name()
                     );
                     return Ok(false);
                 }
@@ -151,12 +158,12 @@ impl<'a> FetchStage<'a> {
     async fn fetch_page(&mut self) -> Result<Option<Page>, CallError> {
         let can_reduce = self.pagination.can_reduce() || self.unreadable.is_on_page;
         let retries = if can_reduce { RetryPolicy::Reducible } else { RetryPolicy::Full };
-        let error = match self.services.defender.list(self.pagination.query(), retries, self.caller).await {
+        let error = match self.services.source.list(self.pagination.query(), retries, self.caller).await {
             Ok(page) => {
                 if let Some(error) = &page.json_error {
-                    warn!(
-                        "Defender's reply to GET /api/alerts is not valid JSON and is read leniently: {error}"
-                    );
+                    let source = &self.services.source;
+                    let (service, list) = (source.service().name(), source.list_operation());
+                    warn!("{service}'s reply to {list} is not valid JSON and is read leniently: {error}");
                 }
                 return Ok(Some(page));
             }
@@ -175,7 +182,8 @@ impl<'a> FetchStage<'a> {
                 if Page::is_complete_list(&body)
                     && self.unreadable.alerts.len() < MAX_UNREADABLE_IN_A_ROW =>
             {
-                let reason = format!("Defender's reply with this alert alone cannot be read: {error}");
+                let service = self.services.source.service().name();
+                let reason = format!("{service}'s reply with this alert alone cannot be read: {error}");
                 let text = String::from_utf8_lossy(&body).into_owned().into();
                 self.unreadable.alerts.push(InvalidAlert { text, reason });
                 self.pagination.skip_unreadable();

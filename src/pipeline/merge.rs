@@ -178,7 +178,8 @@ impl<'a, 'r> MergeStage<'a, 'r> {
         let stamp = self.stamp(alert).and_then(|member| timestamp::stamp(object.get(member)?));
         let machine = match machine {
             MachineLookup::Found(machine) => Some(&**machine),
-            MachineLookup::None | MachineLookup::Failed => None,
+            MachineLookup::None => None,
+            MachineLookup::Failed => alert.machine.as_deref(),
         };
         let merged = merge(object, machine, stamp.as_deref());
         let Some(text) = self.write(&merged, alert, *ack, work).await? else { return Ok(()) };
@@ -287,8 +288,9 @@ impl<'a, 'r> MergeStage<'a, 'r> {
         if ahead.abs() > CLOCK_SKEW {
             let side = if ahead.is_positive() { "ahead of" } else { "behind" };
             warn!(
-                "this machine's clock is {} s {side} Defender's: set it right",
-                ahead.abs().whole_seconds()
+                "this machine's clock is {} s {side} that of {}: set it right",
+                ahead.abs().whole_seconds(),
+                self.services.source.service().name()
             );
         }
     }

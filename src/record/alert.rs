@@ -1,5 +1,7 @@
 //! An alert as it was received: its own text, and the few members that decide what happens to it.
 
+use std::sync::Arc;
+
 use azure_core::time::OffsetDateTime;
 use bytestring::ByteString;
 use sha2::{Digest, Sha256};
@@ -7,6 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     record::{
         json::{CompactReader, MemberSpan, Object, text_of},
+        machine::Machine,
         timestamp::{self, floor},
     },
     schema::{ALERT_CREATION_TIME, ID, LAST_UPDATE_TIME, MACHINE_ID},
@@ -56,6 +59,8 @@ pub struct Alert {
     pub created: Option<OffsetDateTime>,
     /// `lastUpdateTime`; `None` if it is not a valid time.
     pub updated: Option<OffsetDateTime>,
+    /// The machine that came with the alert; `None` from a source whose machines are looked up.
+    pub machine: Option<Arc<Machine>>,
     /// Distinguishes this state of the alert from others.
     state: AlertState,
     /// Where the members are in the text, if that is compact.
@@ -196,6 +201,7 @@ impl<'a> DecidingMembers<'a> {
             machine_id: text_in(self.machine_id).map(String::from),
             created: time_in(self.created),
             updated,
+            machine: None,
             state,
             spans,
         })

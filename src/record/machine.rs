@@ -51,10 +51,24 @@ impl Machine {
         Ok(named.collect())
     }
 
+    /// Makes a machine of members that have the names that they have in a record, and valid JSON as values.
+    pub fn from_members<'a>(members: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+        Self(OwnedObject::new(members))
+    }
+
     /// Returns the members in the service's order, without OData's annotations. Its `id` has the name that it has in an
     /// alert, `machineId`.
     pub fn members(&self) -> impl ExactSizeIterator<Item = Member<'_>> {
         self.0.members()
+    }
+
+    /// Returns this machine with those members of `other` that it lacks.
+    #[must_use]
+    pub fn with(&self, other: &Self) -> Self {
+        let own: Vec<Member<'_>> = self.members().collect();
+        let is_own = |member: &Member<'_>| own.iter().any(|known| known.name == member.name);
+        let others: Vec<Member<'_>> = other.members().filter(|member| !is_own(member)).collect();
+        Self::from_members(own.iter().chain(&others).map(|member| (&*member.name, member.value)))
     }
 
     /// The compact text that the members are slices of.

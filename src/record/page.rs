@@ -15,6 +15,9 @@ use crate::{
     schema::ALERT_CREATION_TIME,
 };
 
+/// The members that an alert has once: at Defender, and at Microsoft Graph, whose evidence repeats most others.
+const ONCE: [&str; 2] = [ALERT_CREATION_TIME, "lastUpdateDateTime"];
+
 /// One page of Defender's alert list.
 #[derive(Debug)]
 pub struct Page {
@@ -97,8 +100,10 @@ impl Page {
         }
         let elements: Vec<_> =
             json::elements(list).map(|element| Alert::parse(text.slice_ref(element))).collect();
-        let time = format!("\"{ALERT_CREATION_TIME}\"");
-        let is_several = |invalid_alert: &InvalidAlert| invalid_alert.text.matches(&time).nth(1).is_some();
+        let names = ONCE.map(|name| format!("\"{name}\""));
+        let is_several = |invalid_alert: &InvalidAlert| {
+            names.iter().any(|name| invalid_alert.text.matches(name).nth(1).is_some())
+        };
         if elements.iter().filter_map(|element| element.as_ref().err()).any(is_several) {
             return None;
         }

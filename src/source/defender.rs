@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use azure_core::time::{Duration, to_rfc3339};
+use bytes::Bytes;
 use bytestring::ByteString;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::Error;
@@ -13,7 +14,7 @@ use crate::{
         Request, Response,
         call::{CallError, Caller, RetryPolicy, Target},
         credential::Credential,
-        quota::DefenderApi,
+        quota::Api,
         service::Service,
     },
     record::{
@@ -28,10 +29,10 @@ use crate::{
 
 /// The characters that are not percent-encoded in a part of a URL (RFC 3986, section 2.3). Ids are opaque and may
 /// contain any others.
-const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+pub(super) const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The list of alerts, in messages.
-const LIST: &str = "GET /api/alerts";
+pub const LIST: &str = "GET /api/alerts";
 
 /// The number of machines on a page of the fleet: about 1.5 MB.
 pub const FLEET_PAGE: usize = 1_000;
@@ -67,7 +68,7 @@ impl Defender {
     pub async fn list(&self, query: Query, retries: RetryPolicy, caller: &Caller) -> Result<Page, CallError> {
         let url = self.url.join(&list_path(query, self.mode, self.fetch));
         let read = |response: &Response| Page::parse(&response.body, response.date());
-        let target = Target { retries, ..self.target(LIST, DefenderApi::AlertList) };
+        let target = Target { retries, ..self.target(LIST, Api::AlertList) };
         caller.call(target, |_| Request::get(url.clone()), read).await
     }
 
@@ -81,20 +82,13 @@ impl Defender {
     /// Gets one alert with its evidence; `None` if the service no longer has it.
     pub async fn alert(&self, id: &str, caller: &Caller) -> Result<Option<Alert>, CallError> {
         let operation = format!("GET /api/alerts/{}", utf8_percent_encode(id, KEPT));
-        let read = |response: &Response| {
-            let unchanged =
-                ByteString::try_from(response.body.clone()).ok().and_then(|text| Alert::parse(text).ok());
-            let alert = unchanged.map_or_else(|| Alert::parse(repaired(&response.body).into()), Ok);
-            alert.map_err(|invalid_alert| serde_json::Error::custom(invalid_alert.reason))
-        };
-        self.entity(id, &operation, DefenderApi::Alert, caller, read).await
+        self.entity(id, &operation, Api::Alert, caller, |response| parse_alert(&response.body)).await
     }
 
     /// Gets one machine; `None` if the service does not have it (outside retention, merged, offboarded).
     pub async fn machine(&self, id: &str, caller: &Caller) -> Result<Option<Machine>, CallError> {
         let operation = format!("GET /api/machines/{}", utf8_percent_encode(id, KEPT));
-        self.entity(id, &operation, DefenderApi::Machine, caller, |response| Machine::parse(&response.body))
-            .await
+        self.entity(id, &operation, Api::Machine, caller, |response| Machine::parse(&response.body)).await
     }
 
     /// Gets those of the machines `ids` that the service has, by id, in one optional call. The ids must need no
@@ -130,7 +124,7 @@ impl Defender {
         caller: &Caller,
     ) -> Result<Vec<(String, Machine)>, CallError> {
         let (url, operation) = (self.url.join(path), "GET /api/machines");
-        let target = Target { retries, ..self.target(operation, DefenderApi::MachineList) };
+        let target = Target { retries, ..self.target(operation, Api::MachineList) };
         let read = |response: &Response| Machine::parse_list(&response.body);
         let machines = caller.call(target, |_| Request::get(url.clone()), read).await;
         // The response to an empty list may be a 404.
@@ -141,7 +135,7 @@ impl Defender {
         &self,
         id: &str,
         operation: &str,
-        api: DefenderApi,
+        api: Api,
         caller: &Caller,
         read: impl Fn(&Response) -> Result<T, serde_json::Error>,
     ) -> Result<Option<T>, CallError> {
@@ -153,14 +147,21 @@ impl Defender {
         found(caller.call(self.target(operation, api), |_| Request::get(url.clone()), read).await)
     }
 
-    fn target<'a>(&'a self, operation: &'a str, api: DefenderApi) -> Target<'a> {
+    fn target<'a>(&'a self, operation: &'a str, api: Api) -> Target<'a> {
         let token = Some((&*self.credential, self.scope.as_str()));
         Target { service: Service::Defender, operation, token, api: Some(api), retries: RetryPolicy::Full }
     }
 }
 
+/// Reads the body of a response with one alert. Errors inside its strings are repaired.
+pub(super) fn parse_alert(body: &Bytes) -> Result<Alert, serde_json::Error> {
+    let unchanged = ByteString::try_from(body.clone()).ok().and_then(|text| Alert::parse(text).ok());
+    let alert = unchanged.map_or_else(|| Alert::parse(repaired(body).into()), Ok);
+    alert.map_err(|invalid_alert| serde_json::Error::custom(invalid_alert.reason))
+}
+
 /// Returns `None` for an entity that the service does not have, which is not a failure.
-fn found<T>(result: Result<T, CallError>) -> Result<Option<T>, CallError> {
+pub(super) fn found<T>(result: Result<T, CallError>) -> Result<Option<T>, CallError> {
     match result {
         Ok(entity) => Ok(Some(entity)),
         Err(CallError::Rejected(response)) if response.is_unknown_entity() => Ok(None),

@@ -1,5 +1,7 @@
 //! A cache of machines: each is looked up at most once per run, and kept for later runs.
 
+mod look_up;
+
 use std::{
     collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::Arc,
@@ -14,8 +16,13 @@ use crate::{
     error_chain::chain,
     http::call::{CallError, Caller},
     record::machine::Machine,
-    source::defender::{Defender, FLEET_PAGE},
+    source::{
+        defender::{Defender, FLEET_PAGE},
+        graph::Graph,
+    },
 };
+
+pub use look_up::{LookupSummary, MachineLookup};
 
 /// The number of concurrent calls for single machines or alerts.
 pub const CALLS_AT_ONCE: usize = 8;
@@ -23,6 +30,9 @@ pub const CALLS_AT_ONCE: usize = 8;
 /// The number of machines in one bulk look-up. `OData` servers reject a filter of more than a hundred values; thirty is
 /// the number that the Sentinel Triage Assistant uses.
 const IDS_PER_CALL: usize = 30;
+
+/// The number of machines in one hunting query, whose text stays below 10,000 characters.
+const IDS_PER_QUERY: usize = 200;
 
 /// The number of machines from which on listing the whole fleet may take fewer calls.
 const MANY: usize = 4 * IDS_PER_CALL;
@@ -70,28 +80,6 @@ enum BulkLookup {
 struct CachedMachine {
     machine: Arc<Machine>,
     read_at: OffsetDateTime,
-}
-
-/// The result of looking up machines.
-#[derive(Debug, Default)]
-pub struct LookupSummary {
-    /// The number of machines that were read.
-    pub found: u64,
-    /// The number of machines that the service does not have.
-    pub missing: u64,
-    /// Why a machine could not be read: the last such error.
-    pub failure: Option<CallError>,
-}
-
-/// The machine of an alert.
-#[derive(Debug, Clone)]
-pub enum MachineLookup {
-    /// The machine.
-    Found(Arc<Machine>),
-    /// The alert has no machine, or the service does not have it.
-    None,
-    /// The service could not return it.
-    Failed,
 }
 
 impl Machines {
@@ -220,6 +208,50 @@ impl Machines {
         Ok(looked_up)
     }
 
+    /// Looks up the machines with these ids that are not cached by hunting queries. Those whose query fails have failed,
+    /// and those that are in no result are missing.
+    ///
+    /// # Errors
+    ///
+    /// The run cannot go on.
+    pub async fn hunt(
+        &mut self,
+        ids: impl Iterator<Item = &str>,
+        graph: &Graph,
+        caller: &Caller,
+    ) -> Result<LookupSummary, CallError> {
+        while self.bytes > MAX_BYTES {
+            self.remove_oldest();
+        }
+        let is_wanted = |id: &&str| {
+            !self.cached.contains_key(*id) && !self.missing.contains(*id) && !self.failed.contains(*id)
+        };
+        let wanted: BTreeSet<&str> = ids.filter(is_wanted).collect();
+        let (ids, odd): (Vec<&str>, Vec<&str>) = wanted.into_iter().partition(|id| needs_no_escaping(id));
+        let mut looked_up = LookupSummary { missing: odd.len() as u64, ..LookupSummary::default() };
+        self.missing.extend(odd.into_iter().map(str::to_owned));
+        for ids in ids.chunks(IDS_PER_QUERY) {
+            match graph.machines(ids, caller).await {
+                Ok(machines) => {
+                    for (id, machine) in machines {
+                        looked_up.found += 1;
+                        self.insert(id, machine, caller.now());
+                    }
+                    let missing = ids.iter().filter(|id| !self.cached.contains_key(**id));
+                    let missing: Vec<String> = missing.map(|id| (*id).to_owned()).collect();
+                    looked_up.missing += missing.len() as u64;
+                    self.missing.extend(missing);
+                }
+                Err(error) if error.is_of_one_call() => {
+                    self.failed.extend(ids.iter().map(|id| (*id).to_owned()));
+                    looked_up.failure = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(looked_up)
+    }
+
     /// Repeats a request that was answered in this run, or makes one that names no machine.
     ///
     /// # Errors
@@ -278,9 +310,7 @@ impl Machines {
         defender: &Defender,
         caller: &Caller,
     ) -> Result<(), CallError> {
-        let needs_no_escaping =
-            |id: &&str| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        let ids: Vec<&str> = wanted.iter().copied().filter(needs_no_escaping).collect();
+        let ids: Vec<&str> = wanted.iter().copied().filter(|id| needs_no_escaping(id)).collect();
         if self.bulk != BulkLookup::Works || ids.len() < 2 {
             return Ok(());
         }
@@ -323,4 +353,9 @@ impl Machines {
             self.bytes -= cached.machine.memory() + 2 * id.len();
         }
     }
+}
+
+/// True for an id that is the same in a filter or a query as outside.
+fn needs_no_escaping(id: &str) -> bool {
+    id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }

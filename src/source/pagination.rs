@@ -15,23 +15,30 @@
 //! that a list without new alerts would fill such a page, the first request leaves out the first alert: only a new one
 //! could fill the page then.
 //!
+//! Some servers reach only so far by `$skip` ([`PageLimits`]). Before a page that is beyond that, the range is split in
+//! halves by time, and each half is read from its beginning.
+//!
 //! A request asks for a few alerts more than make a page full: there has to be room for those that are repeated from
 //! the page before, and a server that returns no more than a round number must not seem to be at its end. A page that
 //! fails repeatedly is requested in a smaller size, which the checkpoint keeps too, and which grows again while full
 //! pages arrive.
 
 mod order;
+mod page_limits;
 mod page_size;
 
 use std::collections::HashSet;
 
 use azure_core::time::OffsetDateTime;
 
-use crate::{
-    config::LARGEST_PAGE,
-    record::{alert::Fingerprint, page::PageSizes, timestamp::TICK, window::Window},
+use crate::record::{
+    alert::Fingerprint,
+    page::PageSizes,
+    timestamp::{TICK, floor},
+    window::Window,
 };
 use order::Order;
+pub use page_limits::PageLimits;
 use page_size::PageSize;
 
 /// A request asks for a hundredth more alerts than make a page full.
@@ -101,6 +108,7 @@ enum Phase {
 #[derive(Debug)]
 pub struct Pagination<'a> {
     window: Window,
+    limits: PageLimits,
     delivered: Delivered<'a>,
     pages: PageSizes,
     phase: Phase,
@@ -111,6 +119,10 @@ pub struct Pagination<'a> {
     has_skipped_unreadable: bool,
     /// Where the present range starts.
     cursor: OffsetDateTime,
+    /// Where it ends. What follows is in `later`.
+    end: OffsetDateTime,
+    /// The ends of the ranges after the present one, the next one last. Each starts where the one before ends.
+    later: Vec<OffsetDateTime>,
     /// How many alerts of this range have been read; the next page begins with the last of them.
     skip: usize,
     last: Option<Fingerprint>,
@@ -125,20 +137,31 @@ pub struct Pagination<'a> {
 }
 
 impl<'a> Pagination<'a> {
-    /// Begins a pagination through `window` in pages of `page_size` alerts, at most [`LARGEST_PAGE`].
-    pub fn new(window: Window, page_size: u32, delivered: Delivered<'a>, pages: PageSizes) -> Self {
+    /// Begins a pagination through `window` in pages of `page_size` alerts, or as many as `limits` allow.
+    pub fn new(
+        window: Window,
+        page_size: u32,
+        limits: PageLimits,
+        delivered: Delivered<'a>,
+        pages: PageSizes,
+    ) -> Self {
+        // Another source may have returned longer pages than this one ever does.
+        let pages = PageSizes { longest: pages.longest.min(limits.top as usize), ..pages };
         // Not if an alert may have moved. And with a single alert, nothing on the page would show that it is still
         // listed.
         let may_fill_page = delivered.are_listed && delivered.count > 1 && delivered.count == pages.longest;
         Self {
             window,
+            limits,
             delivered,
             pages,
             phase: if may_fill_page { Phase::Peek } else { Phase::First },
-            page_size: PageSize::new(page_size, pages.reduced),
+            page_size: PageSize::new(page_size.min(limits.page_size), pages.reduced),
             longest: 0,
             has_skipped_unreadable: false,
             cursor: window.from,
+            end: window.to,
+            later: Vec::new(),
             skip: 0,
             last: None,
             restarts: 0,
@@ -154,9 +177,9 @@ impl<'a> Pagination<'a> {
         let overlap = self.overlaps();
         let margin = (self.page_size.now / MARGIN_DIVISOR).max(u32::from(overlap));
         Query {
-            window: Window { from: self.cursor, ..self.window },
+            window: Window { from: self.cursor, to: self.end },
             skip: self.skip - usize::from(overlap) + usize::from(self.phase == Phase::Peek),
-            top: (self.page_size.now + margin).min(LARGEST_PAGE),
+            top: (self.page_size.now + margin).min(self.limits.top),
         }
     }
 
@@ -265,11 +288,12 @@ impl<'a> Pagination<'a> {
             self.restarts += 1;
             self.skip = 0;
             Next::Page
-        } else if !self.order.is_kept && self.cursor > self.window.from {
+        } else if !self.order.is_kept && std::mem::take(&mut self.order.is_relied_on) {
             // The order broke after the pagination had relied on it: alerts before the cursor may not have been seen.
             // It begins again, by offset this time, and may return alerts twice.
             self.seen.clear();
-            (self.cursor, self.skip) = (self.window.from, 0);
+            self.later.clear();
+            (self.cursor, self.end, self.skip) = (self.window.from, self.window.to, 0);
             Next::Page
         } else if fresh.is_empty() && !page.is_empty() && (self.is_growing || !makes_progress) {
             self.get_past_repeated_page(is_full, page)
@@ -277,12 +301,52 @@ impl<'a> Pagination<'a> {
             self.is_growing = false;
             self.advance(page, overlap);
             Next::Page
-        } else if self.has_gap || has_shifted {
+        } else if has_shifted {
             Next::Stalled
         } else {
-            Next::End
+            self.end_range()
         };
+        let next = if next == Next::Page && self.is_beyond_reach() { self.come_within_reach() } else { next };
         Step { fresh, left_out: 0, next }
+    }
+
+    /// Ends the present range, and begins the next one, if there is one.
+    fn end_range(&mut self) -> Next {
+        match self.later.pop() {
+            Some(end) => {
+                (self.cursor, self.end) = (self.end, end);
+                (self.skip, self.last) = (0, None);
+                Next::Page
+            }
+            None if self.has_gap => Next::Stalled,
+            None => Next::End,
+        }
+    }
+
+    /// True if the server would not return the next page, because it is too far from the start of its range.
+    fn is_beyond_reach(&self) -> bool {
+        let Query { skip, top, .. } = self.query();
+        self.limits.reach.is_some_and(|reach| skip + top as usize > reach)
+    }
+
+    /// Moves past alerts of one time that are more than the server returns, if the order shows that they are, and
+    /// otherwise continues with the first half of the range.
+    fn come_within_reach(&mut self) -> Next {
+        let (latest, half) = (self.order.latest, floor(self.cursor + (self.end - self.cursor) / 2));
+        if self.order.is_trusted() && latest + TICK < self.end {
+            self.has_gap = true;
+            self.move_to(latest + TICK, &[]);
+            self.order.latest = self.cursor;
+            Next::Page
+        } else if half > self.cursor {
+            self.later.push(self.end);
+            (self.end, self.skip, self.last) = (half, 0, None);
+            Next::Page
+        } else {
+            // A moment with too many alerts. What follows it is read, and the next run begins at it again.
+            self.has_gap = true;
+            self.end_range()
+        }
     }
 
     /// True if the page contains all delivered alerts but one of the earliest, and nothing else: nothing is new, and
@@ -315,7 +379,7 @@ impl<'a> Pagination<'a> {
     /// behind what has been read.
     fn advance(&mut self, page: &[(Option<OffsetDateTime>, Fingerprint)], overlap: bool) {
         let latest = self.order.latest;
-        if self.order.is_trusted() && latest > self.cursor && latest < self.window.to {
+        if self.order.is_trusted() && latest > self.cursor && latest < self.end {
             self.move_to(latest, page);
         } else {
             self.skip += page.len() - usize::from(overlap);
@@ -324,7 +388,7 @@ impl<'a> Pagination<'a> {
     }
 
     fn move_to(&mut self, cursor: OffsetDateTime, page: &[(Option<OffsetDateTime>, Fingerprint)]) {
-        (self.cursor, self.skip) = (cursor, 0);
+        (self.cursor, self.skip, self.order.is_relied_on) = (cursor, 0, true);
         let at_cursor = page.iter().filter(|(time, _)| time.is_none_or(|time| time >= cursor));
         self.seen = at_cursor.map(|(_, fingerprint)| *fingerprint).collect();
     }
@@ -338,24 +402,24 @@ impl<'a> Pagination<'a> {
         page: &[(Option<OffsetDateTime>, Fingerprint)],
     ) -> Next {
         let latest = self.order.latest;
-        if is_full && self.page_size.now < LARGEST_PAGE {
-            self.page_size.now = (self.page_size.now * 4).min(LARGEST_PAGE);
+        if is_full && self.page_size.now < self.limits.page_size {
+            self.page_size.now = (self.page_size.now * 4).min(self.limits.page_size);
             (self.skip, self.is_growing) = (0, true);
             Next::Page
         } else if !self.order.is_kept {
             Next::Stalled
-        } else if !is_full && latest > self.cursor && latest < self.window.to {
+        } else if !is_full && latest > self.cursor && latest < self.end {
             self.is_growing = false;
             self.move_to(latest, page);
             Next::Page
-        } else if page.len() > 1 && latest >= self.cursor && latest + TICK < self.window.to {
+        } else if page.len() > 1 && latest >= self.cursor && latest + TICK < self.end {
             (self.has_gap, self.is_growing) = (true, false);
             self.move_to(latest + TICK, &[]);
             self.order.latest = self.cursor;
             Next::Page
         } else if page.len() == 1 && !self.has_gap {
             // It is the only alert of its time, however it is requested.
-            Next::End
+            self.end_range()
         } else {
             Next::Stalled
         }

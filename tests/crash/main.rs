@@ -44,8 +44,10 @@ async fn crash(store: Store<'_>) {
     let wish = variable("CRASH_POINTS");
 
     let mut points = Vec::new();
-    for sink in [Sink::DataCollector, Sink::LogsIngestion] {
-        let setting = Setting { sink, store };
+    for (sink, from_graph) in
+        [(Sink::DataCollector, false), (Sink::LogsIngestion, false), (Sink::LogsIngestion, true)]
+    {
+        let setting = Setting { sink, from_graph, store };
         let rehearsal = crash::rehearse(setting).await.expect("undisturbed, all is well");
         points.extend(chosen(point::all(setting, &rehearsal), wish.as_deref(), seed));
     }

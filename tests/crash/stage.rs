@@ -10,7 +10,7 @@ use std::{
 
 use azure_core::time::to_rfc3339;
 use simulator::{
-    Cloud, Ports, Route, Served, Sink, Steps, Volume,
+    Cloud, Ports, Role, Route, Served, Sink, Steps, Volume,
     azurite::{Azurite, Relay},
     clock,
     functions_host::{FunctionsHost, Start},
@@ -34,6 +34,8 @@ pub enum Store<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Setting<'a> {
     pub sink: Sink,
+    /// Whether alerts are read from Microsoft Graph.
+    pub from_graph: bool,
     pub store: Store<'a>,
 }
 
@@ -43,7 +45,8 @@ impl fmt::Display for Setting<'_> {
             Store::Folder => "Folder",
             Store::Blob(_) => "Blob",
         };
-        write!(f, "{:?} {store}", self.sink)
+        let source = if self.from_graph { "Graph to " } else { "" };
+        write!(f, "{source}{:?} {store}", self.sink)
     }
 }
 
@@ -63,6 +66,7 @@ enum State {
 impl<'a> Stage<'a> {
     pub async fn set(setting: Setting<'a>, steps: Steps) -> Result<Self, String> {
         let cloud = Cloud::new(5);
+        cloud.grant_role(Role::SecurityAlertRead);
         let served = cloud.serve_in_steps(Ports::Free, &steps).await?;
         let state = match setting.store {
             Store::Folder => State::Folder(TempDir::new().map_err(|problem| problem.to_string())?),
@@ -118,6 +122,9 @@ impl<'a> Stage<'a> {
         };
         let mut settings = self.served.settings(self.setting.sink, route);
         settings.extend([("MDATP_STATE", state), ("MDATP_PAGE_SIZE", "20".to_owned())].map(own));
+        if self.setting.from_graph {
+            settings.push(own(("MDATP_SOURCE", "graph".to_owned())));
+        }
         if let State::Blob(relay, _) = &self.state {
             settings.push(own(("AzureWebJobsStorage", relay.connection_string())));
         }

@@ -8,10 +8,11 @@ use azure_core::time::{Duration, to_rfc3339};
 use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 use simulator::{
-    Fault,
+    Fault, Role,
     Route::{ClientSecret, ManagedIdentity, WorkloadIdentity},
     Service,
     Sink::{DataCollector, LogsIngestion},
+    Volume,
     azurite::Azurite,
 };
 
@@ -54,12 +55,13 @@ impl Row {
 }
 
 /// What is checked, in order.
-pub const CHECKS: [&str; 13] = [
+pub const CHECKS: [&str; 14] = [
     "settings",
     "credentials",
     "defender-token",
     "defender-alerts",
     "defender-machines",
+    "sources",
     "sink-token",
     "sink",
     "state",
@@ -327,4 +329,79 @@ async fn an_alert_of_long_ago_is_not_looked_for() {
     stage.cloud.add_alert(&alert("old", None, &to_rfc3339(&(now() - Duration::days(31)))));
     let (_, found) = findings(&stage, &[]).await;
     assert!(text(of("defender-alerts", &found), "message").contains("no alert"), "{found:#?}");
+}
+
+/// The findings about the sources, and how they are with these settings.
+async fn sources(stage: &Stage, arguments: &[&str]) -> Vec<(String, String)> {
+    let (_, found) = findings(stage, arguments).await;
+    let sources = found.iter().filter(|finding| finding["check"] == "sources");
+    sources.map(|finding| (text(finding, "result").to_owned(), text(finding, "message").to_owned())).collect()
+}
+
+#[tokio::test]
+async fn where_both_sources_can_be_read_their_alerts_are_compared() {
+    let mut stage = Stage::new(LogsIngestion).await;
+    let until = now() - Duration::minutes(15);
+    stage.cloud.generate(&Volume { alerts: 60, machines: 5, since: until - Duration::hours(20), until });
+    let [(result, message)] = &sources(&stage, &[]).await[..] else { panic!("one finding") };
+    assert_eq!(result, "ok");
+    assert!(
+        message.contains("may not read Microsoft Graph") && message.contains("SecurityAlert.Read.All"),
+        "{message}"
+    );
+
+    stage.cloud.grant_role(Role::SecurityAlertRead);
+    let [(result, message)] = &sources(&stage, &[]).await[..] else { panic!("one finding") };
+    assert_eq!(result, "ok");
+    assert!(message.contains("60 are in both sources, 0 only in Defender's own API, 0 only in"), "{message}");
+    assert!(message.contains("investigationId (") && !message.contains("severity"), "{message}");
+
+    // Graph leaves one out, and with Graph in use that needs attention.
+    let lost = stage.cloud.alert_ids().remove(7);
+    let page = stage.cloud.alert_ids().len();
+    stage.cloud.fault(
+        Fault::garbled(&format!("\"id\":\"{lost}\""), b"\"id\":\"another\"").on(Service::Graph).always(),
+    );
+    stage.set("MDATP_SOURCE", "graph");
+    let [(result, message)] = &sources(&stage, &[]).await[..] else { panic!("one finding") };
+    assert_eq!(result, "warning", "{message}");
+    assert!(message.contains(&format!("{} are in both", page - 1)) && message.contains(&lost), "{message}");
+
+    let details = sources(&stage, &["--compare-sources", "21h"]).await;
+    let messages: Vec<&str> = details.iter().map(|(_, message)| message.as_str()).collect();
+    assert!(messages.contains(&&*format!("{lost}: only Defender's own API has it")), "{messages:?}");
+    assert!(messages.contains(&"another: only Microsoft Graph has it"), "{messages:?}");
+    assert!(messages.iter().any(|message| message.ends_with(": investigationId differs")), "{messages:?}");
+    let (_, all) = findings(&stage, &["--compare-sources", "21h"]).await;
+    assert!(all.iter().all(|finding| finding["check"] == "sources"), "{all:#?}");
+}
+
+#[tokio::test]
+async fn with_graph_in_use_it_is_graph_that_is_checked() {
+    let mut stage = Stage::with_alerts(LogsIngestion, 20, 2).await;
+    stage.set("MDATP_SOURCE", "graph");
+    let (_, found) = findings(&stage, &[]).await;
+    let token = of("graph-token", &found);
+    assert_eq!(token["result"], "failure", "{token}");
+    assert!(
+        text(token, "fix").contains("deploy/grant-roles.sh --source graph")
+            || text(token, "fix").contains("Graph"),
+        "{token}"
+    );
+    assert_eq!(of("graph-alerts", &found)["result"], "failure");
+    stage.cloud.revoke_tokens();
+    stage.cloud.grant_role(Role::SecurityAlertRead);
+    stage.set("MDATP_MACHINES", "hunting");
+    let (_, found) = findings(&stage, &[]).await;
+    assert_eq!(of("graph-alerts", &found)["result"], "ok", "{found:#?}");
+    let hunting = of("graph-hunting", &found);
+    assert!(
+        hunting["result"] == "failure" && text(hunting, "message").contains("ThreatHunting.Read.All"),
+        "{hunting}"
+    );
+    stage.cloud.grant_role(Role::ThreatHuntingRead);
+    let (_, found) = findings(&stage, &[]).await;
+    assert_eq!(of("graph-token", &found)["result"], "ok", "{found:#?}");
+    assert_eq!(of("graph-hunting", &found)["result"], "ok", "{found:#?}");
+    assert!(found.iter().all(|finding| !text(finding, "check").starts_with("defender-")), "{found:#?}");
 }

@@ -410,10 +410,10 @@ fn the_app_registration_can_be_consented_to_and_asks_for_the_two_roles() {
         panic!("{registration}")
     };
     let script = file("deploy/grant-roles.sh");
-    assert!(script.contains(&format!("defender={}\n", access["resourceAppId"].as_str().expect("an id"))));
+    assert!(script.contains(&format!(" api={}\n", access["resourceAppId"].as_str().expect("an id"))));
     let [alerts, machines] = ["71fe6b80-7034-4028-9ed8-0f316df9c3ff", "ea8291d3-4b9a-44b5-bc3a-6cea3026dc79"];
     let roles = json!([{"id": alerts, "type": "Role"}, {"id": machines, "type": "Role"}]);
-    assert!(script.contains("for role in Alert.Read.All Machine.Read.All;"));
+    assert!(script.contains("roles=(Alert.Read.All Machine.Read.All)\n"));
     assert_eq!(access["resourceAccess"], roles);
 }
 

@@ -140,7 +140,7 @@ fn every_message_with_advice_is_in_troubleshooting() {
     assert!(messages.len() >= 9, "{messages:?}");
     messages.extend(CODES.map(|(_, code, _)| vec![format!("`{code}`")]));
     let detail = ErrorDetail::default();
-    for service in [Service::Defender, Service::DataCollector, Service::LogsIngestion] {
+    for service in [Service::Defender, Service::Graph, Service::DataCollector, Service::LogsIngestion] {
         let known = (100..600).filter(|status| Advice::of(service, *status, &detail).is_some());
         // Said once for all services, or once for all redirects, is as good.
         messages.extend(known.map(|status| {

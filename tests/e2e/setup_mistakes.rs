@@ -70,6 +70,7 @@ fn rejected_with_code(stage: &Stage, code: &str) {
             (Service::DataCollector, serde_json::json!({"Error": code, "Message": "m"}))
         }
         service::Service::Defender => (Service::Defender, nested),
+        service::Service::Graph => (Service::Graph, nested),
         service::Service::LogsIngestion => (Service::LogsIngestion, nested),
     };
     stage.cloud.fault(Fault::body(403, &body.to_string()).on(on).always());
@@ -86,6 +87,29 @@ async fn rejected_by_storage(stage: &mut Stage, message: &str) -> String {
     stage.unset("MDATP_STATE");
     stage.set("AzureWebJobsStorage", &relay.connection_string());
     error_of(stage).await
+}
+
+/// The source of the alerts answers as `message` says.
+fn rejected_by_source(stage: &mut Stage, message: &str) {
+    let (source, answer) = message.split_once(" answered ").expect("an answer");
+    let status: u16 = answer.split(' ').next().and_then(|status| status.parse().ok()).expect("a status");
+    let service = if source == "Defender" { Service::Defender } else { Service::Graph };
+    if service == Service::Graph {
+        stage.set("MDATP_SOURCE", "graph");
+    }
+    match (service, status) {
+        (Service::Defender, 403) => stage.cloud.deny_role(Role::AlertRead),
+        (Service::Defender, 404) => {
+            let url = stage.served.url(Service::Defender) + "/elsewhere";
+            stage.set("MDATP_API_URL", &url);
+        }
+        // Nobody has granted its role.
+        (Service::Graph, 403) => {}
+        _ => {
+            stage.cloud.grant_role(Role::SecurityAlertRead);
+            stage.cloud.fault(Fault::status(status).on(service).always());
+        }
+    }
 }
 
 /// Makes the mistake that `message` is about.
@@ -114,12 +138,8 @@ async fn provoke(message: &str) -> String {
         "it comes from something in between" => {
             stage.cloud.fault(Fault::html().on(Service::LogsIngestion).always());
         }
-        "Defender answered 403" => stage.cloud.deny_role(Role::AlertRead),
-        "Defender answered 401" => stage.cloud.fault(Fault::status(401).on(Service::Defender).always()),
-        "Defender answered 400" => stage.cloud.fault(Fault::status(400).on(Service::Defender).always()),
-        "Defender answered 404 to GET /api/alerts" => {
-            let url = stage.served.url(Service::Defender) + "/elsewhere";
-            stage.set("MDATP_API_URL", &url);
+        message if ["Defender", "Microsoft Graph"].iter().any(|source| message.starts_with(source)) => {
+            rejected_by_source(&mut stage, message);
         }
         message if message.starts_with("none of") => {
             stage.set("MDATP_ALERT_FETCH", "by-id");

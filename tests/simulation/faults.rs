@@ -9,7 +9,17 @@ use simulator::{Fault, Role, Service};
 use crate::{
     process::{End, Fate},
     scene::Scene,
+    setup::Source,
 };
+
+/// The roles that the forwarder may lose for a while.
+const ROLES: [Role; 5] = [
+    Role::AlertRead,
+    Role::MachineRead,
+    Role::SecurityAlertRead,
+    Role::ThreatHuntingRead,
+    Role::MetricsPublisher,
+];
 
 impl Scene {
     /// Draws the troubles of one tick.
@@ -25,8 +35,7 @@ impl Scene {
             self.store_trouble = self.rng.u8(1..60);
         }
         if self.rng.u8(0..8) == 0 {
-            let roles = [Role::AlertRead, Role::MachineRead, Role::MetricsPublisher];
-            self.cloud.deny_role(roles[self.rng.usize(0..roles.len())]);
+            self.cloud.deny_role(ROLES[self.rng.usize(0..ROLES.len())]);
         }
         if self.rng.u8(0..5) == 0 {
             let at = self.now() + Span::milliseconds(self.rng.i64(0..30_000));
@@ -38,20 +47,20 @@ impl Scene {
     pub fn calm(&mut self) {
         self.store_trouble = 0;
         self.cloud.clear_faults();
-        for role in [Role::AlertRead, Role::MachineRead, Role::MetricsPublisher] {
+        for role in ROLES {
             self.cloud.grant_role(role);
         }
     }
 
     fn fault(&mut self) -> Fault {
         let sink = self.setup.sink_service();
-        let (service, fragment) = [
-            (Service::Identity, ""),
-            (Service::Defender, "/api/alerts"),
-            (Service::Defender, "/api/machines"),
-            (sink, ""),
-            (sink, ""),
-        ][self.rng.usize(0..5)];
+        let by_graph = self.setup.source != Source::Defender && self.rng.bool();
+        let (alerts, machines) = match by_graph {
+            true => ((Service::Graph, "alerts_v2"), (Service::Graph, "runHuntingQuery")),
+            false => ((Service::Defender, "/api/alerts"), (Service::Defender, "/api/machines")),
+        };
+        let (service, fragment) =
+            [(Service::Identity, ""), alerts, machines, (sink, ""), (sink, "")][self.rng.usize(0..5)];
         let fault = match self.rng.u8(0..13) {
             12 if service == sink => Fault::status([400, 413][self.rng.usize(0..2)]),
             0 => Fault::status(429),

@@ -43,8 +43,9 @@ const SEEDS: u64 = 2_000;
 const FAILURES_SHOWN: usize = 10;
 
 /// What must have happened in so many lives, or they prove little.
-const TROUBLES: [&str; 8] = [
+const TROUBLES: [&str; 9] = [
     "faults",
+    "processes that read Graph",
     "repeats",
     "alerts set aside",
     "runs failed",

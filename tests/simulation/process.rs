@@ -12,8 +12,8 @@ use std::{
 use azure_core::credentials::AccessToken;
 use futures::future::{Either, select};
 use mdatp_forward::testing::{
-    self, Clock, Credential, Credentials, Deadline, Holder, Http, Outcome, Plan, Purpose, Services, Shutdown,
-    ShutdownMode, StateStore,
+    self, AlertSource, Clock, Credential, Credentials, Deadline, Holder, Http, Outcome, Plan, Purpose,
+    Services, Shutdown, ShutdownMode, StateStore,
 };
 use tokio::{
     sync::Notify,
@@ -86,7 +86,15 @@ impl Process {
         let clock = Clock::Virtual { epoch: stage.lock().now(), since: Instant::now() };
         let credentials = Credentials::same(Credential::given(outside.clone()));
         let store = StateStore::in_memory(outside.clone());
-        let config = stage.lock().setup.config();
+        let config = {
+            let mut scene = stage.lock();
+            let setup = scene.setup;
+            let source = setup.source.draw(&mut scene.rng);
+            if source == AlertSource::Graph {
+                scene.count("processes that read Graph");
+            }
+            setup.config(source)
+        };
         let mut services =
             Services::with(&config, clock, Http::InProcess(outside.clone()), &credentials, store);
         services.holder = {

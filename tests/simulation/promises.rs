@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     alert::State,
-    ledger::{Ledger, Post, find},
+    ledger::{Acceptance, Ledger, Post, find},
     scene::{Scene, Stage},
 };
 
@@ -88,8 +88,11 @@ pub fn at_the_end(scene: &Scene, aside: &BTreeSet<Key>) -> Result<(), String> {
     let mut remembered = BTreeSet::new();
     for (key, acceptances) in by_state {
         let id = &world.alerts[key.0].id;
-        // Where a machine could be read one time and not the other, there are two records.
-        let kinds: BTreeSet<_> = acceptances.iter().map(|one| one.has_machine).collect();
+        // Where a machine could be read one time and not the other, there are two records, and where the source has
+        // changed. What a hunting query adds are tags here.
+        let has = |one: &Acceptance, name: &str| one.text.contains(&format!("\"{name}\":"));
+        let kind = |one: &&Acceptance| (one.has_machine, has(one, "serviceSource"), has(one, "machineTags"));
+        let kinds: BTreeSet<_> = acceptances.iter().map(kind).collect();
         let texts: BTreeSet<_> = acceptances.iter().map(|one| &one.text).collect();
         if texts.len() > kinds.len() {
             return Err(format!("the records of {id} differ though its state is the same"));

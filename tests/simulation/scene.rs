@@ -10,7 +10,7 @@ use azure_core::time::{Duration, OffsetDateTime};
 use fastrand::Rng;
 use mdatp_forward::testing::Request;
 use object_store::memory::InMemory;
-use simulator::{Cloud, Outcome, Reaction, Service};
+use simulator::{Cloud, Outcome, Reaction, Role, Service};
 use tokio::time::Instant;
 
 use crate::{
@@ -62,6 +62,8 @@ impl Stage {
         let setup = Setup::draw(&mut rng, earliest, BIRTH);
         let world = World::draw(&mut rng, &cloud, &setup, earliest, latest);
         cloud.enforce_rate_limits(setup.has_rate_limits);
+        cloud.grant_role(Role::SecurityAlertRead);
+        cloud.grant_role(Role::ThreatHuntingRead);
         if let Some(quirk) = setup.quirk {
             cloud.set_quirk(quirk, true);
         }
@@ -141,7 +143,7 @@ impl Scene {
 
         if is_hit {
             self.count("faults");
-            if target.contains("/api/machines") {
+            if ["/api/machines", "runHuntingQuery"].iter().any(|machines| target.contains(machines)) {
                 self.without_machines.insert(run);
             }
         }

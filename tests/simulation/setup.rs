@@ -4,16 +4,39 @@ use std::{path::Path, time::Duration};
 
 use azure_core::time::{OffsetDateTime, to_rfc3339};
 use fastrand::Rng;
-use mdatp_forward::testing::{AlertFetch, Config, Mode, Settings};
+use mdatp_forward::testing::{AlertFetch, AlertSource, Config, MachineSource, Mode, Settings};
 use simulator::{Endpoints, Quirk, Route, Service, Sink};
 
 /// A patience that no life outlasts.
 pub const NEVER: Duration = Duration::from_secs(1_000_000);
 
+/// Where alerts are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    Defender,
+    Graph,
+    /// Now from the one, now from the other: each process draws it anew.
+    Changing,
+}
+
+impl Source {
+    /// Draws the source of a process.
+    pub fn draw(self, rng: &mut Rng) -> AlertSource {
+        match self {
+            Self::Defender => AlertSource::Defender,
+            Self::Changing if rng.bool() => AlertSource::Defender,
+            Self::Graph | Self::Changing => AlertSource::Graph,
+        }
+    }
+}
+
 /// The settings that make a difference.
 #[derive(Debug, Clone, Copy)]
 pub struct Setup {
     pub sink: Sink,
+    pub source: Source,
+    /// Where the machines of Graph's alerts are read.
+    pub machines: MachineSource,
     pub mode: Mode,
     pub fetch: AlertFetch,
     pub page_size: u32,
@@ -35,6 +58,13 @@ impl Setup {
         };
         let quirks = [Quirk::IgnoreOrderBy, Quirk::IgnoreTop, Quirk::IgnoreSkip];
         Self {
+            source: [Source::Defender, Source::Defender, Source::Graph, Source::Changing][rng.usize(0..4)],
+            machines: [
+                MachineSource::Evidence,
+                MachineSource::Hunting,
+                MachineSource::Api,
+                MachineSource::None,
+            ][rng.usize(0..4)],
             sink: if rng.bool() { Sink::LogsIngestion } else { Sink::DataCollector },
             mode: if rng.bool() { Mode::Created } else { Mode::Updated },
             fetch: if rng.u8(0..4) == 0 { AlertFetch::ById } else { AlertFetch::List },
@@ -48,8 +78,14 @@ impl Setup {
         }
     }
 
-    /// The configuration, as it would be read from the environment.
-    pub fn config(&self) -> Config {
+    /// The configuration of a process that reads from `source`, as it would be read from the environment.
+    pub fn config(&self, source: AlertSource) -> Config {
+        let machines = match (source, self.machines) {
+            (AlertSource::Defender, _) | (_, MachineSource::Api) => "api",
+            (_, MachineSource::Evidence) => "evidence",
+            (_, MachineSource::Hunting) => "hunting",
+            (_, MachineSource::None) => "none",
+        };
         let mut settings = endpoints().settings(self.sink, Route::ManagedIdentity, Path::new(""));
         for (name, value) in [
             ("MDATP_STATE", "file:unused".to_owned()),
@@ -61,6 +97,8 @@ impl Setup {
             ("MDATP_LOOKBACK", format!("{}s", self.lookback.as_secs())),
             ("MDATP_START", to_rfc3339(&self.start)),
             ("MDATP_ENRICH_PATIENCE", format!("{}s", self.enrich_patience.as_secs())),
+            ("MDATP_SOURCE", if source == AlertSource::Graph { "graph" } else { "defender" }.to_owned()),
+            ("MDATP_MACHINES", machines.to_owned()),
             ("MDATP_QUOTA_SHARE", self.quota_share.to_string()),
         ] {
             settings.push((name.to_owned(), value));

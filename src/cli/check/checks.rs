@@ -2,6 +2,8 @@
 //! the files beside it turn the responses into findings, and are pure except `credentials`, which reads a file, and `skew`,
 //! which sees all responses.
 
+mod alerts;
+
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -9,7 +11,6 @@ use bytes::Bytes;
 use super::{
     call_failure,
     credentials::{self, CredentialEnvironment},
-    defender::{self, ALERTS, MACHINES},
     finding::Finding,
     principal::Principal,
     proxy, schedule, settings,
@@ -25,26 +26,16 @@ use crate::{
         partial::PartialConfig, settings::Settings, storage::BlobAccess,
     },
     error_chain::chain,
-    http::{
-        Http,
-        call::{Caller, RetryPolicy},
-        claims::Claims,
-        credential::Credential,
-        deadline::Deadline,
-    },
-    record::{alert::Mode, window::Window},
+    http::{Http, call::Caller, claims::Claims, credential::Credential, deadline::Deadline},
+    record::alert::Mode,
     shutdown::Shutdown,
     sink::Sink,
-    source::{defender::Defender, pagination::Query},
     state::StateStore,
     tenants::TenantId,
 };
 
 /// The time that one service has to answer, retries included.
 const SERVICE_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The age of the alerts among which one is requested, in days.
-const DAYS: i64 = 30;
 
 /// Why a check was left out.
 const INVALID_SETTINGS: &str = "invalid settings";
@@ -73,13 +64,7 @@ pub async fn check(
     let is_azure = app.is_some();
     match Http::new() {
         Ok(http) => ServiceChecks::new(&parts, clock, http, app.as_deref(), report).run(send, tenant).await,
-        Err(error) => {
-            report(Finding::failure(
-                "client",
-                chain(&error),
-                "install CA certificates, or check SSL_CERT_FILE",
-            ));
-        }
+        Err(error) => report(no_client(&error)),
     }
     report(match &parts.sink {
         Some(sink) => support::finding(sink),
@@ -93,6 +78,25 @@ pub async fn check(
         Ok(text) => schedule::finding(text.as_deref(), is_host),
         Err(_) => Finding::not_checked(schedule::CHECK, INVALID_SETTINGS),
     });
+}
+
+/// Compares the alerts of both sources, of the last `span`, and reports each difference.
+pub async fn compare_sources(
+    settings: &Settings,
+    clock: Clock,
+    span: Duration,
+    report: &mut dyn FnMut(Finding),
+) {
+    let parts = PartialConfig::read(settings);
+    let app = settings.get("WEBSITE_SITE_NAME");
+    match Http::new() {
+        Ok(http) => ServiceChecks::new(&parts, clock, http, app.as_deref(), report).compare(span).await,
+        Err(error) => report(no_client(&error)),
+    }
+}
+
+fn no_client(error: &reqwest::Error) -> Finding {
+    Finding::failure("client", chain(error), "install CA certificates, or check SSL_CERT_FILE")
 }
 
 /// Returns false if it is certain that neither sink nor state need a token of the app's own identity.
@@ -160,7 +164,7 @@ impl<'a> ServiceChecks<'a> {
     }
 
     async fn run(&mut self, send: bool, tenant: Option<&TenantId>) {
-        self.defender().await;
+        self.alerts().await;
         self.sink(send).await;
         self.state(tenant).await;
         (self.report)(skew::finding(self.skew.ahead()));
@@ -194,7 +198,7 @@ impl<'a> ServiceChecks<'a> {
     /// Checks the token of an API, and returns true if there is one, valid or not: the API decides what it accepts.
     async fn token(&mut self, check: TokenCheck, scope: &str) -> bool {
         let source = match check {
-            TokenCheck::Defender => self.source.as_mut().unwrap_or(&mut self.app),
+            TokenCheck::Defender | TokenCheck::Graph { .. } => self.source.as_mut().unwrap_or(&mut self.app),
             TokenCheck::LogsIngestion => match (&mut self.source, self.parts.sink_identity) {
                 (Some(source), Some(Owner::Source)) => source,
                 _ => &mut self.app,
@@ -218,32 +222,6 @@ impl<'a> ServiceChecks<'a> {
         };
         (self.report)(finding);
         token.is_ok()
-    }
-
-    /// Requests one alert and one machine.
-    async fn defender(&mut self) {
-        let PartialConfig { api_url: Some(url), api_scope: scope, .. } = self.parts else {
-            return self.not_checked(&[TokenCheck::Defender.name(), ALERTS, MACHINES], INVALID_SETTINGS);
-        };
-        if !self.token(TokenCheck::Defender, scope).await {
-            return self.not_checked(&[ALERTS, MACHINES], NO_TOKEN);
-        }
-        let api = Defender::at(url.clone(), scope.clone(), self.source().credential.clone());
-        let to = self.clock.now();
-        let window = Window { from: to - azure_core::time::Duration::days(DAYS), to };
-        let page = api.list(Query { window, skip: 0, top: 1 }, RetryPolicy::Full, &self.caller()).await;
-        let alert = page.map(|page| page.elements.into_iter().next());
-        let finding = defender::alert_finding(&alert, DAYS, &self.source().principal);
-        (self.report)(finding);
-
-        let alert = alert.ok().flatten().and_then(Result::ok);
-        let requested = alert.and_then(|alert| alert.machine_id);
-        let machine = match &requested {
-            Some(id) => api.machine(id, &self.caller()).await.map(|found| found.and(Some(id.clone()))),
-            None => api.any_machine(&self.caller()).await,
-        };
-        let finding = defender::machine_finding(requested.as_deref(), &machine, &self.source().principal);
-        (self.report)(finding);
     }
 
     /// Sends a request without records, or with `send` one test record.

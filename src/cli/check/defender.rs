@@ -1,8 +1,8 @@
-//! The findings about Defender's responses. Pure.
+//! The findings about the responses of Defender and Microsoft Graph. Pure.
 
 use super::{call_failure, finding::Finding, principal::Principal};
 use crate::{
-    http::{advice::Advice, call::CallError},
+    http::{advice::Advice, call::CallError, service::Service},
     record::alert::{Alert, InvalidAlert},
 };
 
@@ -14,23 +14,26 @@ pub const MACHINES: &str = "defender-machines";
 
 /// Returns the finding about the request for one alert of the last `days`.
 pub fn alert_finding(
+    check: &'static str,
+    service: Service,
     alert: &Result<Option<Result<Alert, InvalidAlert>>, CallError>,
     days: i64,
     principal: &Principal,
 ) -> Finding {
     match alert {
         Ok(Some(Ok(alert))) => {
-            Finding::ok(ALERTS, format!("read one of the alerts of the last {days} days: {}", alert.id))
+            Finding::ok(check, format!("read one of the alerts of the last {days} days: {}", alert.id))
         }
         Ok(None) => {
-            Finding::ok(ALERTS, format!("Defender answers; there is no alert in the last {days} days"))
+            let name = service.name();
+            Finding::ok(check, format!("{name} answers; there is no alert in the last {days} days"))
         }
         Ok(Some(Err(InvalidAlert { reason, .. }))) => Finding::warning(
-            ALERTS,
+            check,
             format!("the first element of the list is not an alert: {reason}"),
             "none needed: such elements are set aside; see mdatp-forward set-aside list",
         ),
-        Err(error) => call_failure::call_finding(ALERTS, error, |advice| grant(principal, advice)),
+        Err(error) => call_failure::call_finding(check, error, |advice| grant(principal, advice)),
     }
 }
 
@@ -51,6 +54,23 @@ pub fn machine_finding(
     }
 }
 
+/// Returns the finding about a hunting query for one machine, which found so many.
+pub fn hunting_finding(
+    check: &'static str,
+    found: &Result<usize, CallError>,
+    principal: &Principal,
+) -> Finding {
+    match found {
+        Ok(0) => Finding::ok(check, "Microsoft Graph answers; the machine has not reported within a day"),
+        Ok(_) => Finding::ok(check, "a hunting query found that alert's machine"),
+        Err(error) => call_failure::call_finding(check, error, |advice| grant(principal, advice)),
+    }
+}
+
 fn grant(principal: &Principal, advice: Advice) -> Option<String> {
-    (advice == Advice::GrantDefenderRoles).then(|| principal.grant_roles())
+    match advice {
+        Advice::GrantDefenderRoles => Some(principal.grant(Service::Defender)),
+        Advice::GrantGraphRoles => Some(principal.grant(Service::Graph)),
+        _ => None,
+    }
 }

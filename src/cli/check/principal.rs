@@ -6,7 +6,10 @@ use crate::{
         Identity, IdentitySettings, Owner, StateConfig,
         storage::{BlobAccess, BlobAccount},
     },
-    http::claims::{Claims, READ_ROLES},
+    http::{
+        claims::{Claims, READ_ROLES, SECURITY_ALERT_ROLE},
+        service::Service,
+    },
     schema::rule::API_VERSION,
     state::blob_error::BlobErrorKind,
 };
@@ -20,6 +23,13 @@ const ROLES: [(&str, &str); 2] = [
     (READ_ROLES[0], "71fe6b80-7034-4028-9ed8-0f316df9c3ff"),
     (READ_ROLES[1], "ea8291d3-4b9a-44b5-bc3a-6cea3026dc79"),
 ];
+
+/// The client id of Microsoft Graph, the same in every tenant.
+const GRAPH_APP: &str = "00000003-0000-0000-c000-000000000000";
+
+/// Graph's application role to read alerts, with its id in the public cloud (page "Microsoft Graph permissions
+/// reference").
+const GRAPH_ROLES: [(&str, &str); 1] = [(SECURITY_ALERT_ROLE, "472e4a4d-bb4a-4026-98d1-0b0d74cb74a5")];
 
 /// An identity, as the commands of the Azure CLI name it.
 #[derive(Debug, Clone)]
@@ -74,14 +84,18 @@ impl Principal {
         self.object.as_deref().or(self.client.as_deref()).unwrap_or("OBJECT_ID_OF_THE_IDENTITY")
     }
 
-    /// Returns what grants Defender's application roles.
-    pub fn grant_roles(&self) -> String {
+    /// Returns what grants the application roles that reading from `service`, Defender or Graph, requires.
+    pub fn grant(&self, service: Service) -> String {
+        let (api, roles, option) = match service {
+            Service::Graph => (GRAPH_APP, &GRAPH_ROLES[..], "--source graph "),
+            _ => (DEFENDER_APP, &ROLES[..], ""),
+        };
         match (&self.client, self.is_managed) {
             (Some(client), false) => {
-                let roles = ROLES.map(|(_, id)| format!("{id}=Role")).join(" ");
-                let add = format!(
-                    "az ad app permission add --id {client} --api {DEFENDER_APP} --api-permissions {roles}"
-                );
+                let roles: Vec<_> = roles.iter().map(|(_, id)| format!("{id}=Role")).collect();
+                let roles = roles.join(" ");
+                let add =
+                    format!("az ad app permission add --id {client} --api {api} --api-permissions {roles}");
                 match &self.tenant {
                     None => format!("{add} && az ad app permission admin-consent --id {client}"),
                     // The command `admin-consent` works in the registration's own tenant only.
@@ -94,7 +108,7 @@ impl Principal {
             }
             (None, true) => {
                 let app = self.app.as_deref().unwrap_or("APP");
-                format!("deploy/grant-roles.sh GROUP {app}")
+                format!("deploy/grant-roles.sh {option}GROUP {app}")
             }
             // The Azure CLI has no command for other identities.
             _ => format!("Graph's POST /servicePrincipals/{}/appRoleAssignments", self.assignee()),
@@ -202,7 +216,7 @@ mod tests {
     #[test]
     fn roles_are_granted_by_the_kind_of_identity() {
         assert_eq!(
-            app().grant_roles(),
+            app().grant(Service::Defender),
             "az ad app permission add --id c1 --api fc780465-2017-40d4-a0c5-307022471b92 --api-permissions \
              71fe6b80-7034-4028-9ed8-0f316df9c3ff=Role ea8291d3-4b9a-44b5-bc3a-6cea3026dc79=Role && az ad app \
              permission admin-consent --id c1"
@@ -212,12 +226,17 @@ mod tests {
             Owner::App,
             Some("forward".to_owned()),
         );
-        assert_eq!(own.grant_roles(), "deploy/grant-roles.sh GROUP forward");
+        assert_eq!(own.grant(Service::Defender), "deploy/grant-roles.sh GROUP forward");
+        assert_eq!(own.grant(Service::Graph), "deploy/grant-roles.sh --source graph GROUP forward");
+        assert!(app().grant(Service::Graph).contains("--api 00000003-0000-0000-c000-000000000000 "));
         assert!(own.get_token().contains("identity show --resource-group GROUP --name forward"));
         let mut assigned =
             Principal::new(&Identity::ManagedIdentity { client: Some("c2".to_owned()) }, Owner::App, None);
         assigned.read_object_id(&Claims { oid: Some("o2".to_owned()), ..Claims::default() });
-        assert_eq!(assigned.grant_roles(), "Graph's POST /servicePrincipals/o2/appRoleAssignments");
+        assert_eq!(
+            assigned.grant(Service::Defender),
+            "Graph's POST /servicePrincipals/o2/appRoleAssignments"
+        );
     }
 
     #[test]
@@ -225,7 +244,7 @@ mod tests {
         let (tenant, client) = ("t2".to_owned(), "c2".to_owned());
         let secret = Identity::ClientSecret { tenant, client, secret: Secret::new("s") };
         let source = Principal::new(&secret, Owner::Source, None);
-        let command = source.grant_roles();
+        let command = source.grant(Service::Defender);
         assert!(command.starts_with("az ad app permission add --id c2 "), "{command}");
         assert!(
             command.contains("/t2/adminconsent?client_id=c2") && !command.contains("app permission admin-")

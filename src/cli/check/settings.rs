@@ -1,7 +1,7 @@
 //! The problems with the settings, one finding each. Pure.
 
 use super::finding::Finding;
-use crate::config::{Config, SettingProblem, SettingsError, SinkConfig};
+use crate::config::{AlertSource, Config, SettingProblem, SettingsError, SinkConfig};
 
 /// The name of the check.
 pub const CHECK: &str = "settings";
@@ -16,7 +16,11 @@ pub fn findings(config: Result<Config, SettingsError>) -> Vec<Finding> {
                 }
                 SinkConfig::LogsIngestion { stream, .. } => format!("the Logs Ingestion API ({stream})"),
             };
-            vec![Finding::ok(CHECK, format!("all read: from {} to {sink}", config.api_url))]
+            let url = match config.alert_source {
+                AlertSource::Defender => &config.api_url,
+                AlertSource::Graph => &config.graph_url,
+            };
+            vec![Finding::ok(CHECK, format!("all read: from {url} to {sink}"))]
         }
         Err(SettingsError(problems)) => problems.iter().map(finding).collect(),
     }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use azure_core::time::OffsetDateTime;
 
 use super::{finding::Finding, principal::Principal};
-use crate::http::claims::Claims;
+use crate::http::{
+    claims::{Claims, READ_ROLES, SECURITY_ALERT_ROLE, THREAT_HUNTING_ROLE},
+    service::Service,
+};
 
 /// The audience of the Microsoft Defender XDR API, whose tokens do not open Defender for Endpoint's API: they have other
 /// application roles.
@@ -14,11 +17,19 @@ const XDR: &str = "https://api.security.microsoft.com";
 /// The shortest lifetime of a token without a warning, in seconds. A shorter-lived token cannot be kept for the next run.
 const SHORT: i64 = 5 * 60;
 
+/// Microsoft Graph's roles. The second is for hunting queries.
+const GRAPH_ROLES: [&str; 2] = [SECURITY_ALERT_ROLE, THREAT_HUNTING_ROLE];
+
 /// The check of the token of an API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenCheck {
     /// Defender for Endpoint: its application roles are in the token.
     Defender,
+    /// Microsoft Graph: its application roles are in the token.
+    Graph {
+        /// True if hunting queries are to be run.
+        hunts: bool,
+    },
     /// The Logs Ingestion API: its roles are not in the token.
     LogsIngestion,
 }
@@ -28,13 +39,34 @@ impl TokenCheck {
     pub fn name(self) -> &'static str {
         match self {
             Self::Defender => "defender-token",
+            Self::Graph { .. } => "graph-token",
             Self::LogsIngestion => "sink-token",
+        }
+    }
+
+    /// Returns the application roles that must be in the token.
+    pub fn roles(self) -> &'static [&'static str] {
+        match self {
+            Self::Defender => &READ_ROLES,
+            Self::Graph { hunts: false } => &GRAPH_ROLES[..1],
+            Self::Graph { hunts: true } => &GRAPH_ROLES,
+            Self::LogsIngestion => &[],
+        }
+    }
+
+    /// The service whose roles they are.
+    fn service(self) -> Service {
+        match self {
+            Self::Defender => Service::Defender,
+            Self::Graph { .. } => Service::Graph,
+            Self::LogsIngestion => Service::LogsIngestion,
         }
     }
 
     fn scope_setting(self) -> &'static str {
         match self {
             Self::Defender => "MDATP_API_SCOPE",
+            Self::Graph { .. } => "MDATP_GRAPH_SCOPE",
             Self::LogsIngestion => "MDATP_INGESTION_SCOPE",
         }
     }
@@ -68,24 +100,24 @@ pub fn finding(
             "unset MDATP_API_SCOPE, or set it to https://api.securitycenter.microsoft.com/.default",
         );
     }
-    let missing = claims.missing_roles();
-    if check == TokenCheck::Defender && !missing.is_empty() {
+    let missing = claims.missing_roles(check.roles());
+    if !missing.is_empty() {
         let message = format!("{}, not {}", claims.describe(), missing.join(" and "));
         if claims.is_of_user() {
             return Finding::warning(
                 name,
                 message,
-                "none needed if Defender answers: a user has other permissions",
+                format!("none needed if {} answers: a user has other permissions", check.service().name()),
             );
         }
-        let mut fix = principal.grant_roles();
+        let mut fix = principal.grant(check.service());
         if principal.is_managed {
             fix.push_str(" (a token keeps its old roles for up to a day)");
         }
         return Finding::failure(name, message, fix);
     }
     let what = match check {
-        TokenCheck::Defender => claims.describe(),
+        TokenCheck::Defender | TokenCheck::Graph { .. } => claims.describe(),
         TokenCheck::LogsIngestion => format!("there is a token for {aud}"),
     };
     let message = left.map_or(what.clone(), |left| format!("{what}, for {}", time(left)));

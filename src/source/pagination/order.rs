@@ -13,13 +13,15 @@ pub(super) struct Order {
     pub(super) latest: OffsetDateTime,
     /// False once a time was earlier than the one before; from then on, pages go by `$skip` only.
     pub(super) is_kept: bool,
+    /// True once a page has started at the latest time instead of behind the alerts of the one before.
+    pub(super) is_relied_on: bool,
     rises: u32,
 }
 
 impl Order {
     /// A list from `start` on, of which nothing has been seen.
     pub(super) fn new(start: OffsetDateTime) -> Self {
-        Self { latest: start, is_kept: true, rises: 0 }
+        Self { latest: start, is_kept: true, is_relied_on: false, rises: 0 }
     }
 
     /// Takes in the time of an alert that follows one of the time `before`.

@@ -2,6 +2,7 @@ use azure_core::time::{Duration, parse_rfc3339};
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::LARGEST_PAGE;
 
 /// An alert of the list: its time in seconds from the start, and its number.
 type Listed = (i64, u32);
@@ -23,9 +24,11 @@ struct Server {
     keeps_skip: bool,
     /// The most alerts that it returns on a page.
     most: usize,
+    limits: PageLimits,
 }
 
-const GOOD: Server = Server { keeps_order: true, keeps_skip: true, most: LARGEST_PAGE as usize };
+const GOOD: Server =
+    Server { keeps_order: true, keeps_skip: true, most: LARGEST_PAGE as usize, limits: PageLimits::DEFENDER };
 
 impl Server {
     fn page(self, list: &[Listed], query: Query) -> Vec<Listed> {
@@ -36,6 +39,8 @@ impl Server {
             .collect();
         hits.sort_by_key(|(at, number)| if self.keeps_order { (*at, *number) } else { (0, *number) });
         let skip = if self.keeps_skip { query.skip } else { 0 };
+        assert!(self.limits.reach.is_none_or(|reach| query.skip + query.top as usize <= reach), "{query:?}");
+        assert!(query.top <= self.limits.top, "{query:?}");
         hits.into_iter().skip(skip).take(self.most.min(query.top as usize)).collect()
     }
 }
@@ -68,8 +73,8 @@ fn read_after(
         earliest: &earliest,
         are_listed: true,
     };
-    let mut pagination =
-        Pagination::new(window, u32::try_from(page_size).expect("a page size"), delivered, pages);
+    let page_size = u32::try_from(page_size).expect("a page size");
+    let mut pagination = Pagination::new(window, page_size, server.limits, delivered, pages);
     let mut out = Vec::new();
     for pages in 1..10_000 {
         let page = server.page(list, pagination.query());
@@ -88,7 +93,7 @@ fn read_after(
 fn first_pagination(window: Window, page_size: u32) -> Pagination<'static> {
     static NOTHING: std::sync::LazyLock<HashSet<Fingerprint>> = std::sync::LazyLock::new(HashSet::new);
     let delivered = Delivered { fingerprints: &NOTHING, count: 0, earliest: &[], are_listed: true };
-    Pagination::new(window, page_size, delivered, PageSizes::default())
+    Pagination::new(window, page_size, PageLimits::DEFENDER, delivered, PageSizes::default())
 }
 
 #[test]
@@ -184,8 +189,8 @@ fn a_page_that_fails_is_requested_smaller_and_larger_again_after_some_that_worke
     // The next run begins with the size that worked.
     let nothing = HashSet::new();
     let delivered = Delivered { fingerprints: &nothing, count: 0, earliest: &[], are_listed: true };
-    let mut pagination =
-        Pagination::new(window, 1_000, delivered, PageSizes { longest: 9, reduced: Some(250) });
+    let pages = PageSizes { longest: 9, reduced: Some(250) };
+    let mut pagination = Pagination::new(window, 1_000, PageLimits::DEFENDER, delivered, pages);
     assert_eq!(pagination.query().top, 252);
     while pagination.reduce(4) {}
     assert_eq!((pagination.query().top, pagination.can_reduce()), (1, false));
@@ -249,6 +254,40 @@ fn a_hundredth_more_is_requested_and_never_more_than_the_largest_page() {
         let page: Vec<_> = (0..page_size).map(|n| (Some(time(1)), fingerprint(n))).collect();
         assert_eq!(pagination.step(&page, false).next, Next::Page, "{page_size}");
         assert_eq!((pagination.query().skip, pagination.query().top), (page.len() - 1, later), "{page_size}");
+    }
+}
+
+#[test]
+fn a_range_that_is_too_long_for_skip_is_read_in_halves() {
+    let graph = Server { most: 1_000, limits: PageLimits::GRAPH, ..GOOD };
+    let list = |at: fn(i64) -> i64| (0..15_000).map(|n| (at(n.into()), n)).collect::<Vec<Listed>>();
+    // In order there is nothing to split.
+    assert_eq!(read_all(graph, &list(|n| n), 1_000), ((0..15_000).collect(), 16, Next::End));
+    let unordered = Server { keeps_order: false, ..graph };
+    for at in [|n| 15_000 - n, |n| n * 7_919 % 15_000, |n| if n < 9_000 { n / 3 } else { n }] {
+        let (mut out, pages, end) = read_all(unordered, &list(at), 1_000);
+        out.sort_unstable();
+        out.dedup();
+        assert_eq!((out.len(), end), (15_000, Next::End));
+        assert!(pages < 60, "{pages} pages");
+    }
+}
+
+/// Whatever the order: the rest is returned, and that these are not all is reported.
+#[test]
+fn more_alerts_of_one_moment_than_skip_reaches_do_not_block_what_follows_them() {
+    for keeps_order in [true, false] {
+        let mut list: Vec<Listed> = (0..20).map(|n| (i64::from(n), n)).collect();
+        list.extend((20..8_000).map(|n| (30, n)));
+        list.extend((8_000..8_030).map(|n| (i64::from(n) - 7_900, n)));
+        let graph = Server { keeps_order, most: 1_000, limits: PageLimits::GRAPH, ..GOOD };
+        // The server's order is that of the numbers, where it does not keep the one that is asked for.
+        list.reverse();
+        let (out, _, end) = read_all(graph, &list, 1_000);
+        assert_eq!(end, Next::Stalled, "the gap is reported");
+        let out: HashSet<u32> = out.into_iter().collect();
+        assert!((0..20).chain(8_000..8_030).all(|n| out.contains(&n)), "{keeps_order}");
+        assert!(out.len() > 5_000);
     }
 }
 
@@ -337,6 +376,28 @@ fn the_order_is_trusted_only_after_enough_rises() {
 }
 
 proptest! {
+    #[test]
+    fn a_server_that_reaches_only_so_far_is_read_to_its_end(
+        times in prop::collection::vec(0..20_000_i64, 0..200),
+        page_size in 1..40_u32,
+        reach in 0..40_usize,
+        most in 2..60_usize,
+        keeps_order in any::<bool>(),
+    ) {
+        // Few enough of one moment, and room for a page and the alert that it repeats.
+        let mut times = times;
+        times.sort_unstable();
+        times.dedup();
+        let list: Vec<Listed> = times.into_iter().rev().zip(0..).collect();
+        let limits = PageLimits { page_size, top: page_size + 1, reach: Some(page_size as usize + 2 + reach) };
+        let server = Server { keeps_order, most, limits, ..GOOD };
+        let (mut out, _, end) = read_all(server, &list, 1_000);
+        out.sort_unstable();
+        out.dedup();
+        prop_assert_eq!(end, Next::End);
+        prop_assert_eq!(out, (0..list.len()).map(|n| u32::try_from(n).expect("small")).collect::<Vec<_>>());
+    }
+
     #[test]
     fn a_server_with_any_cap_is_read_to_its_end(
         times in prop::collection::vec(0..200_i64, 0..700),

@@ -104,7 +104,19 @@ case "$command ${given[--method]-}" in
       exit
     fi
     trouble no-defender && graph "Not Found" Request_ResourceNotFound "Resource 'fc780465' does not exist."
-    [[ $url == "https://graph.microsoft.us/v1.0/servicePrincipals(appId='fc780465-2017-40d4-a0c5-307022471b92')" ]] || refuse "$url"
+    case $url in
+      "https://graph.microsoft.us/v1.0/servicePrincipals(appId='fc780465-2017-40d4-a0c5-307022471b92')") ;;
+      "https://graph.microsoft.us/v1.0/servicePrincipals(appId='00000003-0000-0000-c000-000000000000')")
+        case $query in
+          id) echo graph-1 ;;
+          "appRoles[?value=='SecurityAlert.Read.All' && contains(allowedMemberTypes, 'Application')].id | [0]") echo security-role ;;
+          "appRoles[?value=='ThreatHunting.Read.All' && contains(allowedMemberTypes, 'Application')].id | [0]") echo hunting-role ;;
+          *) refuse "$query" ;;
+        esac
+        exit
+        ;;
+      *) refuse "$url" ;;
+    esac
     case $query in
       id) printf 'defender-1%s\n' "${RETURN-}" ;;
       "appRoles[?value=='Alert.Read.All' && contains(allowedMemberTypes, 'Application')].id | [0]") echo alert-role ;;
@@ -121,7 +133,7 @@ case "$command ${given[--method]-}" in
     trouble no-reference && graph "Bad Request" Request_BadRequest "Not a valid reference update."
     trouble no-principal && graph "Not Found" Request_ResourceNotFound "Resource 'principal-1' does not exist."
     trouble wrong && graph "Bad Request" Request_BadRequest "Invalid GUID."
-    [[ $url == https://graph.microsoft.us/v1.0/servicePrincipals/defender-1/appRoleAssignedTo ]] || refuse "$url"
+    [[ $url =~ ^https://graph.microsoft.us/v1.0/servicePrincipals/(defender|graph)-1/appRoleAssignedTo$ ]] || refuse "$url"
     body=${given[--body]}
     if grep -qxF "$body" "$ASSIGNED"; then
       graph "Bad Request" Request_BadRequest "Permission being assigned already exists on the object"

@@ -135,6 +135,35 @@ fn both_roles_are_granted_and_a_second_time_changes_nothing() {
     assert_eq!(tenant.slept(), 0);
 }
 
+#[test]
+fn the_roles_of_microsoft_graph_are_granted_by_their_names() {
+    for (arguments, roles) in [
+        (&["--source", "graph", "security", "forwarder"][..], &["security-role"][..]),
+        (&["--source", "graph", "--hunting", "security", "forwarder"], &["security-role", "hunting-role"]),
+    ] {
+        let tenant = Tenant::new();
+        let output = tenant.grant(arguments, "");
+        assert!(output.status.success(), "{output:?}");
+        let line = |role: &&str| {
+            format!(
+                "{{\"principalId\":\"principal-1\",\"resourceId\":\"graph-1\",\"appRoleId\":\"{role}\"}}\n"
+            )
+        };
+        assert_eq!(tenant.assigned(), roles.iter().map(line).collect::<String>());
+    }
+    let tenant = Tenant::new();
+    for arguments in [
+        &["--source", "sentinel", "security", "forwarder"][..],
+        &["--hunting", "security", "forwarder"],
+        &["--all", "security", "forwarder"],
+        &["--source"],
+    ] {
+        let output = tenant.grant(arguments, "");
+        assert!(output.status.code() == Some(64) && text(&output.stderr).contains("usage: "), "{output:?}");
+    }
+    assert_eq!(tenant.assigned(), "");
+}
+
 /// What the directory answers while it does not know everywhere what a deployment has just made, and a busy one.
 #[test]
 fn right_after_a_deployment_the_roles_are_granted_once_the_directory_knows_the_app() {

@@ -11,7 +11,7 @@ pub const RULE_ID: &str = "dcr-0123456789abcdef0123456789abcdef";
 pub const ENDPOINT: &str = "https://mdatp-forward-x1y2.westeurope-1.ingest.monitor.azure.com";
 
 /// The settings of every app.
-pub const SETTINGS: [&str; 14] = [
+pub const SETTINGS: [&str; 15] = [
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
     "APPLICATIONINSIGHTS_CONNECTION_STRING",
     "AzureWebJobsStorage__blobServiceUri",
@@ -25,6 +25,7 @@ pub const SETTINGS: [&str; 14] = [
     "MDATP_INGESTION_ENDPOINT",
     "MDATP_SCHEDULE",
     "MDATP_SINK",
+    "MDATP_SOURCE",
     "MDATP_STATE",
 ];
 

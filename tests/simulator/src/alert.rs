@@ -48,6 +48,19 @@ impl Alert {
         }
     }
 
+    /// The value of one of [`ALERT_FIELDS`].
+    pub fn named(&self, name: &str) -> &Value {
+        let (field, _) = ALERT_FIELDS.field(name).expect("a field that a list can be filtered by");
+        &self.values[field]
+    }
+
+    /// The id of its machine.
+    pub fn machine_id(&self) -> Option<String> {
+        let members = members(&self.text).ok()?;
+        let id = members.iter().find(|member| member.name == "machineId")?;
+        serde_json::from_str(id.value.get()).ok()
+    }
+
     pub fn text(&self) -> &str {
         &self.text
     }

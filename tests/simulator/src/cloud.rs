@@ -26,7 +26,7 @@ use crate::tenant;
 use crate::token::{Principal, Resource, Tokens};
 use crate::world::World;
 
-/// All five services. Clones are handles to the same cloud.
+/// All six services. Clones are handles to the same cloud.
 #[derive(Clone)]
 pub struct Cloud {
     world: Arc<Mutex<World>>,
@@ -173,9 +173,12 @@ impl Cloud {
         self.world().faults.clear();
     }
 
-    /// Has Defender enforce 100 calls a minute and 1,500 an hour, on each of its APIs.
+    /// Has Defender enforce 100 calls a minute and 1,500 an hour, on each of its APIs, and Graph 150 calls a minute for
+    /// alerts and 45 for hunting queries.
     pub fn enforce_rate_limits(&self, on: bool) {
-        self.world().limits = on.then(BTreeMap::new);
+        let mut world = self.world();
+        world.limits = on.then(BTreeMap::new);
+        world.graph_limits = on.then(BTreeMap::new);
     }
 
     /// Switches a quirk on or off.

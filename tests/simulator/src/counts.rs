@@ -22,6 +22,12 @@ pub struct Counts {
     pub machine_lists: u64,
     /// Calls for one machine.
     pub machine_gets: u64,
+    /// Calls of Graph's alerts list.
+    pub graph_lists: u64,
+    /// Calls for one of Graph's alerts.
+    pub graph_gets: u64,
+    /// Hunting queries.
+    pub hunting_queries: u64,
     /// Calls answered 429 because a quota was used up.
     pub throttled: u64,
     /// Posts accepted.

@@ -97,7 +97,7 @@ impl Defender<'_> {
             limits.entry(api).or_default().admit(now)?;
         }
         match api {
-            Api::AlertList => self.catalogue.alerts(request, self.quirks, self.page_cap, now),
+            Api::AlertList => self.catalogue.alert_list(request, self.quirks, self.page_cap, now),
             Api::AlertGet => self.catalogue.alert(&id, now),
             Api::MachineList => self.catalogue.machines(request, self.quirks),
             Api::MachineGet => self.catalogue.machine(&id),

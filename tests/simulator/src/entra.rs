@@ -279,9 +279,7 @@ mod tests {
         use tenant::{CLIENT_ID, OTHER_CLIENT_ID, OTHER_TENANT_ID, SHARED_CLIENT_ID, TENANT_ID};
         let exchange_token = ("api://AzureADTokenExchange", Resource::Exchange);
         let monitor = ("https://monitor.azure.com", Resource::Monitor);
-        let (user, system) = (Principal::user_assigned, Principal::system_assigned);
-        type Holder = fn() -> Principal;
-        let (user, system): (Holder, Holder) = (user, system);
+        let (user, system) = (&Principal::user_assigned(), &Principal::system_assigned());
         for (tenant, client, holder, resource, age, code) in [
             (OTHER_TENANT_ID, SHARED_CLIENT_ID, user, exchange_token, 0, 0),
             (TENANT_ID, SHARED_CLIENT_ID, user, exchange_token, 0, 0),
@@ -293,8 +291,8 @@ mod tests {
             (TENANT_ID, CLIENT_ID, user, exchange_token, 0, 700_211),
             ("nowhere", SHARED_CLIENT_ID, user, exchange_token, 0, 90002),
         ] {
-            let got = exchange(tenant, client, holder(), resource, age);
-            assert_eq!(got, code, "{tenant} {client} {:?} {resource:?} {age}", holder());
+            let got = exchange(tenant, client, holder.clone(), resource, age);
+            assert_eq!(got, code, "{tenant} {client} {holder:?} {resource:?} {age}");
         }
     }
 

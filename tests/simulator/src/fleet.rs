@@ -91,7 +91,7 @@ impl Fleet {
         let cloud = match service {
             Service::Entra => clouds.get(segment(0)),
             Service::LogsIngestion => rules.get(segment(1)).and_then(|tenant| clouds.get(tenant)),
-            Service::Defender => {
+            Service::Defender | Service::Graph => {
                 let token = request.bearer().and_then(|token| home.tokens().issued(token));
                 token.and_then(|token| clouds.get(&*token.holder.tenant))
             }

@@ -1,4 +1,4 @@
-//! Defender's quota: 100 calls a minute and 1,500 an hour for each of its APIs.
+//! The quotas of services: by default Defender's, 100 calls a minute and 1,500 an hour for each of its APIs.
 
 use std::collections::VecDeque;
 
@@ -6,23 +6,49 @@ use azure_core::time::{Duration, OffsetDateTime};
 
 use crate::rejection::Rejection;
 
-const LIMITS: [(usize, Duration, &str); 2] =
-    [(100, Duration::minutes(1), "00:01:00"), (1500, Duration::hours(1), "01:00:00")];
+/// So many calls within so much time.
+pub(crate) struct Limit {
+    calls: usize,
+    span: Duration,
+    /// The time as Defender writes it.
+    name: &'static str,
+}
+
+impl Limit {
+    /// So many calls a minute.
+    pub const fn minute(calls: usize) -> Self {
+        Self { calls, span: Duration::minutes(1), name: "00:01:00" }
+    }
+}
+
+const DEFENDER: [Limit; 2] =
+    [Limit::minute(100), Limit { calls: 1500, span: Duration::hours(1), name: "01:00:00" }];
 
 /// The calls one API admitted within the last hour.
-#[derive(Default)]
 pub(crate) struct RateLimit {
+    limits: &'static [Limit],
     admitted: VecDeque<OffsetDateTime>,
 }
 
+impl Default for RateLimit {
+    fn default() -> Self {
+        Self::of(&DEFENDER)
+    }
+}
+
 impl RateLimit {
+    /// The quota of an API of which no call has been made.
+    pub fn of(limits: &'static [Limit]) -> Self {
+        Self { limits, admitted: VecDeque::new() }
+    }
+
     /// Admits a call, or says which quota it exceeds. A rejected call costs nothing.
     pub fn admit(&mut self, now: OffsetDateTime) -> Result<(), Rejection> {
-        for (allowed, span, name) in LIMITS {
-            let Some(oldest) = self.admitted.iter().rev().nth(allowed - 1) else {
+        for Limit { calls: allowed, span, name } in self.limits {
+            let Some(oldest) = self.admitted.iter().rev().nth(*allowed - 1) else {
                 continue;
             };
-            let left = *oldest + span - now;
+            let left = *oldest + *span - now;
             if left.is_positive() {
                 let message = format!("API calls quota exceeded! maximum allowed {allowed} per {name}");
                 return Err(Rejection {

@@ -56,7 +56,7 @@ pub struct Served {
     fleet: Fleet,
     endpoints: Endpoints,
     files: TempDir,
-    front_ends: [Arc<FrontEnd>; 5],
+    front_ends: [Arc<FrontEnd>; 6],
     timed: Option<Timed>,
     _servers: JoinSet<()>,
 }

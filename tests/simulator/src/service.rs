@@ -1,4 +1,4 @@
-//! The five services the forwarder talks to.
+//! The six services the forwarder talks to.
 
 use serde::Serialize;
 use serde_json::json;
@@ -18,16 +18,19 @@ pub enum Service {
     DataCollector,
     /// The Logs Ingestion endpoint of a data collection rule.
     LogsIngestion,
+    /// Microsoft Graph's security API.
+    Graph,
 }
 
 impl Service {
     /// All of them, in the order in which fixed ports are handed out.
-    pub const ALL: [Service; 5] = [
+    pub const ALL: [Service; 6] = [
         Service::Entra,
         Service::Identity,
         Service::Defender,
         Service::DataCollector,
         Service::LogsIngestion,
+        Service::Graph,
     ];
 
     /// An error of this status in the service's form.
@@ -46,7 +49,7 @@ impl Service {
             Service::Entra => json!({ "error": code, "error_description": message }),
             Service::Identity => json!({ "statusCode": status, "message": message }),
             Service::DataCollector => json!({ "Error": code, "Message": message }),
-            Service::Defender | Service::LogsIngestion => {
+            Service::Defender | Service::LogsIngestion | Service::Graph => {
                 json!({ "error": { "code": code, "message": message } })
             }
         };

@@ -41,14 +41,14 @@ pub enum Route {
 /// Where each service listens on this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Endpoints {
-    pub(crate) ports: [u16; 5],
+    pub(crate) ports: [u16; 6],
     tls: bool,
 }
 
 impl Endpoints {
     /// Consecutive ports in the order of [`Service::ALL`].
     pub fn from_port(first: u16) -> Self {
-        let mut ports = [first; 5];
+        let mut ports = [first; 6];
         for (port, offset) in ports.iter_mut().zip(0..) {
             *port += offset;
         }
@@ -57,7 +57,7 @@ impl Endpoints {
 
     /// Ports that are still to be found.
     pub(crate) fn free() -> Self {
-        Self { ports: [0; 5], tls: false }
+        Self { ports: [0; 6], tls: false }
     }
 
     /// The same, with TLS everywhere but to the managed identity.
@@ -69,7 +69,7 @@ impl Endpoints {
         match service {
             Service::Entra => true,
             Service::Identity => false,
-            Service::Defender | Service::DataCollector | Service::LogsIngestion => self.tls,
+            Service::Defender | Service::DataCollector | Service::LogsIngestion | Service::Graph => self.tls,
         }
     }
 
@@ -118,6 +118,7 @@ impl Endpoints {
             Route::ManagedIdentity => {}
         }
         settings.push(("MDATP_API_URL", self.url(Service::Defender)));
+        settings.push(("MDATP_GRAPH_URL", self.url(Service::Graph)));
         settings.extend(match sink {
             Sink::DataCollector => vec![
                 ("MDATP_SINK", "data-collector".to_owned()),
@@ -192,6 +193,7 @@ mod tests {
             ("IDENTITY_ENDPOINT", "http://127.0.0.1:17071/msi/token"),
             ("IDENTITY_HEADER", "simulated-identity-header-5f1c"),
             ("MDATP_API_URL", "http://127.0.0.1:17072"),
+            ("MDATP_GRAPH_URL", "http://127.0.0.1:17075"),
             ("MDATP_SINK", "logs-ingestion"),
             ("MDATP_INGESTION_ENDPOINT", "http://127.0.0.1:17074"),
             ("MDATP_DCR_ID", "dcr-0f5c27d1a9e84b63b1d07c4e92a85f36"),

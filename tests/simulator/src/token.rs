@@ -20,6 +20,8 @@ pub(crate) enum Resource {
     /// The XDR resource beside it: tokens are issued, but Defender's alert API rejects them.
     Xdr,
     Monitor,
+    /// Microsoft Graph.
+    Graph,
     /// The host's storage account, which a managed identity may be asked for too.
     Storage,
     /// Entra itself: a managed identity's token that is to be an app registration's assertion.
@@ -34,6 +36,7 @@ impl Resource {
             | "https://securitycenter.onmicrosoft.com/windowsatpservice" => Self::Defender,
             "https://api.security.microsoft.com" => Self::Xdr,
             "https://monitor.azure.com" => Self::Monitor,
+            "https://graph.microsoft.com" => Self::Graph,
             "https://storage.azure.com" => Self::Storage,
             "api://AzureADTokenExchange" => Self::Exchange,
             _ => return None,
@@ -111,12 +114,10 @@ impl Tokens {
         held: &[Role],
         now: OffsetDateTime,
     ) -> Arc<Token> {
-        let mut issued = self.lock();
-        let roles = match resource {
-            Resource::Defender => held.to_vec(),
-            Resource::Xdr | Resource::Monitor | Resource::Storage | Resource::Exchange => Vec::new(),
-        };
-        let expires_at = now + issued.lifetime;
+        let mut book = self.lock();
+        let roles: Vec<Role> =
+            held.iter().copied().filter(|role| role.resource() == Some(resource)).collect();
+        let expires_at = now + book.lifetime;
         let names: Vec<_> = roles.iter().filter_map(|role| role.claim()).collect();
         let Principal { tenant, client, object } = &holder;
         // A token to exchange is of version 2, and names Entra's issuer as federated credentials do (comment in
@@ -136,16 +137,16 @@ impl Tokens {
             "roles": names,
             "sub": &**object,
             "tid": &**tenant,
-            "uti": guid(&mut issued.rng),
+            "uti": guid(&mut book.rng),
             "ver": version,
         });
         let encode = |part: &str| BASE64_URL_SAFE_NO_PAD.encode(part);
         let header = encode(r#"{"typ":"JWT","alg":"none"}"#);
-        let signature: String = (0..43).map(|_| issued.rng.alphanumeric()).collect();
+        let signature: String = (0..43).map(|_| book.rng.alphanumeric()).collect();
         let text = format!("{header}.{}.{signature}", encode(&claims.to_string()));
         let audience = audience.to_owned();
         let token = Arc::new(Token { text, holder, audience, resource, roles, expires_at });
-        issued.tokens.insert(token.text.clone(), (Arc::clone(&token), true));
+        book.tokens.insert(token.text.clone(), (Arc::clone(&token), true));
         token
     }
 

@@ -16,6 +16,7 @@ use crate::defender::{Api, Catalogue, Defender};
 use crate::entra::{Directory, Entra};
 use crate::fault::Faults;
 use crate::generate::Generator;
+use crate::graph::{self, Graph, Operation};
 use crate::identity::{self, Expiry};
 use crate::journal::{Journal, Received, Rejected, Seen};
 use crate::logs_ingestion::{self, Endpoint, Streams};
@@ -51,6 +52,7 @@ pub(crate) struct World {
     pub page_cap: Option<usize>,
     pub faults: Faults,
     pub limits: Option<BTreeMap<Api, RateLimit>>,
+    pub graph_limits: Option<BTreeMap<graph::Quota, RateLimit>>,
     pub journal: Journal,
     /// How far the services' clocks are ahead of the time they are given.
     pub ahead: Duration,
@@ -98,6 +100,7 @@ impl World {
             page_cap: None,
             faults: Faults::default(),
             limits: None,
+            graph_limits: None,
             journal: Journal::default(),
             ahead: Duration::ZERO,
             rng: Rng::with_seed(seed.wrapping_add(2)),
@@ -136,6 +139,7 @@ impl World {
             Service::Entra => self.entra(request, now),
             Service::Identity => self.identity(request, now),
             Service::Defender => self.defender(request, now),
+            Service::Graph => self.graph(request, now),
             Service::DataCollector => match data_collector::accept(request, now) {
                 Ok(received) => {
                     self.keep(received);
@@ -214,6 +218,28 @@ impl World {
             rng: &mut self.rng,
         };
         let response = defender.answer(request, now);
+        counts.throttled += u64::from(response.status == 429);
+        response
+    }
+
+    fn graph(&mut self, request: &Request, now: OffsetDateTime) -> Response {
+        let counts = &mut self.journal.counts;
+        match Operation::of(request) {
+            Some((Operation::AlertList, _)) => counts.graph_lists += 1,
+            Some((Operation::AlertGet, _)) => counts.graph_gets += 1,
+            Some((Operation::Hunting, _)) => counts.hunting_queries += 1,
+            None => {}
+        }
+        let mut graph = Graph {
+            catalogue: &self.catalogue,
+            tokens: &self.tokens,
+            tenant: &self.defender_tenant,
+            limits: self.graph_limits.as_mut(),
+            quirks: &self.quirks,
+            page_cap: self.page_cap,
+            rng: &mut self.rng,
+        };
+        let response = graph.answer(request, now);
         counts.throttled += u64::from(response.status == 429);
         response
     }

@@ -14,9 +14,18 @@ pub(crate) struct AppRoot(TempDir);
 impl AppRoot {
     /// The repository's files with `binary`.
     pub(crate) fn with(binary: &Path) -> Result<Self, String> {
+        Self::of(workspace_root(), &["MdatpForward"], binary)
+    }
+
+    /// Those of the package for many tenants with `binary`.
+    pub(crate) fn for_tenants(binary: &Path) -> Result<Self, String> {
+        Self::of(&workspace_root().join("deploy/tenants"), &["MdatpForward", "MdatpTenant"], binary)
+    }
+
+    fn of(from: &Path, functions: &[&str], binary: &Path) -> Result<Self, String> {
         let folder =
             TempDir::new().map_err(|problem| format!("no folder for the function app: {problem}"))?;
-        let (from, to) = (workspace_root(), folder.path());
+        let to = folder.path();
         let host: Value = std::fs::read(from.join("host.json"))
             .map_err(|problem| problem.to_string())
             .and_then(|text| serde_json::from_slice(&text).map_err(|problem| problem.to_string()))
@@ -24,9 +33,12 @@ impl AppRoot {
         let executable = host["customHandler"]["description"]["defaultExecutablePath"].as_str();
         let executable = to.join(executable.ok_or("host.json names no defaultExecutablePath")?);
         copy(&from.join("host.json"), &to.join("host.json"))?;
-        copy(&from.join("MdatpForward/function.json"), &to.join("MdatpForward/function.json"))?;
+        for function in functions {
+            let name = format!("{function}/function.json");
+            copy(&from.join(&name), &to.join(&name))?;
+        }
         // The host restarts when a folder appears later.
-        copy(&from.join(".state/.gitignore"), &to.join(".state/.gitignore"))?;
+        copy(&workspace_root().join(".state/.gitignore"), &to.join(".state/.gitignore"))?;
         copy(binary, &executable)?;
         Ok(Self(folder))
     }

@@ -12,6 +12,7 @@ mod growth;
 mod peer;
 mod readiness;
 mod run;
+mod tenants;
 mod workload;
 
 use std::path::{Path, PathBuf};
@@ -49,6 +50,9 @@ pub(crate) struct Options {
     /// Leave out the programs in Python and JavaScript
     #[arg(long)]
     no_peers: bool,
+    /// Measure the package for many tenants instead, over 100 tenants and ten times as many up to this number
+    #[arg(long, value_name = "N")]
+    tenants: Option<usize>,
     /// Write the comparison as a bar chart
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
@@ -58,6 +62,10 @@ pub(crate) struct Options {
 pub(crate) async fn run(options: Options) -> Result<bool, String> {
     println!("Building the release binary of mdatp-forward");
     let binary = binary::release()?;
+    if let Some(tenants) = options.tenants {
+        println!("\n{}", environment::describe());
+        return tenants::measure(&binary, tenants).await;
+    }
     let candidates = candidates(&options);
     for candidate in &candidates {
         candidate.install()?;

@@ -48,6 +48,11 @@ impl Catalogue {
         self.alerts.keys().cloned().collect()
     }
 
+    /// All alerts, in the order of their ids.
+    pub fn alerts(&self) -> impl Iterator<Item = &Alert> {
+        self.alerts.values().map(Arc::as_ref)
+    }
+
     pub fn alert_text(&self, id: &str) -> Option<&str> {
         Some(self.alerts.get(id)?.text())
     }
@@ -58,7 +63,7 @@ impl Catalogue {
         self.machines.insert(id, machine);
     }
 
-    pub fn alerts(
+    pub fn alert_list(
         &mut self,
         request: &Request,
         quirks: &BTreeSet<Quirk>,

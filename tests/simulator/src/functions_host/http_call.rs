@@ -125,7 +125,7 @@ impl HttpCall {
         let params: Map<String, Value> = serde_json::from_str(params).unwrap_or_default();
         let body = binding_data::metadata(&self.text().unwrap_or_default()).into_iter();
         let members = body.filter(|(name, _)| !params.contains_key(name));
-        members.map(|(name, value)| format!("{}:{value},", json!(name))).collect()
+        members.map(|(name, value)| format!("{}:{value},", json!(name))).collect::<Vec<_>>().concat()
     }
 }
 

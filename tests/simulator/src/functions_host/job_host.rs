@@ -5,14 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::Request;
 use tokio::sync::{Notify, watch};
 
 use super::app::{QueueBinding, Trigger};
 use super::invocation::is_never_taken;
-use super::queue_output::messages;
 use super::verdict::{Crashes, HostVerdict};
 use super::worker::{LaunchError, Running, Worker};
 use super::{Framing, HOST_VERSION, Invocation, Level, Outcome};
@@ -253,36 +251,6 @@ impl JobHost {
             }
         }
         invocation
-    }
-
-    /// Writes the outputs that are bound to queues, message after message. The first that cannot be written fails the
-    /// invocation; those before it stay written.
-    async fn write_outputs(&self, function: &str, invocation: &mut Invocation) {
-        let bindings = self.worker.app.function(function).map_or(&[][..], |function| &function.outputs);
-        for QueueBinding { name, queue, is_binary } in bindings {
-            let Some(raw) = invocation.output(name) else { continue };
-            if let Err(problem) = self.write(queue, messages(&raw, *is_binary)).await {
-                let failed =
-                    format!("Error while handling parameter {name} after function returned: {problem}");
-                invocation.outcome = Outcome::Failed(failed);
-                return;
-            }
-        }
-    }
-
-    async fn write(&self, queue: &str, messages: Vec<Vec<u8>>) -> Result<(), String> {
-        if messages.is_empty() {
-            return Ok(());
-        }
-        let queues = self.worker.start.queues.as_ref().ok_or("the host has no storage account")?;
-        queues.create(queue).await.map_err(|problem| problem.to_string())?;
-        for message in messages {
-            queues.put(queue, &STANDARD.encode(message)).await.map_err(|problem| problem.to_string())?;
-            if let Some(wake) = self.wakes.get(queue) {
-                wake.notify_one();
-            }
-        }
-        Ok(())
     }
 
     /// The end of an invocation over its time: the handler is not notified, but killed and started again; other

@@ -4,13 +4,48 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::app::QueueBinding;
 use super::binding_data::{american, indented};
+use super::invocation::{Invocation, Outcome};
+use super::job_host::JobHost;
+
+impl JobHost {
+    /// Writes the outputs that are bound to queues, message after message. The first that cannot be written fails the
+    /// invocation; those before it stay written.
+    pub(super) async fn write_outputs(&self, function: &str, invocation: &mut Invocation) {
+        let bindings = self.worker.app.function(function).map_or(&[][..], |function| &function.outputs);
+        for QueueBinding { name, queue, is_binary } in bindings {
+            let Some(raw) = invocation.output(name) else { continue };
+            if let Err(problem) = self.write(queue, messages(&raw, *is_binary)).await {
+                let failed =
+                    format!("Error while handling parameter {name} after function returned: {problem}");
+                invocation.outcome = Outcome::Failed(failed);
+                return;
+            }
+        }
+    }
+
+    async fn write(&self, queue: &str, messages: Vec<Vec<u8>>) -> Result<(), String> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let queues = self.worker.start.queues.as_ref().ok_or("the host has no storage account")?;
+        queues.create(queue).await.map_err(|problem| problem.to_string())?;
+        for message in messages {
+            queues.put(queue, &STANDARD.encode(message)).await.map_err(|problem| problem.to_string())?;
+            if let Some(wake) = self.wakes.get(queue) {
+                wake.notify_one();
+            }
+        }
+        Ok(())
+    }
+}
 
 /// The messages of one output, in order. `raw` is its value under `Outputs`, `is_binary` the binding's `dataType`.
 ///
 /// Only a string in an array is certain to arrive as it is: a string alone may be base64 or JSON to the host, and an
 /// object is written anew.
-pub(super) fn messages(raw: &str, is_binary: bool) -> Vec<Vec<u8>> {
+fn messages(raw: &str, is_binary: bool) -> Vec<Vec<u8>> {
     match serde_json::from_str(raw) {
         Ok(Value::Null) | Err(_) => Vec::new(),
         Ok(Value::Array(_)) => elements(raw),

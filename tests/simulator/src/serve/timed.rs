@@ -54,7 +54,7 @@ impl Timed {
         let status = match service {
             Service::DataCollector => Some(200),
             Service::LogsIngestion => Some(204),
-            Service::Entra | Service::Identity | Service::Defender => None,
+            Service::Entra | Service::Identity | Service::Defender | Service::Graph => None,
         };
         let mut reaction = match status {
             Some(status) => {

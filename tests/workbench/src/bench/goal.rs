@@ -34,7 +34,12 @@ impl Goal {
         Self { figure, bound: format!("at least {}", show(bound)), measured: show(measured), is_reached }
     }
 
-    fn at_most(figure: impl Into<String>, bound: f64, measured: f64, show: impl Fn(f64) -> String) -> Self {
+    pub(super) fn at_most(
+        figure: impl Into<String>,
+        bound: f64,
+        measured: f64,
+        show: impl Fn(f64) -> String,
+    ) -> Self {
         let is_reached = measured <= bound;
         Self {
             figure: figure.into(),
@@ -44,11 +49,15 @@ impl Goal {
         }
     }
 
-    /// Prints the table; returns true if all goals are reached.
+    /// Prints the table of all that was measured; returns true if all goals are reached.
     pub(super) fn print_all(measured: &Measured) -> bool {
-        let goals = all(measured);
+        Self::print(&all(measured))
+    }
+
+    /// Prints a table of goals; returns true if all are reached.
+    pub(super) fn print(goals: &[Self]) -> bool {
         println!("\n{:46} {:24} {:16}", "figure", "goal", "measured");
-        for Self { figure, bound, measured, is_reached } in &goals {
+        for Self { figure, bound, measured, is_reached } in goals {
             println!("{figure:46} {bound:24} {measured:16} {}", if *is_reached { "ok" } else { "MISSED" });
         }
         goals.iter().all(|goal| goal.is_reached)
@@ -135,7 +144,7 @@ fn memory(measured: &Measured) -> Vec<Goal> {
     goals
 }
 
-fn times(ratio: f64) -> String {
+pub(super) fn times(ratio: f64) -> String {
     format!("{ratio:.2} times")
 }
 
@@ -143,7 +152,7 @@ fn two_digits(number: f64) -> String {
     format!("{number:.2}")
 }
 
-fn milliseconds(number: f64) -> String {
+pub(super) fn milliseconds(number: f64) -> String {
     format!("{number:.2} ms")
 }
 
