@@ -66,10 +66,12 @@ pub(super) async fn check(args: &CheckArgs, home: &Home<'_>) -> Result<ExitCode,
     let mut states = read().await?;
     let until = Instant::now() + args.wait.unwrap_or_default();
     let mut said = String::new();
-    while let Some(waiting) = states.iter().map(|state| (state, last_run(state, home))).find(is_waited_for)
+    let is_waited_for = |(_, found): &(&TenantStatus, Finding)| found.result != CheckResult::Ok;
+    while let Some((state, found)) =
+        states.iter().map(|state| (state, last_run(state, home))).find(is_waited_for)
         && Instant::now() < until
     {
-        let line = format!("{}: {}; waiting for a run that succeeds", waiting.0.name, waiting.1.message);
+        let line = format!("{}: {}; waiting for a run that succeeds", state.name, found.message);
         if line != said {
             info!("{line}");
             said = line;
@@ -89,10 +91,6 @@ pub(super) async fn check(args: &CheckArgs, home: &Home<'_>) -> Result<ExitCode,
 
 fn last_run(state: &TenantStatus, home: &Home<'_>) -> Finding {
     last_run::finding(state, home.clock.now())
-}
-
-fn is_waited_for((_, last_run): &(&TenantStatus, Finding)) -> bool {
-    last_run.result != CheckResult::Ok
 }
 
 async fn findings(
