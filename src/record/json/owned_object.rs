@@ -2,6 +2,9 @@
 
 use super::{Member, MemberSpan, append_compact, append_name};
 
+/// The usual length of a machine.
+const USUAL_LENGTH: usize = 1_500;
+
 /// An object as compact text, with the places of its members.
 #[derive(Debug, Clone, Default)]
 pub struct OwnedObject {
@@ -13,7 +16,8 @@ pub struct OwnedObject {
 impl OwnedObject {
     /// Copies `members`, each a name without escapes and a value that is valid JSON.
     pub fn new<'a>(members: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
-        let mut text = vec![b'{'];
+        let mut text = Vec::with_capacity(USUAL_LENGTH);
+        text.push(b'{');
         let mut escaped = Vec::new();
         let mut places = Vec::with_capacity(members.size_hint().1.unwrap_or(0));
         for (name, value) in members {
@@ -22,7 +26,7 @@ impl OwnedObject {
             let end = text.len() - 2;
             append_compact(&mut text, value);
             let start = end.saturating_sub(name.len());
-            if text[start - 1..end] != *format!("\"{name}").as_bytes() {
+            if text[start - 1] != b'"' || text[start..end] != *name.as_bytes() {
                 escaped.push((places.len(), name));
             }
             places.push((start..end, end + 2..text.len()));
@@ -32,8 +36,9 @@ impl OwnedObject {
             text.extend_from_slice(name.as_bytes());
         }
         let spans = places.into_iter().map(|(name, value)| MemberSpan::new(name, value)).collect();
-        // The bytes are those of strings, so nothing is replaced.
-        Self { text: String::from_utf8_lossy(&text).into_owned(), spans }
+        let mut text = String::from_utf8(text).expect("whole strings and ASCII between them are text");
+        text.shrink_to_fit();
+        Self { text, spans }
     }
 
     /// Returns the members in the order in which they were given.

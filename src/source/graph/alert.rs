@@ -177,8 +177,8 @@ fn translate(graph: &Object<'_>, place: DevicePlace) -> (ByteString, Option<Mach
     append_devices(&mut out, &evidence, device, place);
     out.push(b'}');
     let machine = device.filter(|_| place == DevicePlace::Machine).map(device::machine);
-    // The bytes are those of strings, so nothing is replaced.
-    (String::from_utf8_lossy(&out).into_owned().into(), machine)
+    let text = String::from_utf8(out).expect("whole strings and ASCII between them are text");
+    (text.into(), machine)
 }
 
 fn append(

@@ -80,9 +80,18 @@ pub fn primary<'e, 'a>(evidence: &'e [Entry<'a>]) -> Option<&'e Entry<'a>> {
 
 /// Returns the machine that the device is.
 pub fn machine(device: &Entry<'_>) -> Machine {
+    let (mut values, mut next) = ([None; MACHINE.len()], 0);
+    for (name, value) in device.members() {
+        // The members are nearly in this order.
+        let mut places = (next..MACHINE.len()).chain(0..next);
+        if let Some(place) = places.find(|place| MACHINE[*place].1 == name) {
+            values[place] = Some(value);
+            next = place + 1;
+        }
+    }
     let mut found: Vec<(&str, Cow<'_, str>)> = Vec::with_capacity(MACHINE.len() + 1);
-    for (name, graph, form) in MACHINE {
-        let Some(value) = device.get(graph) else { continue };
+    for ((name, _, form), value) in MACHINE.into_iter().zip(values) {
+        let Some(value) = value else { continue };
         let value = match form {
             Form::Same => value.into(),
             Form::Word => word(value, &[]),
