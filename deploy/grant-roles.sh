@@ -46,7 +46,10 @@ case $source in
     ;;
   *) usage ;;
 esac
-[[ ! $hunting ]] || { [[ $source == graph ]] && roles+=(ThreatHunting.Read.All) || usage; }
+if [[ $hunting ]]; then
+  [[ $source == graph ]] || usage
+  roles+=(ThreatHunting.Read.All)
+fi
 # A new object is not in every replica of the directory at once. The seconds to wait for it, and between two tries
 # (github.com/microsoftgraph/msgraph-bicep-types/issues/193).
 timeout=120
