@@ -119,7 +119,7 @@ pub(crate) async fn run(options: Options) -> Result<bool, String> {
 
 fn candidates(options: &Options) -> Vec<Candidate> {
     let all = Candidate::all();
-    all.into_iter().filter(|one| !options.no_peers || one.program == Program::Forwarder).collect()
+    all.into_iter().filter(|one| !(options.no_peers && one.program.is_peer())).collect()
 }
 
 struct Compared {

@@ -17,6 +17,8 @@ pub(super) struct Candidate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Program {
     Forwarder,
+    /// The forwarder with `MDATP_SOURCE=graph`.
+    FromGraph,
     Python,
     JavaScript,
 }
@@ -24,7 +26,7 @@ pub(super) enum Program {
 impl Candidate {
     /// All of them; the forwarder with the Data Collector API comes first.
     pub(super) fn all() -> Vec<Self> {
-        [Program::Forwarder, Program::Python, Program::JavaScript]
+        [Program::Forwarder, Program::FromGraph, Program::Python, Program::JavaScript]
             .into_iter()
             .flat_map(|program| [Sink::DataCollector, Sink::LogsIngestion].map(|sink| Self { program, sink }))
             .collect()
@@ -33,7 +35,7 @@ impl Candidate {
     /// Installs its dependencies if they are missing.
     pub(super) fn install(self) -> Result<(), String> {
         match self.program {
-            Program::Forwarder => Ok(()),
+            Program::Forwarder | Program::FromGraph => Ok(()),
             Program::Python => peer::install_python(),
             Program::JavaScript => peer::install_javascript(),
         }
@@ -41,9 +43,15 @@ impl Candidate {
 }
 
 impl Program {
+    /// Whether it is somebody else's.
+    pub(super) fn is_peer(self) -> bool {
+        matches!(self, Self::Python | Self::JavaScript)
+    }
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Forwarder => "mdatp-forward",
+            Self::FromGraph => "mdatp-forward, Graph",
             Self::Python => "Python",
             Self::JavaScript => "JavaScript",
         }

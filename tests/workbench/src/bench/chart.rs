@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use super::candidate::Program;
 use super::growth::Grown;
 use super::run::Runs;
 use crate::figure::{grouped, megabytes};
@@ -70,7 +69,7 @@ impl Chart<'_> {
     fn bars(&self, figure: impl Fn(&Runs) -> f64, show: impl Fn(f64) -> String) -> Vec<Bar> {
         let bar = |runs: &Runs| {
             let value = figure(runs);
-            let is_ours = runs.candidate.program == Program::Forwarder;
+            let is_ours = !runs.candidate.program.is_peer();
             Bar { name: runs.candidate.to_string(), value, shown: show(value), is_ours }
         };
         self.runs.iter().map(bar).collect()

@@ -117,6 +117,10 @@ fn of_sink(runs: &[Runs], sink: Sink, rate: f64, processor: f64) -> Vec<Goal> {
         ours.processor_an_alert(),
         microseconds,
     ));
+    if let Some(from_graph) = of(Program::FromGraph) {
+        let ratio = from_graph.over(ours, Run::processor_an_alert);
+        goals.push(Goal::at_most(format!("processor from Graph over Defender, {way}"), 2.0, ratio, times));
+    }
     for peer in peers {
         let ratio = peer.over(ours, Run::processor_an_alert);
         let figure = format!("processor of {} over ours, {way}", peer.candidate.program.name());

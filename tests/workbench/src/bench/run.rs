@@ -94,7 +94,9 @@ impl Process {
     async fn start(candidate: Candidate, binary: &Path, workload: &Workload) -> Result<Self, String> {
         let mut settings = workload.settings(candidate.sink);
         Ok(match candidate.program {
-            Program::Forwarder => {
+            Program::Forwarder | Program::FromGraph => {
+                let source = if candidate.program == Program::FromGraph { "graph" } else { "defender" };
+                settings.push(("MDATP_SOURCE".to_owned(), source.to_owned()));
                 let app_root = AppRoot::with(binary)?;
                 settings.push(("MDATP_STATE".to_owned(), format!("file:{}", app_root.state().display())));
                 let host = FunctionsHost::start(Start::new(app_root.path(), settings)).await?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use azure_core::time::OffsetDateTime;
 use bytes::Bytes;
-use simulator::{Cloud, Request, Route, Seen, Served, Service, Sink, Volume, clock, shape};
+use simulator::{Cloud, Request, Role, Route, Seen, Served, Service, Sink, Volume, clock, shape};
 
 /// A cloud with alerts, and where it listens.
 pub(super) struct Workload {
@@ -59,6 +59,7 @@ impl Workload {
         until: OffsetDateTime,
     ) -> Result<Self, String> {
         let cloud = Cloud::new(1);
+        cloud.grant_role(Role::SecurityAlertRead);
         cloud.generate(&Volume { alerts, machines, since, until });
         let served = cloud.serve_timed(latency).await?;
         let ids: HashSet<_> = cloud.alert_ids().into_iter().collect();
@@ -147,6 +148,7 @@ fn kind(seen: &Seen) -> Kind {
     match seen.service {
         Service::Defender if seen.path_and_query.starts_with("/api/alerts") => Kind::Page,
         Service::Defender => Kind::Machines,
+        Service::Graph => Kind::Page,
         _ => Kind::Token,
     }
 }
