@@ -7,7 +7,7 @@ mod table;
 mod trial;
 
 use clap::Args;
-use simulator::Sink;
+use simulator::{Service, Sink};
 
 use self::scenario::Scenario;
 use self::trial::Trial;
@@ -25,6 +25,9 @@ pub(crate) struct Options {
     /// Seed of the generated data
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Where the alerts come from
+    #[arg(long, default_value = "defender", value_parser = ["defender", "graph"])]
+    pub(crate) source: String,
     /// Only the faults whose name contains this
     #[arg(long, default_value = "")]
     only: String,
@@ -34,7 +37,8 @@ pub(crate) struct Options {
 pub(crate) async fn run(options: Options) -> Result<bool, String> {
     let binary = binary::release()?;
     let sinks = [Sink::DataCollector, Sink::LogsIngestion];
-    let scenarios = sinks.map(|sink| Scenario::all(sink.service()));
+    let source = if options.source == "graph" { Service::Graph } else { Service::Defender };
+    let scenarios = sinks.map(|sink| Scenario::all(source, sink.service()));
     let mut trials = Vec::new();
     table::head();
     for (first, second) in scenarios[0].iter().zip(&scenarios[1]) {

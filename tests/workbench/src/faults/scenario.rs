@@ -27,9 +27,18 @@ pub(super) enum Kind {
 }
 
 impl Scenario {
-    /// The scenarios for a sink, mildest first.
-    pub(super) fn all(sink: Service) -> Vec<Scenario> {
-        let alerts = |fault: Fault| fault.on(Service::Defender).matching("/api/alerts");
+    /// The scenarios for a source and a sink, mildest first. With Graph there are no calls for machines.
+    pub(super) fn all(source: Service, sink: Service) -> Vec<Scenario> {
+        let mut all = Self::with(source, sink);
+        all.retain(|scenario| source == Service::Defender || !scenario.name.starts_with("machines:"));
+        all
+    }
+
+    fn with(source: Service, sink: Service) -> Vec<Scenario> {
+        let alerts = |fault: Fault| fault.on(source).matching("alerts");
+        // In each alert.
+        let text =
+            if source == Service::Graph { "microsoftDefenderForEndpoint" } else { "WindowsDefenderAtp" };
         let machines = |fault: Fault| fault.on(Service::Defender).matching("/api/machines");
         let faults = |name, faults: &[Fault]| of(name, Kind::Faults(faults.to_vec()));
         vec![
@@ -57,7 +66,7 @@ impl Scenario {
             of("tokens revoked in the middle", Kind::RevokedTokens),
             faults("Entra down for a while", &[Fault::status(503).on(Service::Entra).times(8)]),
             Scenario { resends: 1, ..of("killed while sending", Kind::Kill) },
-            of("Defender's quotas enforced", Kind::Quotas),
+            of("the source's quotas enforced", Kind::Quotas),
             of("alerts: pages capped at 500 in silence", Kind::CappedPages(500)),
             faults(
                 "alerts: 504 to pages above 300",
@@ -65,13 +74,10 @@ impl Scenario {
             ),
             faults(
                 "alerts: bytes that are not UTF-8",
-                &[alerts(Fault::garbled("WindowsDefenderAtp", b"Windows\xff\x01")).always()],
+                &[alerts(Fault::garbled(text, b"Windows\xff\x01")).always()],
             ),
-            faults("Defender: a byte order mark", &[Fault::byte_order_mark().on(Service::Defender).always()]),
-            faults(
-                "Defender: gzip of two members",
-                &[Fault::encoded(&["GZIP+"]).on(Service::Defender).always()],
-            ),
+            faults("the source: a byte order mark", &[Fault::byte_order_mark().on(source).always()]),
+            faults("the source: gzip of two members", &[Fault::encoded(&["GZIP+"]).on(source).always()]),
             faults(
                 "machines: a firewall rejects the bulk question",
                 &[Fault::body(403, "<html>Blocked</html>")

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use simulator::functions_host::{FunctionsHost, Invocation, Payload, Start};
 use simulator::{
-    Cloud, Event, Ports, Route, Service, Sink, Step, Steps, Target, Volume, clock, printed_rule, shape,
+    Cloud, Event, Ports, Role, Route, Service, Sink, Step, Steps, Target, Volume, clock, printed_rule, shape,
 };
 
 use super::Options;
@@ -62,10 +62,13 @@ impl Trial {
         let until = clock::now();
         let since = until - Duration::from_secs(23 * 3600);
         cloud.generate(&Volume { alerts: wanted, machines: options.machines, since, until });
-        let steps = scenario.kind.set(&cloud, sink.service());
+        let source = if options.source == "graph" { Service::Graph } else { Service::Defender };
+        cloud.grant_role(Role::SecurityAlertRead);
+        let steps = scenario.kind.set(&cloud, source, sink.service());
         let served = cloud.serve_in_steps(Ports::Free, &steps).await?;
         let app_root = AppRoot::with(binary)?;
         let mut settings = served.settings(sink, Route::ClientSecret);
+        settings.push(("MDATP_SOURCE".to_owned(), options.source.clone()));
         settings.push(("MDATP_STATE".to_owned(), format!("file:{}", app_root.state().display())));
         let host = FunctionsHost::start(Start::new(app_root.path(), settings)).await?;
 
@@ -118,7 +121,7 @@ impl Trial {
 
 impl Kind {
     /// Sets it up. The steps halt where the process is to be killed.
-    fn set(&self, cloud: &Cloud, sink: Service) -> Steps {
+    fn set(&self, cloud: &Cloud, source: Service, sink: Service) -> Steps {
         let is =
             |event: &Event, service, step| event.target == Target::Service(service) && event.step == step;
         match self {
@@ -129,7 +132,7 @@ impl Kind {
             Self::RevokedTokens => {
                 let (cloud, revoked) = (cloud.clone(), std::sync::Once::new());
                 return Steps::new(move |event| {
-                    if is(event, Service::Defender, Step::Done) {
+                    if is(event, source, Step::Done) {
                         revoked.call_once(|| cloud.revoke_tokens());
                     }
                     false
