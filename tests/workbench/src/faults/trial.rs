@@ -90,7 +90,9 @@ impl Trial {
                 Kind::RevokedTokens => cloud.requests().iter().any(|seen| seen.status == Some(401)),
                 Kind::Kill => results.contains(&TickResult::Killed),
                 Kind::Quotas => true,
-                Kind::CappedPages(cap) => counts.alert_lists >= wanted.div_ceil(*cap) as u64,
+                Kind::CappedPages(cap) => {
+                    counts.alert_lists + counts.graph_lists >= wanted.div_ceil(*cap) as u64
+                }
             },
             results,
             took,
