@@ -11,6 +11,8 @@ use std::{
     sync::Arc,
 };
 
+use azure_core::time::Duration;
+
 use crate::{
     config::{AlertSource, Config, MachineSource},
     http::{
@@ -133,9 +135,8 @@ impl Source {
 
     /// Requests the list of the last second, to find out whether the API can be read.
     pub async fn probe(&self, caller: &Caller) -> Result<(), CallError> {
-        match self.alerts {
-            AlertSource::Defender => self.defender.probe(caller).await,
-            AlertSource::Graph => self.graph.probe(caller).await,
-        }
+        let to = caller.now();
+        let window = Window { from: to - Duration::seconds(1), to };
+        self.list(Query { window, skip: 0, top: 1 }, RetryPolicy::Full, caller).await.map(drop)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use azure_core::time::{Duration, to_rfc3339};
+use azure_core::time::to_rfc3339;
 use bytes::Bytes;
 use bytestring::ByteString;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -72,13 +72,6 @@ impl Defender {
         caller.call(target, |_| Request::get(url.clone()), read).await
     }
 
-    /// Requests the list of the last second, to find out whether the API can be read.
-    pub async fn probe(&self, caller: &Caller) -> Result<(), CallError> {
-        let to = caller.now();
-        let window = Window { from: to - Duration::seconds(1), to };
-        self.list(Query { window, skip: 0, top: 1 }, RetryPolicy::Full, caller).await.map(drop)
-    }
-
     /// Gets one alert with its evidence; `None` if the service no longer has it.
     pub async fn alert(&self, id: &str, caller: &Caller) -> Result<Option<Alert>, CallError> {
         let operation = format!("GET /api/alerts/{}", utf8_percent_encode(id, KEPT));
@@ -139,8 +132,7 @@ impl Defender {
         caller: &Caller,
         read: impl Fn(&Response) -> Result<T, serde_json::Error>,
     ) -> Result<Option<T>, CallError> {
-        // Only dots would lead up the path, to another resource, with this token.
-        if id.bytes().all(|byte| byte == b'.') {
+        if leads_up(id) {
             return Ok(None);
         }
         let url = self.url.join(operation.trim_start_matches("GET "));
@@ -158,6 +150,11 @@ pub(super) fn parse_alert(body: &Bytes) -> Result<Alert, serde_json::Error> {
     let unchanged = ByteString::try_from(body.clone()).ok().and_then(|text| Alert::parse(text).ok());
     let alert = unchanged.map_or_else(|| Alert::parse(repaired(body).into()), Ok);
     alert.map_err(|invalid_alert| serde_json::Error::custom(invalid_alert.reason))
+}
+
+/// True for an id of dots alone, which would lead up the path, to another resource, with this token.
+pub(super) fn leads_up(id: &str) -> bool {
+    id.bytes().all(|byte| byte == b'.')
 }
 
 /// Returns `None` for an entity that the service does not have, which is not a failure.

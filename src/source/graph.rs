@@ -9,7 +9,7 @@ mod word;
 
 use std::sync::Arc;
 
-use azure_core::time::{Duration, to_rfc3339};
+use azure_core::time::to_rfc3339;
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
@@ -19,7 +19,7 @@ use percent_encoding::utf8_percent_encode;
 use serde::de::Error;
 
 use super::{
-    defender::{KEPT, found, parse_alert},
+    defender::{KEPT, found, leads_up, parse_alert},
     pagination::Query,
 };
 use crate::{
@@ -86,17 +86,9 @@ impl Graph {
         caller.call(target, |_| get(url.clone()), read).await
     }
 
-    /// Requests the list of the last second, to find out whether the API can be read.
-    pub async fn probe(&self, caller: &Caller) -> Result<(), CallError> {
-        let to = caller.now();
-        let window = Window { from: to - Duration::seconds(1), to };
-        self.list(Query { window, skip: 0, top: 1 }, RetryPolicy::Full, caller).await.map(drop)
-    }
-
     /// Gets one alert; `None` if the service no longer has it.
     pub async fn alert(&self, id: &str, caller: &Caller) -> Result<Option<Alert>, CallError> {
-        // Only dots would lead up the path, to another resource, with this token.
-        if id.bytes().all(|byte| byte == b'.') {
+        if leads_up(id) {
             return Ok(None);
         }
         let operation = format!("{LIST}/{}", utf8_percent_encode(id, KEPT));

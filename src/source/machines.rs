@@ -146,14 +146,7 @@ impl Machines {
         defender: &Defender,
         caller: &Caller,
     ) -> Result<LookupSummary, CallError> {
-        // Before looking up: the machines that are added now are needed next.
-        while self.bytes > MAX_BYTES {
-            self.remove_oldest();
-        }
-        let is_done = |id: &&str| {
-            self.cached.contains_key(*id) || self.missing.contains(*id) || self.failed.contains(*id)
-        };
-        let mut wanted: BTreeSet<&str> = ids.filter(|id| !is_done(id)).collect();
+        let mut wanted = self.wanted(ids);
         let before = wanted.len();
         self.list_fleet(&mut wanted, defender, caller).await?;
         self.look_up_in_bulk(&mut wanted, defender, caller).await?;
@@ -220,14 +213,8 @@ impl Machines {
         graph: &Graph,
         caller: &Caller,
     ) -> Result<LookupSummary, CallError> {
-        while self.bytes > MAX_BYTES {
-            self.remove_oldest();
-        }
-        let is_wanted = |id: &&str| {
-            !self.cached.contains_key(*id) && !self.missing.contains(*id) && !self.failed.contains(*id)
-        };
-        let wanted: BTreeSet<&str> = ids.filter(is_wanted).collect();
-        let (ids, odd): (Vec<&str>, Vec<&str>) = wanted.into_iter().partition(|id| needs_no_escaping(id));
+        let (ids, odd): (Vec<&str>, Vec<&str>) =
+            self.wanted(ids).into_iter().partition(|id| needs_no_escaping(id));
         let mut looked_up = LookupSummary { missing: odd.len() as u64, ..LookupSummary::default() };
         self.missing.extend(odd.into_iter().map(str::to_owned));
         for ids in ids.chunks(IDS_PER_QUERY) {
@@ -250,6 +237,18 @@ impl Machines {
             }
         }
         Ok(looked_up)
+    }
+
+    /// Returns the ids that are still to be looked up, and makes room for their machines.
+    fn wanted<'i>(&mut self, ids: impl Iterator<Item = &'i str>) -> BTreeSet<&'i str> {
+        // Before looking up: the machines that are added now are needed next.
+        while self.bytes > MAX_BYTES {
+            self.remove_oldest();
+        }
+        let is_done = |id: &&str| {
+            self.cached.contains_key(*id) || self.missing.contains(*id) || self.failed.contains(*id)
+        };
+        ids.filter(|id| !is_done(id)).collect()
     }
 
     /// Repeats a request that was answered in this run, or makes one that names no machine.

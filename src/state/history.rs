@@ -89,7 +89,7 @@ impl History {
         let failed = since_success.filter(|entry| entry.result == RunResult::Failed && count(entry));
         let mut failed = failed.peekable();
         let last = failed.peek()?.last_start();
-        Some((failed.map(|entry| entry.runs).sum(), last))
+        Some((failed.fold(0, |runs: u64, entry| runs.saturating_add(entry.runs)), last))
     }
 
     fn covers(&self, entry: &HistoryEntry) -> bool {

@@ -27,17 +27,24 @@ pub(crate) struct Options {
     seed: u64,
     /// Where the alerts come from
     #[arg(long, default_value = "defender", value_parser = ["defender", "graph"])]
-    pub(crate) source: String,
+    source: String,
     /// Only the faults whose name contains this
     #[arg(long, default_value = "")]
     only: String,
+}
+
+impl Options {
+    /// The service with the alerts.
+    fn source(&self) -> Service {
+        if self.source == "graph" { Service::Graph } else { Service::Defender }
+    }
 }
 
 /// Runs all scenarios; returns true if every promise is kept.
 pub(crate) async fn run(options: Options) -> Result<bool, String> {
     let binary = binary::release()?;
     let sinks = [Sink::DataCollector, Sink::LogsIngestion];
-    let source = if options.source == "graph" { Service::Graph } else { Service::Defender };
+    let source = options.source();
     let scenarios = sinks.map(|sink| Scenario::all(source, sink.service()));
     let mut trials = Vec::new();
     table::head();

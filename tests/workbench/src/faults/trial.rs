@@ -62,9 +62,8 @@ impl Trial {
         let until = clock::now();
         let since = until - Duration::from_secs(23 * 3600);
         cloud.generate(&Volume { alerts: wanted, machines: options.machines, since, until });
-        let source = if options.source == "graph" { Service::Graph } else { Service::Defender };
         cloud.grant_role(Role::SecurityAlertRead);
-        let steps = scenario.kind.set(&cloud, source, sink.service());
+        let steps = scenario.kind.set(&cloud, options.source(), sink.service());
         let served = cloud.serve_in_steps(Ports::Free, &steps).await?;
         let app_root = AppRoot::with(binary)?;
         let mut settings = served.settings(sink, Route::ClientSecret);
